@@ -1,0 +1,1 @@
+"""The shipped configuration: config.yaml composes the parts; experiment/ holds small differences to it."""

@@ -1,0 +1,215 @@
+"""The only door to hydra and omegaconf: parts become config groups, a composed config becomes an Experiment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from star_cli import registry
+from star_cli.canon import key
+from star_cli.errors import StarError
+from star_cli.parts import (
+    Evaluation, Experiment, Keep, Part, Pretraining, Runtime, Sampling, Schedule, Tracking,
+)
+from star_cli.runs import default_name
+
+SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
+
+
+@dataclass(kw_only=True)
+class Root:
+    """The root of every configuration. Groups are filled by the defaults list, the rest by overrides."""
+
+    name: str | None = None
+    home: str | None = None
+    seed: int = 0
+    rounds: int | None = None
+    samples: int | None = None
+    problems: int = 0
+    task: Any = None
+    grader: Any = None
+    engine: Any = None
+    trainer: Any = None
+    method: Any = None
+    model: Any = None
+    sampling: Sampling = field(default_factory=Sampling)
+    filter: Keep = field(default_factory=Keep)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    schedule: Schedule = field(default_factory=Schedule)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    runtime: Runtime = field(default_factory=Runtime)
+    tracking: Any = None
+
+
+@dataclass(kw_only=True)
+class Auto(Part):
+    """grader=auto: the grader a task names as its own."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed experiment and how it was asked for."""
+
+    experiment: Experiment
+    overrides: list[str]
+    config: dict[str, Any]
+    sweep: str | None
+    arm: list[str]
+
+    def info(self) -> dict[str, Any]:
+        """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
+        told = {k: v for k, v in self.config.items() if k not in ("name", "home", "runtime", "tracking")}
+        return {"overrides": self.overrides, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
+                "arm": self.arm, "home": str(self.experiment.home)}
+
+
+def _texts(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+_stored = False
+
+
+def store_parts() -> None:
+    """Put every registered part into Hydra's ConfigStore: under its kind, or under schema/ where a file wraps it."""
+    global _stored
+    if _stored:
+        return
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    _stored = True
+    registry.discover()
+    OmegaConf.register_new_resolver("star_home", lambda home: str(home_of(home)), replace=True)
+    shipped, store = resources.files("star_cli.conf"), ConfigStore.instance()
+    store.store(name="root", node=Root)
+    store.store(group="grader", name="auto", node=Auto)
+    for kind in ("auto", "none", "wandb"):
+        store.store(group="tracking", name=kind, node=Tracking(kind=kind))
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            wrapped = shipped.joinpath(kind, f"{name}.yaml").is_file()
+            store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
+
+
+def home_of(setting: str | None) -> Path:
+    """The home of artifacts and runs: the setting, else STAR_HOME, else the current directory."""
+    return Path(setting or os.environ.get("STAR_HOME") or ".").expanduser().resolve()
+
+
+def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
+    """Compose ``args`` (Hydra overrides and flags) and run ``job`` on the result; in a sweep once for each arm.
+
+    Raises StarError for anything wrong with the configuration. Returns what ``job`` returned (None in a sweep).
+    """
+    store_parts()
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    result: list[Any] = []
+    faults: list[StarError] = []
+    here = os.getpid()
+
+    def main(config: DictConfig) -> None:
+        told = HydraConfig.get()
+        try:
+            result.append(job(composed(config, list(told.overrides.task), told.runtime.choices.get("experiment"))))
+        except StarError as e:
+            if os.getpid() != here:  # a launcher's worker: its parent must learn of it
+                raise
+            faults.append(e)
+
+    sweep = sweep_of(args)
+    with _scoped(args, {"HYDRA_FULL_ERROR": "1", **({SWEEP: json.dumps(sweep)} if sweep else {})}):
+        try:
+            hydra.main(version_base="1.3", config_path="pkg://star_cli.conf", config_name="config")(main)()
+        except (HydraException, OmegaConfBaseException) as e:
+            raise StarError(_sentence(e), hint=_advice(str(e))) from None
+    if faults:
+        raise faults[0]
+    return result[0] if len(result) == 1 and not sweep else None
+
+
+def composed(config: Any, overrides: list[str], experiment: str | None) -> Composed:
+    """A DictConfig as live, checked parts."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    live: dict[str, Any] = {k: OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain}
+    for kind in ("task", "engine", "trainer", "method", "model"):
+        if not isinstance(live[kind], Part):
+            raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")
+    if isinstance(live["grader"], Auto):
+        settings = dict(live["task"].grader)
+        live["grader"] = registry.get("grader", settings.pop("name"))(**settings)
+    for name in ("rounds", "samples"):
+        value = live.pop(name)
+        if value is not None:
+            if not hasattr(live["method"], name):
+                raise StarError(f"{name}={value} has no effect: the method {registry.name_of(live['method'])} has no {name}",
+                                hint=f"leave {name} out")
+            setattr(live["method"], name, value)
+    sweep = json.loads(os.environ[SWEEP]) if SWEEP in os.environ else None
+    swept = [o for o in overrides if sweep and o.lstrip("+").split("=")[0] in sweep["keys"]]
+    name = live.pop("name") or default_name(experiment, overrides)
+    if sweep:
+        whole = sweep["name"] or "sweep-" + default_name(experiment, [o for o in overrides if o not in swept])
+        name = f"{whole}/{default_name('arm', swept)[4:]}"
+    x = Experiment(**{**live, "name": name, "home": home_of(live["home"])})
+    x.check()
+    return Composed(x, overrides, {str(k): v for k, v in plain.items()}, name.split("/")[0] if sweep else None, swept)
+
+
+def sweep_of(args: list[str]) -> dict[str, Any] | None:
+    """For multirun arguments: the sweep's own name, if given, and the names of what is swept."""
+    if not {"-m", "--multirun"} & set(args):
+        return None
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides([a for a in args if "=" in a and not a.startswith("-")])
+    except HydraException as e:
+        raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
+    names = [o.value() for o in parsed if o.key_or_group == "name"]
+    return {"name": names[0] if names else None, "keys": [o.key_or_group for o in parsed if o.is_sweep_override()]}
+
+
+@contextmanager
+def _scoped(args: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Lend Hydra the command line and a few environment variables."""
+    old_argv, old = sys.argv, {k: os.environ.get(k) for k in environment}
+    sys.argv = ["star", *args]
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        sys.argv = old_argv
+        for k, v in old.items():
+            os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
+
+
+def _sentence(error: Exception) -> str:
+    """Hydra's message without its technical tail."""
+    lines = [x for x in str(error).splitlines() if x.strip() and not x.strip().startswith(("full_key", "object_type",
+                                                                                            "reference_type"))]
+    cause = error.__cause__
+    if cause is not None and str(cause).splitlines()[0] not in "\n".join(lines):
+        lines.append(str(cause).splitlines()[0])
+    return "\n  ".join(lines)
+
+
+def _advice(text: str) -> str:
+    if "Could not find" in text or "not in" in text or "Could not override" in text:
+        return "star run --cfg job shows all settings with their names; star ls lists tasks, methods, models, ..."
+    return "star run --help shows examples"

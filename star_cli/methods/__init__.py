@@ -1,0 +1,1 @@
+"""One leaf, one file: every methods leaf registers itself."""

@@ -1,0 +1,40 @@
+"""STaR (Zelikman, Wu, Mu, Goodman 2022, arXiv 2203.14465, algorithm 1).
+
+    for n = 1..N:  D_n = {right rationales of M_{n-1}} + {right rationales of M_{n-1} with the answer as a hint, where it
+                   failed without};  M_n = train(M, D_n)          M is the *base* model, not M_{n-1}
+
+Every round collects its data afresh and fine-tunes the base anew; the hint is never in the training text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from star_cli.parts import Method
+from star_cli.registry import register
+
+if TYPE_CHECKING:
+    from star_cli.lab import Lab
+    from star_cli.store import Artifact
+
+
+@register("method", "star")
+class STaR(Method):
+    """``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation."""
+
+    rounds: int = 5
+    samples: int = 1
+    rationalize: bool = True
+
+    def run(self, lab: Lab) -> Artifact:
+        base = model = lab.base_model()
+        lab.evaluate(model, round=0)
+        for n in range(1, self.rounds + 1):
+            problems = lab.problems("train", round=n)
+            kept = [lab.filter(problems, lab.generate(model, problems, round=n))]
+            if self.rationalize:  # the unsolved again, with the answer as a hint
+                hinted = lab.generate(model, problems, round=n, hint=True, unless=kept[0])
+                kept.append(lab.filter(problems, hinted))
+            model = lab.finetune(base, kept, round=n)
+            lab.evaluate(model, round=n)
+        return model

@@ -1,0 +1,446 @@
+"""The vocabulary on one page: Task, Grader, Engine, Trainer, Method, Model, and the values they exchange.
+
+Every part is a ``@dataclass(kw_only=True)`` made by ``@register``: its fields are its configuration, its documentation
+and its identity. ``Runtime`` says where and how fast, never what, and enters no key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterable, Iterator, Protocol, Sequence
+
+from star_cli.errors import StarError
+from star_cli.records import Example, Problem, Rationale, Verdict
+
+if TYPE_CHECKING:
+    from star_cli.lab import Lab
+    from star_cli.store import Artifact, Draft
+
+RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
+
+
+def need(condition: bool, what: str, hint: str | None = None) -> None:
+    """Raise a StarError unless a setting makes sense."""
+    if not condition:
+        raise StarError(what, hint=hint)
+
+
+@dataclass(kw_only=True)
+class Part:
+    """Anything registered. ``check`` raises a StarError that names a setting without sense."""
+
+    def check(self) -> None:
+        """Say what is wrong with the settings, before any work is done."""
+
+
+@dataclass(kw_only=True)
+class Sampling:
+    """How rationales are drawn. ``temperature=0`` is greedy; ``max_tokens=null`` takes the task's own limit."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int | None = None
+
+    def check(self, name: str = "sampling") -> None:
+        need(self.temperature >= 0, f"{name}.temperature must be >= 0, got {self.temperature}",
+             "0 is greedy, 1 samples from the model as it is")
+        need(0 < self.top_p <= 1, f"{name}.top_p must be in (0, 1], got {self.top_p}")
+        need(self.top_k >= 0, f"{name}.top_k must be >= 0 (0 is off), got {self.top_k}")
+        need(self.max_tokens is None or self.max_tokens >= 1, f"{name}.max_tokens must be >= 1, got {self.max_tokens}")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is shown: plain text (a chat model gets it as one user turn) and the paths of pictures."""
+
+    text: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """Weights an engine or a trainer can load: a Hugging Face directory (or hub id) and how to talk to it."""
+
+    key: str
+    path: str
+    revision: str | None = None
+    dtype: str = "auto"
+    chat: bool | None = None  # None: as the tokenizer says (it has a chat template)
+    canary: tuple[dict[str, Any], ...] = ()  # texts whose log-probability the trainer itself computed
+
+    def render(self, tokenizer: Any, prompt: str) -> str:
+        """The exact text the model reads: through the chat template where there is one. Engine and trainer share it."""
+        template = getattr(tokenizer, "chat_template", None)
+        if self.chat and not template:
+            raise StarError(f"model.chat=true, but the tokenizer of {self.path} has no chat template",
+                            hint="set model.chat=false")
+        if self.chat is False or not template:
+            return prompt
+        turn = [{"role": "user", "content": prompt}]
+        return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+    def encode(self, tokenizer: Any, prompt: str) -> list[int]:
+        """The token ids of the rendered prompt, special tokens as the tokenizer adds them to plain text."""
+        text = self.render(tokenizer, prompt)
+        templated = text != prompt
+        return list(tokenizer(text, add_special_tokens=not templated)["input_ids"])
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to write. ``seed`` decides it alone, whatever else is in the batch."""
+
+    id: tuple[str, int]  # (problem id, sample)
+    prompt: Prompt
+    sampling: Sampling
+    max_tokens: int
+    stop: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came back: ``finish`` is "stop" or "length"; ``logprob`` the sum over its ``tokens`` tokens in nats."""
+
+    id: tuple[str, int]
+    text: str
+    tokens: int
+    finish: str
+    logprob: float | None
+
+
+class Session(Protocol):
+    """A living engine with one set of weights in it."""
+
+    model: ModelRef
+    device: str
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Completions as they finish, in any order. Requests are pulled lazily. Raises EngineDied."""
+
+    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
+        """log P(completion, end of text | prompt) in nats for (prompt, completion) texts, in order."""
+
+    def swap(self, model: ModelRef) -> bool:
+        """Put other weights into the living engine; False where it cannot (then it is opened anew)."""
+
+    def sleep(self) -> None:
+        """Give the device's memory back while a trainer works, where that is supported."""
+
+    def wake(self) -> None:
+        """Take the memory again after ``sleep``."""
+
+    def close(self) -> None:
+        """End the engine and free the device."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """Where and how fast, never what: no field of it enters an artifact's key."""
+
+    gpus: int = 1
+    tensor_parallel: int = 1
+    gpu_memory: float = 0.85  # share of a GPU's memory the engine may take
+    kv_cache_mb: int = 256  # key/value cache on CPU
+    max_num_seqs: int = 512  # sequences the engine runs at once
+    max_model_len: int | None = None
+    train_threads: int = 0  # CPU threads of the trainer; 0: all cores
+    checkpoint_minutes: float = 10.0  # a long fine-tuning can be continued from here
+    sync_seconds: float = 0.5  # how often written samples are forced to disk
+    progress: str = "auto"  # auto | bar | plain | none
+    engine_log: str | None = None  # where the engine's own log goes
+
+    def check(self) -> None:
+        need(self.progress in ("auto", "bar", "plain", "none"),
+             f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}")
+        need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
+        for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs"):
+            need(getattr(self, name) >= 1, f"runtime.{name} must be >= 1, got {getattr(self, name)}")
+
+
+class Task(Part):
+    """Problems, and how they are put to a model. Subclass, register, and open the file with a sample row."""
+
+    grader: ClassVar[dict[str, Any]] = {"name": "exact"}  # the grader used with grader=auto, and its settings
+    max_tokens: ClassVar[int] = 256
+    stop: ClassVar[tuple[str, ...]] = ()
+    splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
+    lessons: dict[str, int]
+
+    def problems(self, split: str) -> Iterator[Problem]:
+        """All problems of a split, always in the same order."""
+        raise NotImplementedError
+
+    def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
+        """What the model is asked; with ``hint`` the bare final answer is shown too (rationalization)."""
+        raise NotImplementedError
+
+    def training_prompt(self, problem: Problem) -> str:
+        """The prompt of a training example: never hinted, without few-shot examples."""
+        return self.prompt(problem).text
+
+    def answer_only(self, problem: Problem) -> str:
+        """The completion of the ``direct`` baseline: the answer without a rationale."""
+        return problem.answer
+
+    def gold(self, problem: Problem) -> str | None:
+        """A gold rationale where the data has one."""
+        return None
+
+    def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
+        """The supervised set a tiny base model is pretrained on: ``lessons`` says how many of each kind."""
+        return iter(())
+
+    def groups(self, problem: Problem) -> dict[str, str]:
+        """What accuracy is broken down by, as {name: value}; for example {"digits": "3"}."""
+        return {}
+
+    def wrong_steps(self, problem: Problem, text: str) -> int | None:
+        """How many steps of a rationale are wrong, where the task knows the true steps; else None."""
+        return None
+
+    def check_split(self, split: str) -> None:
+        need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
+
+
+class Grader(Part):
+    """Judges one rationale. ``CASES`` is a table of (gold, text, verdict reason) that runs as a test."""
+
+    CASES: ClassVar[list[tuple[str, str, str]]] = []
+
+    def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
+        """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
+        raise NotImplementedError
+
+
+class Engine(Part):
+    """Writes completions. Heavy imports happen inside ``open``."""
+
+    install: ClassVar[str] = ""  # the command that installs what it needs
+
+    def open(self, model: ModelRef, runtime: Runtime) -> Session:
+        """Start the engine with these weights."""
+        raise NotImplementedError
+
+
+@dataclass
+class TrainJob:
+    """What a trainer is given. ``steps`` wins over ``epochs``; ``scratch`` survives a crash (checkpoints)."""
+
+    start: ModelRef
+    examples: list[Example]
+    out: Path
+    scratch: Path
+    seed: int
+    runtime: Runtime
+    steps: int | None = None
+    epochs: float | None = None
+    progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+
+
+class Trainer(Part):
+    """Fine-tunes. The output is a plain Hugging Face directory and a ``canary.json`` beside the weights."""
+
+    install: ClassVar[str] = ""
+
+    def train(self, job: TrainJob) -> dict[str, Any]:
+        """Train and save to ``job.out``; returns metrics (loss, steps, tokens, ...)."""
+        raise NotImplementedError
+
+    def initialise(self, model: Model, texts: Iterable[str], out: Path, seed: int) -> None:
+        """Make an untrained model for ``model`` in ``out``; only a model that is pretrained locally needs it."""
+        model.initialise(texts, out, seed)
+
+
+class Model(Part):
+    """A base model: pretrained here (``local = True``) or brought from outside."""
+
+    local: ClassVar[bool] = False
+    dtype: str
+    chat: bool | None
+
+    def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
+        """Write an untrained model and its tokenizer to ``out`` (local models)."""
+        raise NotImplementedError
+
+    def resolve(self) -> dict[str, Any]:
+        """Where outside weights are and what addresses them: {"path", "revision", "content"}."""
+        raise NotImplementedError
+
+
+class Method(Part):
+    """A whole algorithm on one page."""
+
+    rounds: int
+    samples: int
+
+    def run(self, lab: Lab) -> Artifact:
+        """The loop; returns the last model."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        for name in ("rounds", "samples"):
+            value = getattr(self, name, 1)
+            need(value >= 1, f"{name} must be >= 1, got {value}", f"for example {name}=3")
+
+
+class Meter(Protocol):
+    """A progress display of one piece of work."""
+
+    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
+        """Count ``n`` more items; what is known beside is shown (tokens/s, running accuracy, loss)."""
+
+    def close(self) -> None:
+        """End the display."""
+
+
+@dataclass
+class Work:
+    """What a stage may use while it runs. Nothing in here is part of the stage's identity."""
+
+    draft: Draft
+    inputs: dict[str, Artifact]
+    runtime: Runtime
+    session: Callable[[Artifact], Session]  # the living engine with these weights in it
+    revive: Callable[[Artifact, StarError], Session]  # a new engine after one died; raises when it dies again
+    model: Callable[[Artifact], ModelRef]
+    meter: Callable[[str, int], Meter]  # (what, total) -> display
+    warn: Callable[[str], None]
+    glance: Callable[[Problem, Rationale], bool | None]  # right or wrong for the display only; None: not shown
+
+
+class Stage(Part):
+    """A value that says how to make one artifact. Its fields and its inputs' keys are the artifact's address."""
+
+    def run(self, work: Work) -> dict[str, Any]:
+        """Write the artifact's files into ``work.draft``; returns metrics for the manifest."""
+        raise NotImplementedError
+
+    def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
+        """What building it would take, as upper bounds: {"samples": ..., "tokens": ...} or {"steps": ...}."""
+        return {}
+
+
+def stage(name: str, *, version: int = 1) -> Callable[[type[Any]], type[Any]]:
+    """Make a dataclass a stage named ``name``; raise ``version`` when what it writes changes."""
+
+    def add(cls: type[Any]) -> type[Any]:
+        made = dataclass(kw_only=True)(cls)
+        made.__part__ = f"stage/{name}/{version}"
+        return made
+
+    return add
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """How accuracy on held-out problems is measured after every round. ``limit=0`` takes the whole split."""
+
+    split: str = "dev"
+    limit: int = 0
+    samples: int = 1
+    temperature: float = 0.0
+
+    def check(self) -> None:
+        need(self.samples >= 1, f"evaluation.samples must be >= 1, got {self.samples}")
+        need(self.limit >= 0, f"evaluation.limit must be >= 0 (0: the whole split), got {self.limit}")
+        need(self.temperature >= 0, f"evaluation.temperature must be >= 0, got {self.temperature}", "0 is greedy")
+
+
+@dataclass(kw_only=True)
+class Schedule:
+    """Fine-tuning steps of round n: ``int(start * grow**(n-1)) + add*(n-1)``; with ``epochs`` set, passes over the data.
+
+    The defaults are STaR's (40 steps, 20 % more each round; section 4 of Zelikman et al. 2022).
+    """
+
+    start: int = 40
+    grow: float = 1.2
+    add: int = 0
+    epochs: float | None = None
+
+    def steps(self, round: int) -> int | None:
+        """Optimiser steps of round ``round`` (1 is the first), or None when ``epochs`` decides."""
+        if self.epochs is not None:
+            return None
+        return int(self.start * self.grow ** (round - 1)) + self.add * (round - 1)
+
+    def check(self) -> None:
+        need(self.epochs is None or self.epochs > 0, f"schedule.epochs must be > 0, got {self.epochs}")
+        need(self.start >= 1, f"schedule.start must be >= 1, got {self.start}")
+        need(self.grow > 0, f"schedule.grow must be > 0, got {self.grow}")
+
+
+@dataclass(kw_only=True)
+class Pretraining:
+    """How ``model=tiny`` is made: steps, learning rate and batch of its supervised start; ``lessons`` from the task."""
+
+    steps: int = 450
+    lr: float = 3e-3
+    batch: int = 64
+    seed: int = 0
+    lessons: dict[str, int] = field(default_factory=dict)  # empty: what the task proposes
+
+    def check(self) -> None:
+        need(self.steps >= 1, f"pretraining.steps must be >= 1, got {self.steps}")
+        for name, count in self.lessons.items():
+            need(count >= 0, f"pretraining.lessons.{name} must be >= 0, got {count}")
+
+
+@dataclass(kw_only=True)
+class Tracking:
+    """Where runs are reported beside the terminal: none, wandb, or auto (wandb where somebody is logged in)."""
+
+    kind: str = "none"
+    project: str = "star"
+    mode: str = "online"  # online | offline
+
+    def check(self) -> None:
+        need(self.kind in ("auto", "none", "wandb"), f"tracking must be auto, none or wandb, got {self.kind!r}")
+        need(self.mode in ("online", "offline"), f"tracking.mode must be online or offline, got {self.mode!r}")
+
+
+@dataclass(kw_only=True)
+class Keep:
+    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal texts once."""
+
+    limit: int = 1
+    max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
+
+    def check(self) -> None:
+        need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """Everything `star run` needs, as live parts. It has no key of its own: only its stages have."""
+
+    name: str
+    home: Path
+    seed: int
+    task: Task
+    grader: Grader
+    engine: Engine
+    trainer: Trainer
+    method: Method
+    model: Model
+    sampling: Sampling
+    filter: Keep
+    evaluation: Evaluation
+    schedule: Schedule
+    pretraining: Pretraining
+    runtime: Runtime
+    tracking: Tracking
+    problems: int = 0  # training problems drawn afresh each round; 0: the whole split
+
+    def check(self) -> None:
+        """Every part's own check, before any work is done."""
+        need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
+        self.sampling.check()
+        parts: list[Any] = [self.task, self.grader, self.engine, self.trainer, self.method, self.model, self.filter,
+                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking]
+        for part in parts:
+            part.check()
+        self.task.check_split(self.evaluation.split)

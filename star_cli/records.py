@@ -1,0 +1,186 @@
+"""The records of every JSONL file: one class a schema, strict reading and writing.
+
+A line is one record; a field that is unknown, missing or of the wrong type is an error that names file and line.
+Every file is plain JSON lines: ``datasets.load_dataset("json")``, DuckDB and jq read it as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Iterator, TypeVar
+
+import msgspec
+
+from star_cli.errors import StarError
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A line of a JSONL file. ``schema`` is its versioned name, ``file`` where it lives in an artifact."""
+
+    schema: ClassVar[str] = ""
+    file: ClassVar[str] = ""
+    unique: ClassVar[tuple[str, ...]] = ()
+
+    def identity(self) -> tuple[Any, ...]:
+        """What must not occur twice in one file."""
+        return tuple(getattr(self, name) for name in self.unique)
+
+
+class Problem(Record, kw_only=True):
+    """A question with its known answer. ``meta`` holds what a task needs beside (database, tests, digits)."""
+
+    schema = "problem/1"
+    file = "problems.jsonl"
+    unique = ("id",)
+    id: str
+    question: str
+    answer: str
+    choices: list[str] | None = None
+    images: list[str] = []
+    meta: dict[str, Any] = {}
+
+
+class Rationale(Record, kw_only=True):
+    """What the model wrote for one sample of a problem, right or wrong.
+
+    ``finish`` is "stop" (the model ended it) or "length" (it ran out of tokens); ``logprob`` is the sum over the
+    completion's tokens in nats, rounded to 4 digits; ``prompt_key`` addresses the exact prompt the model saw.
+    """
+
+    schema = "rationale/1"
+    file = "rationales.jsonl"
+    unique = ("problem_id", "sample")
+    problem_id: str
+    sample: int
+    text: str
+    hinted: bool
+    finish: str
+    tokens: int
+    logprob: float | None
+    seed: int
+    prompt_key: str
+
+
+class Verdict(Record, kw_only=True):
+    """A grader's judgement of one sample. ``wrong_steps`` counts wrong steps where the task knows the true ones."""
+
+    schema = "verdict/1"
+    file = "verdicts.jsonl"
+    unique = ("problem_id", "sample")
+    problem_id: str
+    sample: int
+    correct: bool
+    answer: str | None
+    reason: str
+    wrong_steps: int | None = None
+
+
+REASONS = ("MATCH", "MISMATCH", "NO_ANSWER", "TRUNCATED", "RUN_ON", "TIMEOUT", "GRADER_ERROR")
+
+
+class Example(Record, kw_only=True):
+    """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized or negative."""
+
+    schema = "example/1"
+    file = "examples.jsonl"
+    unique = ("problem_id", "sample", "origin")
+    problem_id: str
+    sample: int
+    prompt: str
+    completion: str
+    origin: str
+
+
+class Pair(Record, kw_only=True):
+    """A right and a wrong solution of one problem, for preference training."""
+
+    schema = "pair/1"
+    file = "pairs.jsonl"
+    unique = ("problem_id", "chosen", "rejected")
+    problem_id: str
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+class Score(Record, kw_only=True):
+    """A verifier's opinion of one sample."""
+
+    schema = "score/1"
+    file = "scores.jsonl"
+    unique = ("problem_id", "sample", "verifier")
+    problem_id: str
+    sample: int
+    score: float
+    verifier: str
+
+
+class Metric(Record, kw_only=True):
+    """A measured number with its 95 % interval; ``n`` is how many problems it rests on."""
+
+    schema = "metric/1"
+    file = "metrics.jsonl"
+    unique = ("name", "round")
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+    round: int
+
+
+SCHEMAS: dict[str, type[Record]] = {
+    c.schema: c for c in (Problem, Rationale, Verdict, Example, Pair, Score, Metric)
+}
+R = TypeVar("R", bound=Record)
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[type[Record], msgspec.json.Decoder[Any]] = {}
+
+
+def encode(record: Record) -> bytes:
+    """The record as one line with its newline."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode(line: bytes, kind: type[R], where: str) -> R:
+    """One line as a record, or a StarError that names ``where`` and what is wrong with it."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        record: R = decoder.decode(line)
+    except msgspec.ValidationError as e:
+        raise StarError(f"{where}: not a {kind.schema} record: {e}", hint=f"expected fields: {field_list(kind)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        text = line[:60].decode("utf-8", "replace").rstrip()
+        raise StarError(f"{where}: not valid JSON ({e}): {text!r}", hint="mend or remove this line") from None
+    return record
+
+
+def field_list(kind: type[Record]) -> str:
+    """The names of a record's fields, for messages."""
+    return ", ".join(kind.__struct_fields__)
+
+
+def read_records(path: Path, kind: type[R], *, name: str | None = None) -> Iterator[R]:
+    """Every record of a file, in order. A torn, unknown or repeated line is an error with file and line number."""
+    shown = name or str(path)
+    seen: set[int] = set()
+    try:
+        f = open(path, "rb")
+    except FileNotFoundError:
+        raise StarError(f"{shown} does not exist; expected a JSONL file of {kind.schema} records") from None
+    with f:
+        for number, line in enumerate(f, 1):
+            where = f"{shown}:{number}"
+            if not line.endswith(b"\n"):
+                raise StarError(f"{where}: the last line is torn (no newline at its end)",
+                                hint="remove the last line, or restore the file it was copied from")
+            record = decode(line, kind, where)
+            mark = hash(record.identity())
+            if mark in seen:
+                raise StarError(f"{where}: {kind.schema} {record.identity()} occurs twice in this file",
+                                hint="each line needs its own " + " + ".join(kind.unique))
+            seen.add(mark)
+            yield record

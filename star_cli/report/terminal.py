@@ -1,0 +1,136 @@
+"""The terminal during a run: bars with ETA where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from star_cli.parts import Meter
+from star_cli.runs import Event
+from star_cli.tracking import NoMeter, Silent
+
+EVERY = 10.0  # seconds between plain progress lines
+
+
+def console() -> Console:
+    """The console everything is printed to; without a terminal lines are not folded."""
+    out = Console(highlight=False, soft_wrap=True)
+    return out
+
+
+class Terminal(Silent):
+    """``mode``: bar, plain, none or auto (bar on a terminal, else plain)."""
+
+    def __init__(self, mode: str = "auto", out: Console | None = None) -> None:
+        self.out = out or console()
+        self.mode = ("bar" if self.out.is_terminal else "plain") if mode == "auto" else mode
+        self.at = ""
+
+    def meter(self, what: str, total: int) -> Meter:
+        if self.mode == "none":
+            return NoMeter()
+        return Bar(self.out, self.at or what, total) if self.mode == "bar" else Lines(self.out, self.at or what, total)
+
+    def say(self, text: str) -> None:
+        self.out.print(f"[yellow]{_plain(text)}[/]")
+
+    def stage_started(self, round: int, name: str, key: str) -> None:
+        self.at = f"round-{round}/{name}"
+
+    def stage_done(self, event: Event) -> None:
+        if self.mode == "none":
+            return
+        how = "found" if event.hit else f"{event.seconds:5.1f} s"
+        self.out.print(f"  [dim]round-{event.round}/[/]{event.name:<20} [dim]{event.key[:10]}[/]  {how:<8} "
+                       f"[dim]{_plain(outline(event))}[/]")
+
+
+class Bar:
+    """A rich progress bar with ETA, tokens/s and running accuracy."""
+
+    def __init__(self, out: Console, what: str, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("  {task.description:<28}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("eta"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out, transient=True)
+        self._task = self._progress.add_task(what, total=total or None, note="")
+        self._note = Note()
+        self._progress.start()
+
+    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
+        self._note.add(n, tokens, right, loss)
+        self._progress.update(self._task, advance=n, note=str(self._note))
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, out: Console, what: str, total: int) -> None:
+        self.out, self.what, self.total, self.done = out, what, total, 0
+        self.note, self.started, self.last = Note(), time.monotonic(), time.monotonic()
+
+    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
+        self.done += n
+        self.note.add(n, tokens, right, loss)
+        now = time.monotonic()
+        if now - self.last >= EVERY:
+            self.last = now
+            left = (self.total - self.done) * (now - self.started) / self.done if self.total and self.done else 0
+            of = f"/{self.total}" if self.total else ""
+            eta = f", eta {left:.0f} s" if self.total else ""
+            self.out.print(f"  {self.what}: {self.done}{of}{eta} {self.note}")
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        return None
+
+
+class Note:
+    """tokens/s, running accuracy and loss, as far as they are known."""
+
+    def __init__(self) -> None:
+        self.started, self.tokens, self.judged, self.right = time.monotonic(), 0, 0, 0
+        self.loss: float | None = None
+
+    def add(self, n: int, tokens: int, right: int | None, loss: float | None) -> None:
+        self.tokens += tokens
+        if right is not None:
+            self.judged += n
+            self.right += int(right)
+        if loss is not None:
+            self.loss = loss
+
+    def __str__(self) -> str:
+        parts = []
+        if self.tokens:
+            parts.append(f"{self.tokens / max(time.monotonic() - self.started, 1e-3):,.0f} tokens/s")
+        if self.judged:
+            parts.append(f"right {self.right / self.judged:.3f}")
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.4f}")
+        return "  ".join(parts)
+
+
+def outline(event: Event) -> str:
+    """The few numbers of a stage that matter, for its line."""
+    m: dict[str, Any] = event.metrics
+    if event.stage == "evaluate":
+        return f"accuracy {m['accuracy']:.3f}  [{m['low']:.3f}, {m['high']:.3f}]  n={m['n']}"
+    if event.stage == "filter":
+        return f"solved {m['solved']} of {m['asked']}, kept {m['kept']}"
+    if event.stage == "generate":
+        reused = f", {m['reused']} of them already written" if m.get("reused") else ""
+        return f"{m['samples']} samples, {m['tokens']} tokens{reused}"
+    if event.stage in ("finetune", "pretrain"):
+        return f"{m['steps']} steps on {m['examples']} examples, loss {m['loss_first']:.3f} -> {m['loss_last']:.3f}"
+    return f"{m['problems']} problems" if event.stage == "problems" else ""
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

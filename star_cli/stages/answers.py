@@ -1,0 +1,21 @@
+"""answers: training examples that hold the bare answer, without a rationale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from star_cli.parts import Stage, Task, Work, stage
+from star_cli.records import Example, Problem
+
+
+@stage("answers")
+class Answers(Stage):
+    """Input: ``problems``. The data of the ``direct`` baseline."""
+
+    task: Task
+
+    def run(self, work: Work) -> dict[str, Any]:
+        rows = (Example(problem_id=p.id, sample=0, prompt=self.task.training_prompt(p),
+                        completion=self.task.answer_only(p), origin="gold")
+                for p in work.inputs["problems"].read(Problem))
+        return {"kept": work.draft.write(Example, rows)}

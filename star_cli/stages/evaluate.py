@@ -1,0 +1,66 @@
+"""evaluate: grade a model's answers to held-out problems and measure accuracy, with intervals and by group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Iterator
+
+from star_cli.errors import StarError
+from star_cli.grading import grade_all
+from star_cli.parts import Grader, Stage, Task, Work, stage
+from star_cli.records import Metric, Rationale, Verdict
+from star_cli.stats import share_interval
+
+
+@stage("evaluate")
+class Evaluate(Stage):
+    """Inputs: ``problems``, ``rationales``. Unparsed answers count as wrong."""
+
+    task: Task
+    grader: Grader
+    round: int
+    max_errors: float = 0.02
+
+    def run(self, work: Work) -> dict[str, Any]:
+        right: dict[str, list[float]] = {}
+        groups: dict[str, list[str]] = {}
+        reasons: Counter[str] = Counter()
+        wrong: list[float] = []
+        tokens = 0
+
+        def verdicts() -> Iterator[Verdict]:
+            nonlocal tokens
+            pairs = grade_all(self.grader, self.task, work.inputs["problems"], work.inputs["rationales"])
+            for problem, rationale, verdict in pairs:
+                if problem.id not in right:
+                    groups[problem.id] = [f"{k}={v}" for k, v in self.task.groups(problem).items()]
+                right.setdefault(problem.id, []).append(float(verdict.correct))
+                reasons[verdict.reason] += 1
+                tokens += rationale.tokens
+                if verdict.correct and verdict.wrong_steps is not None:
+                    wrong.append(float(verdict.wrong_steps > 0))
+                yield verdict
+
+        work.draft.write(Verdict, verdicts())
+        total = sum(reasons.values())
+        if not total:
+            raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
+        if reasons["GRADER_ERROR"] / total > self.max_errors:
+            raise StarError(f"the grader failed on {reasons['GRADER_ERROR']} of {total} answers",
+                            hint="mend the grader, or raise filter.max_errors")
+        shares = {i: sum(v) / len(v) for i, v in right.items()}
+        metrics = [self._metric("accuracy", list(shares.values()))]
+        for group in sorted({g for named in groups.values() for g in named}):
+            metrics.append(self._metric(f"accuracy/{group}", [s for i, s in shares.items() if group in groups[i]]))
+        unparsed = reasons["NO_ANSWER"] / total
+        metrics.append(Metric(name="unparsed", value=unparsed, n=total, round=self.round))
+        metrics.append(Metric(name="tokens_per_answer", value=tokens / total, n=total, round=self.round))
+        if wrong:
+            metrics.append(self._metric("right_with_wrong_step", wrong))
+        work.draft.write(Metric, metrics)
+        return {"accuracy": metrics[0].value, "low": metrics[0].low, "high": metrics[0].high, "n": metrics[0].n,
+                "reasons": dict(reasons)}
+
+    def _metric(self, name: str, shares: list[float]) -> Metric:
+        value, low, high = share_interval(shares)
+        return Metric(name=name, value=value, low=low, high=high, n=len(shares), round=self.round)

@@ -1,0 +1,50 @@
+"""finetune: train a model on kept examples, from the weights it is told to start from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.parts import Stage, Trainer, TrainJob, Work, stage
+from star_cli.records import Example
+
+
+@stage("finetune")
+class Finetune(Stage):
+    """Inputs: ``start`` (a model) and ``examples.0``, ``examples.1``, ... (artifacts that hold examples)."""
+
+    trainer: Trainer
+    steps: int | None
+    epochs: float | None
+    seed: int
+    round: int
+
+    def run(self, work: Work) -> dict[str, Any]:
+        roles = sorted((r for r in work.inputs if r.startswith("examples.")), key=lambda r: int(r.partition(".")[2]))
+        sources = [work.inputs[role] for role in roles]
+        rows = [e for a in sources for e in a.read(Example)]
+        if not rows:
+            raise StarError(f"no rationale was kept in round {self.round}, so there is nothing to fine-tune on",
+                            hint="a stronger base model, more samples or a higher sampling.temperature may solve some")
+        work.draft.write(Example, _numbered(rows))
+        meter = work.meter("finetune", self.steps or 0)
+        job = TrainJob(start=work.model(work.inputs["start"]), examples=rows, out=work.draft.directory("model"),
+                       scratch=work.draft.directory("scratch", fresh=False), seed=self.seed, runtime=work.runtime,
+                       steps=self.steps, epochs=self.epochs,
+                       progress=lambda done, total, loss: meter.step(loss=loss))
+        try:
+            metrics = self.trainer.train(job)
+        finally:
+            meter.close()
+        origins: dict[str, int] = {}
+        for e in rows:
+            origins[e.origin] = origins.get(e.origin, 0) + 1
+        return {**metrics, "origins": origins}
+
+    def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
+        return {"steps": self.steps} if self.steps else {}
+
+
+def _numbered(rows: list[Example]) -> list[Example]:
+    """The examples as they were trained on; a row that several sources hold is written once."""
+    return list({e.identity(): e for e in rows}.values())

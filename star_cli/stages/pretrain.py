@@ -1,0 +1,63 @@
+"""pretrain and base: where a run's base model comes from."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.parts import RUNTIME, Model, ModelRef, Stage, Task, Trainer, TrainJob, Work, stage
+from star_cli.records import Example
+from star_cli.store import write_json
+
+
+@stage("pretrain")
+class Pretrain(Stage):
+    """A small model made here: a tokenizer and random weights, trained on the task's supervised lessons."""
+
+    model: Model
+    task: Task
+    lessons: dict[str, int]
+    trainer: Trainer
+    steps: int
+    seed: int
+
+    def run(self, work: Work) -> dict[str, Any]:
+        rows = list(self.task.lesson_examples(self.lessons, self.seed))
+        if not rows:
+            raise StarError("this task has no lessons to pretrain a tiny model on",
+                            hint="name some with pretraining.lessons, or use model=hf model.path=DIR")
+        work.draft.write(Example, rows)
+        start = work.draft.directory("scratch", fresh=False) / "untrained"
+        self.trainer.initialise(self.model, (e.prompt + e.completion for e in rows), start, self.seed)
+        ref = _local(self.model, str(start))
+        meter = work.meter("pretrain", self.steps)
+        job = TrainJob(start=ref, examples=rows, out=work.draft.directory("model"), scratch=start.parent, seed=self.seed,
+                       runtime=work.runtime, steps=self.steps,
+                       progress=lambda done, total, loss: meter.step(loss=loss))
+        try:
+            return self.trainer.train(job)
+        finally:
+            meter.close()
+
+    def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
+        return {"steps": self.steps}
+
+
+def _local(model: Model, path: str) -> ModelRef:
+    return ModelRef(key="untrained", path=path, dtype=model.dtype, chat=model.chat)
+
+
+@stage("base")
+class Base(Stage):
+    """Weights from outside, by their content or pinned revision; the files stay where they are."""
+
+    content: str
+    dtype: str
+    chat: bool | None
+    path: str = field(metadata=RUNTIME)
+    revision: str | None = field(default=None, metadata=RUNTIME)
+
+    def run(self, work: Work) -> dict[str, Any]:
+        write_json(work.draft.path / "base.json", {"path": self.path, "revision": self.revision})
+        return {"start_weights": self.content}

@@ -1,0 +1,41 @@
+"""problems: a split of a task as an artifact, whole or drawn afresh for a round."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any, Iterator
+
+from star_cli.canon import seed_of
+from star_cli.errors import StarError
+from star_cli.parts import Stage, Task, Work, stage
+from star_cli.records import Problem
+
+
+@stage("problems")
+class Problems(Stage):
+    """``limit`` takes the first problems of the split, ``draw`` picks that many at random by (seed, round)."""
+
+    task: Task
+    split: str
+    limit: int = 0
+    draw: int = 0
+    seed: int = 0
+    round: int = 0
+
+    def run(self, work: Work) -> dict[str, Any]:
+        rows = work.draft.write(Problem, self.chosen())
+        if not rows:
+            raise StarError(f"the split {self.split!r} of this task holds no problems", hint="choose another split")
+        return {"problems": rows}
+
+    def chosen(self) -> Iterator[Problem]:
+        """The problems of the artifact, in the task's order."""
+        source = self.task.problems(self.split)
+        if self.limit:
+            source = (p for _, p in zip(range(self.limit), source))
+        if not self.draw:
+            yield from source
+            return
+        marked = ((seed_of("draw", self.seed, self.round, p.id), i, p) for i, p in enumerate(source))
+        for _, _, problem in sorted(heapq.nsmallest(self.draw, marked, key=lambda m: m[:2]), key=lambda m: m[1]):
+            yield problem

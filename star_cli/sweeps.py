@@ -1,0 +1,53 @@
+"""`star run` over one experiment or the arms of a sweep: a failing arm does not stop the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from star_cli.config import Composed, launch
+from star_cli.errors import StarError
+from star_cli.report.page import show_finished
+from star_cli.session import execute, residency
+
+
+def run_all(args: list[str]) -> None:
+    """Run what the arguments ask for. Raises StarError after all arms are done when any of them failed."""
+    failures: list[str] = []
+    many = bool({"-m", "--multirun"} & set(args))
+
+    def job(c: Composed) -> None:
+        try:
+            execute(c, report=show_finished)
+        except KeyboardInterrupt:
+            print(f"\ninterrupted. Nothing finished is lost; continue with: star resume {c.experiment.name}",
+                  file=sys.stderr, flush=True)
+            leave(130)
+        except StarError as e:
+            if not many:
+                raise
+            failures.append(c.experiment.name)
+            print(f"star: {c.experiment.name} failed: {e}", file=sys.stderr, flush=True)
+        except Exception as e:
+            if not many:
+                raise
+            failures.append(c.experiment.name)
+            import traceback
+
+            traceback.print_exc()
+            print(f"star: {c.experiment.name} failed: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
+
+    try:
+        launch(args, job)
+    finally:
+        residency.close()
+    if failures:
+        raise StarError(f"{len(failures)} arm(s) of the sweep failed: {', '.join(failures)}",
+                        hint="mend the cause and run the same command again; finished arms are found, not repeated")
+
+
+def leave(code: int) -> None:
+    """End the process at once: an engine's threads must not hold back a Ctrl-C."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

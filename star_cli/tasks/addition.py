@@ -1,0 +1,142 @@
+"""addition: sums of two n-digit numbers with STaR's scratchpad (Zelikman et al. 2022, section 4.1).
+
+{"id": "3:624+259", "question": "6 2 4 + 2 5 9", "answer": "8 8 3", "meta": {"digits": 3}}
+
+    Input:              <scratch>
+    6 2 4 + 2 5 9       6 2 4 + 2 5 9 , C: 0
+    Target:             2 + 5 , 3 C: 1
+                        6 + 2 , 8 3 C: 0
+                        , 8 8 3 C: 0
+                        0 8 8 3
+                        </scratch>
+                        8 8 3
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import field
+from typing import Any, ClassVar, Iterator
+
+from star_cli.canon import seed_of
+from star_cli.parts import Prompt, Task, need
+from star_cli.records import Example, Problem
+from star_cli.registry import register
+
+SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a sum falls into by hash
+
+
+@register("task", "addition")
+class Addition(Task):
+    """``train``, ``dev`` and ``test`` say how many sums of each digit count are drawn (fewer where fewer exist).
+
+    A sum belongs to one split by a hash of its operands, so the splits are disjoint whatever the seed; the lessons of a
+    tiny base model come from the train part. A lesson ``"2"`` is a plain sum of two digits, ``"2/hinted"`` one that
+    shows the answer.
+    """
+
+    min_digits: int = 1
+    max_digits: int = 5
+    train: int = 10000
+    dev: int = 100
+    test: int = 300
+    seed: int = 0
+    lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
+        "1": 60, "2": 1500, "3": 60, "4": 30, "1/hinted": 60, "2/hinted": 600, "3/hinted": 150, "4/hinted": 150})
+    grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "</scratch>"}
+    max_tokens: ClassVar[int] = 192
+
+    def check(self) -> None:
+        need(1 <= self.min_digits <= self.max_digits <= 12,
+             f"task.min_digits..max_digits must satisfy 1 <= min <= max <= 12, got {self.min_digits}..{self.max_digits}")
+        for name in ("train", "dev", "test"):
+            need(getattr(self, name) >= 1, f"task.{name} must be >= 1, got {getattr(self, name)}")
+
+    def problems(self, split: str) -> Iterator[Problem]:
+        self.check_split(split)
+        for digits in range(self.min_digits, self.max_digits + 1):
+            for a, b in sums(digits, getattr(self, split), split, seed_of("addition", self.seed, split, digits)):
+                yield problem_of(a, b, digits)
+
+    def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
+        target = f"Target: {problem.answer}\n" if hint else "Target:\n"
+        return Prompt(f"Input:\n{problem.question}\n{target}")
+
+    def gold(self, problem: Problem) -> str | None:
+        a, b = operands(problem)
+        return "<scratch>\n" + "\n".join(scratchpad(a, b)) + f"\n</scratch>\n{problem.answer}"
+
+    def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
+        for name, count in lessons.items():
+            digits, _, form = name.partition("/")
+            need(digits.isdigit() and form in ("", "hinted"),
+                 f"unknown lesson {name!r}, expected a digit count such as '2' or '2/hinted'")
+            pairs = sums(int(digits), count, "train", seed_of("lesson", seed, name), repeat=True)
+            for i, (a, b) in enumerate(pairs):
+                p = problem_of(a, b, int(digits))
+                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=self.prompt(p, form == "hinted").text,
+                              completion=self.gold(p) or "", origin="gold")
+
+    def groups(self, problem: Problem) -> dict[str, str]:
+        return {"digits": str(problem.meta["digits"])}
+
+    def wrong_steps(self, problem: Problem, text: str) -> int | None:
+        """Lines of the scratchpad that differ from the true ones, missing and surplus lines included."""
+        a, b = operands(problem)
+        true = scratchpad(a, b)
+        inside = text.partition("<scratch>")[2].partition("</scratch>")[0]
+        written = [" ".join(line.split()) for line in inside.strip().splitlines()]
+        return sum(x != y for x, y in zip(true, written)) + abs(len(true) - len(written))
+
+
+def problem_of(a: int, b: int, digits: int) -> Problem:
+    """The problem a + b."""
+    return Problem(id=f"{digits}:{a}+{b}", question=f"{spaced(a)} + {spaced(b)}", answer=spaced(a + b),
+                   meta={"digits": digits})
+
+
+def operands(problem: Problem) -> tuple[int, int]:
+    """The two numbers of a problem."""
+    a, b = problem.question.replace(" ", "").split("+")
+    return int(a), int(b)
+
+
+def spaced(n: int | str) -> str:
+    """Digits with a space between: 883 -> "8 8 3"."""
+    return " ".join(str(n))
+
+
+def scratchpad(a: int, b: int) -> list[str]:
+    """The lines between <scratch> and </scratch>: the next digits to add, the digits produced, the carry."""
+    left, right = str(a), str(b)
+    width = max(len(left), len(right))
+    left, right = left.zfill(width), right.zfill(width)
+    lines, done, carry = [f"{spaced(left)} + {spaced(right)} , C: 0"], "", 0
+    for i in range(width - 1, -1, -1):
+        total = int(left[i]) + int(right[i]) + carry
+        done, carry = str(total % 10) + done, total // 10
+        ahead = f"{left[i - 1]} + {right[i - 1]} " if i else ""
+        lines.append(f"{ahead}, {spaced(done)} C: {carry}")
+    return [*lines, spaced(f"{carry}{done}")]
+
+
+def sums(digits: int, count: int, split: str, seed: int, *, repeat: bool = False) -> Iterator[tuple[int, int]]:
+    """``count`` pairs of ``digits``-digit numbers of a split, drawn by seed; without ``repeat`` each at most once."""
+    low, high = (0, 9) if digits == 1 else (10 ** (digits - 1), 10**digits - 1)
+    available = (high - low + 1) ** 2
+    if not repeat and available <= 20 * count:  # few: list them all and shuffle
+        pairs = [(a, b) for a in range(low, high + 1) for b in range(low, high + 1) if _bucket(a, b) in SHARES[split]]
+        random.Random(seed).shuffle(pairs)
+        yield from pairs[:count]
+        return
+    rng, seen = random.Random(seed), set()
+    while count:
+        pair = (rng.randint(low, high), rng.randint(low, high))
+        if _bucket(*pair) in SHARES[split] and (repeat or pair not in seen):
+            seen.add(pair)
+            count -= 1
+            yield pair
+
+
+def _bucket(a: int, b: int) -> int:
+    return seed_of("split", a, b) % 10

@@ -1,0 +1,103 @@
+"""zip: RL-STaR's task of zipping two words letter by letter (Chang et al. 2024, arXiv 2410.23912).
+
+{"id": "010.110", "question": "x 0 1 0 . 1 1 0", "answer": "x . y 0 1 . 1 1 . 0 0", "meta": {"steps": 3}}
+
+Every step takes the last letter of both words to the front of the zipped part; the rationale writes each state on a line:
+
+    x 0 1 0 . 1 1 0   ->   x 0 1 . 1 1 y 0 0   ->   x 0 . 1 y 1 1 . 0 0   ->   x . y 0 1 . 1 1 . 0 0
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import field
+from itertools import product
+from typing import Any, ClassVar, Iterator
+
+from star_cli.canon import seed_of
+from star_cli.parts import Prompt, Task, need
+from star_cli.records import Example, Problem
+from star_cli.registry import register
+
+
+@register("task", "zip")
+class Zip(Task):
+    """All ``base ** (2 * length)`` questions; every split holds all of them, as in the paper: the test is the chain.
+
+    ``delta`` (the generator's convention) sets how good the lessons of a tiny base are: each step is right with
+    probability 1/M + delta, otherwise one of the M - 1 wrong states; ``zero_step`` makes that step a guess (delta 0).
+    """
+
+    base: int = 2
+    length: int = 3
+    delta: float = field(default=0.4, metadata={"identity": False})
+    zero_step: int = field(default=0, metadata={"identity": False})
+    lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {"chain": 8192})
+    grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "\n"}
+    max_tokens: ClassVar[int] = 96
+
+    def check(self) -> None:
+        need(2 <= self.base <= 10, f"task.base must be 2 to 10, got {self.base}")
+        need(1 <= self.length <= 6, f"task.length must be 1 to 6, got {self.length}")
+        states = self.base ** (2 * self.length)
+        need(-1 / states <= self.delta <= 1 - 1 / states,
+             f"task.delta must be in [-1/M, (M-1)/M] = [{-1 / states:.4f}, {1 - 1 / states:.4f}], got {self.delta}")
+        need(0 <= self.zero_step <= self.length, f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}")
+
+    def words(self) -> Iterator[tuple[int, ...]]:
+        """All states: the letters of both words, one after the other."""
+        return product(range(self.base), repeat=2 * self.length)
+
+    def problems(self, split: str) -> Iterator[Problem]:
+        self.check_split(split)
+        for letters in self.words():
+            a, b = letters[: self.length], letters[self.length:]
+            name = "".join(map(str, a)) + "." + "".join(map(str, b))
+            yield Problem(id=name, question=state(letters, 0), answer=state(letters, self.length),
+                          meta={"steps": self.length})
+
+    def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
+        return Prompt(f"{problem.question} -> {problem.answer}\n" if hint else f"{problem.question}\n")
+
+    def gold(self, problem: Problem) -> str | None:
+        return "\n".join(self.true_states(problem))
+
+    def true_states(self, problem: Problem) -> list[str]:
+        """The right states after steps 1..length."""
+        letters = tuple(int(c) for c in problem.id if c != ".")
+        return [state(letters, k) for k in range(1, self.length + 1)]
+
+    def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
+        everything = list(self.words())
+        for name, count in lessons.items():
+            need(name == "chain", f"unknown lesson {name!r}, expected 'chain'")
+            rng = random.Random(seed_of("zip", seed, self.base, self.length, self.delta, self.zero_step))
+            for i in range(count):
+                start = everything[i % len(everything)]
+                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=f"{state(start, 0)}\n",
+                              completion="\n".join(self.noisy_chain(start, everything, rng)), origin="gold")
+
+    def noisy_chain(self, start: tuple[int, ...], everything: list[tuple[int, ...]], rng: random.Random) -> list[str]:
+        """One pretraining trajectory: each step starts from the state reached, right or wrong."""
+        states, here = [], start
+        for step in range(1, self.length + 1):
+            right = 1 / len(everything) + (0.0 if step == self.zero_step else self.delta)
+            if rng.random() >= right:
+                other = rng.randrange(len(everything) - 1)
+                here = everything[other + (everything[other] >= here)]
+            states.append(state(here, step))
+        return states
+
+    def wrong_steps(self, problem: Problem, text: str) -> int | None:
+        """Lines that differ from the true states, missing and surplus lines included."""
+        true, written = self.true_states(problem), [" ".join(s.split()) for s in text.strip().splitlines()]
+        return sum(x != y for x, y in zip(true, written)) + abs(len(true) - len(written))
+
+
+def state(letters: tuple[int, ...], step: int) -> str:
+    """The text of a state after ``step`` steps for the two words in ``letters``."""
+    n = len(letters) // 2
+    a, b = letters[:n], letters[n:]
+    head = ["x", *map(str, a[: n - step]), ".", *map(str, b[: n - step])]
+    tail = [f"{a[i]} {b[i]}" for i in range(n - step, n)]
+    return " ".join(head + (["y " + " . ".join(tail)] if tail else []))

@@ -1,0 +1,1 @@
+"""One leaf, one file: every trainers leaf registers itself."""
