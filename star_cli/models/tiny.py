@@ -1,0 +1,75 @@
+"""tiny: a small Llama with a tokenizer of its own, made and pretrained on this machine; nothing is downloaded.
+
+{"model_type": "llama", "num_hidden_layers": 3, "hidden_size": 64, "vocab_size": 320}
+"""
+
+from __future__ import annotations
+
+
+from pathlib import Path
+from typing import Any, ClassVar, Iterable
+
+from star_cli.parts import Model, need
+from star_cli.registry import register
+
+WORDS = r" ?\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s"  # a digit is one token, with the space before it
+EOS, PAD = "<eos>", "<pad>"
+
+
+@register("model", "tiny")
+class Tiny(Model):
+    """``vocab`` is the most tokens the tokenizer learns from the lessons, the 256 bytes included: any text can be written."""
+
+    local: ClassVar[bool] = True
+    layers: int = 3
+    width: int = 64
+    heads: int = 2
+    context: int = 512
+    vocab: int = 320
+    tied: bool = False
+    dtype: str = "float32"
+    chat: bool | None = False
+
+    def check(self) -> None:
+        for name in ("layers", "width", "heads", "context"):
+            need(getattr(self, name) >= 1, f"model.{name} must be >= 1, got {getattr(self, name)}")
+        need(self.width % (32 * self.heads) == 0,
+             f"model.width={self.width} must be a multiple of 32 * model.heads={self.heads} (vLLM's attention on CPU takes "
+             f"heads of 32, 64, ... wide)", "for example model.width=64 model.heads=2")
+        need(self.vocab >= 258, f"model.vocab must be >= 258 (256 bytes and two special tokens), got {self.vocab}")
+
+    def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
+        """Write the tokenizer learned from ``texts`` and a random Llama to ``out``."""
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        out.mkdir(parents=True, exist_ok=True)
+        tokenizer = make_tokenizer(texts, self.vocab)
+        tokenizer.model_max_length = self.context
+        tokenizer.save_pretrained(out)
+        eos, pad = tokenizer.convert_tokens_to_ids([EOS, PAD])
+        config = LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=self.width, intermediate_size=4 * self.width,
+            num_hidden_layers=self.layers, num_attention_heads=self.heads, num_key_value_heads=self.heads,
+            max_position_embeddings=self.context, tie_word_embeddings=self.tied, bos_token_id=None, eos_token_id=eos,
+            pad_token_id=pad)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = LlamaForCausalLM(config)
+        model.save_pretrained(out)
+
+
+def make_tokenizer(texts: Iterable[str], vocab: int) -> Any:
+    """A byte-level tokenizer with merges learned from ``texts``; it writes and reads back any Unicode text exactly."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOS, PAD], show_progress=False,
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    made.train_from_iterator(texts, trainer=trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False)
