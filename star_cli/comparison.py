@@ -87,11 +87,13 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
                         hint="compare a run of task=zip; star forecast works for every task")
     steps, states = shape
     run, store = Run(home, name), open_store(home)
-    measured = {n: measure(run, store, x, n, steps) for n in sorted({e.round for e in run.events() if e.name == "evaluate"})}
+    done = sorted({e.round for e in run.events() if e.name == "evaluate"})
+    measured = {n: measure(run, store, x, n, steps) for n in done}
     if 0 not in measured:
         raise StarError(f"{name} has no evaluation of its base model yet", hint=f"star resume {name}")
     start, source = _start(run, store, x, measured[0], states, steps, delta, convention)
-    told = trajectory_at(start, states, max(measured), sampling=x.sampling.temperature, evaluation=x.evaluation.temperature)
+    told = trajectory_at(start, states, max(measured), sampling=x.sampling.temperature,
+                         evaluation=x.evaluation.temperature)
     rows = []
     for n, m in measured.items():
         j, low, high = told[n].accuracy[0], m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
@@ -148,12 +150,12 @@ def _start(run: Run, store: Store, x: Experiment, base: Measured, states: int, s
 def _notes(x: Experiment) -> list[str]:
     notes = []
     if (x.sampling.temperature, x.evaluation.temperature) != (1.0, 1.0):
-        notes.append(f"sampled at T={x.sampling.temperature:g}, evaluated at T={x.evaluation.temperature:g}; the theory's "
-                     "curve is for these temperatures, the paper's theorems are for 1")
+        notes.append(f"sampled at T={x.sampling.temperature:g}, evaluated at T={x.evaluation.temperature:g}; the "
+                     "theory's curve is for these temperatures, the paper's theorems are for 1")
     if getattr(x.method, "rationalize", False):
         notes.append("rationalization is on, which the theory does not know")
     if x.filter.limit or x.filter.dedupe:
-        notes.append("the filter drops right rationales (filter.limit, filter.dedupe); the theory trains on all of them")
+        notes.append("the filter drops right rationales (filter.limit, filter.dedupe); the theory trains on all")
     return notes
 
 

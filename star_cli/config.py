@@ -15,9 +15,9 @@ from star_cli import registry
 from star_cli.canon import key
 from star_cli.errors import StarError
 from star_cli.parts import (
-    Evaluation, Experiment, Keep, Part, Pretraining, Runtime, Sampling, Schedule, Tracking,
+    Evaluation, Experiment, Keep, Part, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking,
 )
-from star_cli.runs import default_name
+from star_cli.runs import QUIET, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
 
@@ -45,6 +45,8 @@ class Root:
     pretraining: Pretraining = field(default_factory=Pretraining)
     runtime: Runtime = field(default_factory=Runtime)
     tracking: Any = None
+    forecast: bool = False
+    pilot: Pilot = field(default_factory=Pilot)
 
 
 @dataclass(kw_only=True)
@@ -64,7 +66,7 @@ class Composed:
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
-        told = {k: v for k, v in self.config.items() if k not in ("name", "home", "runtime", "tracking")}
+        told = {k: v for k, v in self.config.items() if k not in QUIET}
         return {"overrides": self.overrides, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
                 "arm": self.arm, "home": str(self.experiment.home)}
 
@@ -154,7 +156,7 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
         live["grader"] = registry.get("grader", settings.pop("name"))(**settings)
     for name in ("rounds", "samples"):
         value = live.pop(name)
-        if value is not None:
+        if value is not None and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
             if not hasattr(live["method"], name):
                 raise StarError(f"{name}={value} has no effect: the method {registry.name_of(live['method'])} has no {name}",
                                 hint=f"leave {name} out")

@@ -20,6 +20,7 @@ from star_cli.stages.finetune import Finetune
 from star_cli.stages.generate import Generate
 from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
+from star_cli.stages.steps import Steps
 from star_cli.store import Artifact, Draft, Store, full_disk, provenance
 
 
@@ -77,12 +78,14 @@ class Lab:
         """The model the run starts from: pretrained here, or brought from outside and addressed by its content."""
         x = self.x
         if x.model.local:
-            settings = {"lr": x.pretraining.lr, "batch": x.pretraining.batch}
+            settings = {"lr": x.pretraining.lr, "batch": x.pretraining.batch, "warmup": x.pretraining.warmup,
+                        "schedule": x.pretraining.schedule}
             known = {f.name for f in fields(x.trainer)}
             trainer = type(x.trainer)(**{k: v for k, v in settings.items() if k in known})
             stage: Stage = Pretrain(
                 model=x.model, task=x.task, lessons=dict(x.pretraining.lessons or x.task.lessons), trainer=trainer,
-                steps=x.pretraining.steps, seed=x.pretraining.seed)
+                steps=x.pretraining.steps, seed=x.pretraining.seed, first=dict(x.pretraining.first),
+                first_steps=x.pretraining.first_steps)
             return self.build(stage, {}, 0, "pretrain")
         found = x.model.resolve()
         stage = Base(content=found["content"], dtype=x.model.dtype, chat=x.model.chat, path=found["path"],
@@ -126,6 +129,9 @@ class Lab:
     def finetune(self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Any = None) -> Artifact:
         """A model trained from ``start`` on the examples, with the schedule's steps of this round."""
         x = self.x
+        if x.task.stepwise():
+            examples = [self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
+                        for i, a in enumerate(examples)]
         stage = Finetune(trainer=trainer or x.trainer, steps=x.schedule.steps(round), epochs=x.schedule.epochs,
                          seed=seed_of(x.seed, round, "finetune", bits=31), round=round)
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}

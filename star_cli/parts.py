@@ -147,6 +147,7 @@ class Runtime:
     max_num_seqs: int = 512  # sequences the engine runs at once
     max_model_len: int | None = None
     train_threads: int = 0  # CPU threads of the trainer; 0: all cores
+    grade_workers: int = 0  # processes for graders that can hang or explode; 0: all cores
     checkpoint_minutes: float = 10.0  # a long fine-tuning can be continued from here
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
@@ -201,6 +202,18 @@ class Task(Part):
         """How many steps of a rationale are wrong, where the task knows the true steps; else None."""
         return None
 
+    def stepwise(self) -> bool:
+        """Whether every step is prompted for and learnt by itself (``converse`` and ``pieces``)."""
+        return False
+
+    def converse(self, session: Session, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Completions for requests; a stepwise task takes several turns for each."""
+        return session.stream(requests)
+
+    def pieces(self, prompt: str, completion: str) -> list[tuple[str, str]]:
+        """A kept rationale as (prompt, completion) of each step, for a stepwise task; always equally many."""
+        return [(prompt, completion)]
+
     def chain(self) -> tuple[int, int] | None:
         """(steps N, states M) where the problems are a chain of RL-STaR's theory; else None."""
         return None
@@ -214,13 +227,34 @@ class Task(Part):
 
 
 class Grader(Part):
-    """Judges one rationale. ``CASES`` is a table of (gold, text, verdict reason) that runs as a test."""
+    """Judges one rationale. ``CASES`` is a table that runs as a test: (gold, text, reason of the verdict) and, where
+    it takes more, a dict with ``choices``, ``meta`` or ``finish``.
+    """
 
-    CASES: ClassVar[list[tuple[str, str, str]]] = []
+    CASES: ClassVar[list[tuple[Any, ...]]] = []
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
         raise NotImplementedError
+
+    @property
+    def isolated(self) -> bool:
+        """True where judging can hang or explode: then it happens in worker processes with a hard limit (pool.py)."""
+        return False
+
+    @property
+    def cheap(self) -> bool:
+        """Cheap enough to judge while text is being written."""
+        return not self.isolated
+
+    @property
+    def wall(self) -> float:
+        """Seconds one verdict may take in a worker before it is killed."""
+        return 10.0
+
+    def judged(self, text: str) -> str:
+        """The part of a right text that was judged, and is worth learning: what runs on after it is left out."""
+        return text
 
 
 class Engine(Part):
@@ -255,6 +289,7 @@ class Trainer(Part):
     """Fine-tunes. The output is a plain Hugging Face directory and a ``canary.json`` beside the weights."""
 
     install: ClassVar[str] = ""
+    generalises: ClassVar[bool] = True  # whether what it learns of one problem helps another; a forecast asks
 
     def train(self, job: TrainJob) -> dict[str, Any]:
         """Train and save to ``job.out``; returns metrics (loss, steps, tokens, ...)."""
@@ -386,16 +421,26 @@ class Schedule:
 
 @dataclass(kw_only=True)
 class Pretraining:
-    """How ``model=tiny`` is made: steps, learning rate and batch of its supervised start; ``lessons`` from the task."""
+    """How ``model=tiny`` is made: steps, learning rate and batch of its supervised start; ``lessons`` from the task.
+
+    ``first`` and ``first_steps`` are an easier course before it: what is slow to learn from noisy lessons alone.
+    """
 
     steps: int = 450
     lr: float = 3e-3
     batch: int = 64
+    warmup: int = 0
+    schedule: str = "constant"
     seed: int = 0
     lessons: dict[str, int] = field(default_factory=dict)  # empty: what the task proposes
+    first: dict[str, int] = field(default_factory=dict)
+    first_steps: int = 0
 
     def check(self) -> None:
         need(self.steps >= 1, f"pretraining.steps must be >= 1, got {self.steps}")
+        need(self.first_steps >= 0, f"pretraining.first_steps must be >= 0, got {self.first_steps}")
+        need(bool(self.first) == bool(self.first_steps), "pretraining.first and pretraining.first_steps need each other",
+             "set both, or neither")
         for name, count in self.lessons.items():
             need(count >= 0, f"pretraining.lessons.{name} must be >= 0, got {count}")
 
@@ -429,6 +474,18 @@ class Keep:
 
 
 @dataclass(kw_only=True)
+class Pilot:
+    """What a forecast looks at: ``samples`` rationales of the base for each of ``problems`` training problems."""
+
+    problems: int = 100
+    samples: int = 4
+
+    def check(self) -> None:
+        for name in ("problems", "samples"):
+            need(getattr(self, name) >= 1, f"pilot.{name} must be >= 1, got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True)
 class Experiment:
     """Everything `star run` needs, as live parts. It has no key of its own: only its stages have."""
 
@@ -449,13 +506,15 @@ class Experiment:
     runtime: Runtime
     tracking: Tracking
     problems: int = 0  # training problems drawn afresh each round; 0: the whole split
+    pilot: Pilot = field(default_factory=Pilot)
+    forecast: bool = False  # say first what to expect, from the pilot
 
     def check(self) -> None:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
         self.sampling.check()
         parts: list[Any] = [self.task, self.grader, self.engine, self.trainer, self.method, self.model, self.filter,
-                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking]
+                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking, self.pilot]
         for part in parts:
             part.check()
         self.task.check_split(self.evaluation.split)

@@ -199,7 +199,7 @@ def default_name(experiment: str | None, overrides: list[str]) -> str:
     return name if len(name) <= 80 else f"{name[:66]}-{key(sorted(told))[:12]}"
 
 
-QUIET = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast"}
+QUIET = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot"}
 
 
 def _now() -> str:

@@ -42,6 +42,10 @@ def execute(c: Composed, *, pins: dict[tuple[int, str], str] | None = None,
             wandb = Wandb(x.tracking, x.name, c.config, run.path)
             observer = Several(terminal, wandb)
         lab = Lab(x, store, observer, residency, run, pins=pins)
+        if x.forecast:
+            from star_cli.forecast.command import foretell_first
+
+            foretell_first(lab, run)
         x.method.run(lab)
         run.update(built=lab.built)
     except KeyboardInterrupt:

@@ -1,1 +1,80 @@
-"""pending."""
+"""star ls, diff and doctor."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from star_cli.cli.main import app
+from star_cli.cli.run import Json
+
+Home = Annotated[str, typer.Option("--home", help="Home of artifacts and runs (default: STAR_HOME or this directory).")]
+
+
+@app.command(epilog="Examples:  star ls runs   |   star ls tasks --json")
+def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")]
+       = "runs", home: Home = "", as_json: Json = False) -> None:
+    """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
+    from star_cli.config import home_of
+    from star_cli.listing import artifact_rows, part_rows, run_rows, sweeps_of
+    from star_cli.report.listing import print_rows
+    from star_cli.session import open_store
+
+    place = home_of(home)
+    if what == "runs":
+        rows = run_rows(place, open_store(place))
+    elif what == "artifacts":
+        rows = artifact_rows(open_store(place))
+    else:
+        rows = part_rows(what)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    elif what == "runs":
+        for title, some in sweeps_of(rows):
+            print_rows(some, title)
+        if not rows:
+            typer.echo(f"no runs in {place / 'runs'}; star run makes one")
+    else:
+        print_rows(rows, what)
+
+
+@app.command(epilog="Examples:  star diff demo/round-1/finetune demo/round-2/finetune   |   star diff demo demo2")
+def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.")],
+         b: Annotated[str, typer.Argument(help="What to compare it with.")],
+         home: Home = "", as_json: Json = False) -> None:
+    """Say field by field why two keys differ (through their inputs), or how two runs differ."""
+    from star_cli.compare import differences
+    from star_cli.config import home_of
+    from star_cli.report.listing import print_rows
+
+    rows = differences(home_of(home), a, b)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    elif rows:
+        print_rows(rows, f"{a}  against  {b}")
+    else:
+        typer.echo("the same: no field differs")
+
+
+@app.command(epilog="Example:  star doctor --json")
+def doctor(as_json: Json = False) -> None:
+    """Say what was found on this machine, what is missing, and the command that mends it. Exit code 1 when star run
+    cannot work."""
+    from star_cli.doctor import findings
+    from star_cli.report.terminal import console
+
+    rows = findings()
+    if as_json:
+        typer.echo(json.dumps([r.__dict__ for r in rows], indent=1))
+    else:
+        out = console()
+        for r in rows:
+            mark = {"ok": "[green]ok     [/]", "missing": "[red]missing[/]", "note": "[yellow]note   [/]"}[r.state]
+            out.print(f"{mark} {r.name:<12} ", end="")
+            out.print(r.found, markup=False)
+            if r.mend:
+                out.print(f"        {'':<12} -> {r.mend}", markup=False)
+    if any(r.state == "missing" and r.essential for r in rows):
+        raise typer.Exit(1)

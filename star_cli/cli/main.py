@@ -30,7 +30,8 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 
 def main() -> None:
     """The entry point of the command `star`."""
-    from star_cli.cli import inspect, run, store, theory  # noqa: F401  (they register their commands)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine ten times slower
+    from star_cli.cli import forecast, grade, inspect, run, show, store, theory  # noqa: F401  (they register their commands)
 
     try:
         app(standalone_mode=True)

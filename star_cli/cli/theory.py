@@ -9,8 +9,8 @@ import typer
 from star_cli.cli.main import app
 from star_cli.errors import StarError
 
-theory = typer.Typer(name="theory", no_args_is_help=True, help="RL-STaR's theory: predict a chain, check whether it can "
-                     "start, compare a run with it. The mathematics is in docs/theory.md.")
+theory = typer.Typer(name="theory", no_args_is_help=True, help="RL-STaR's theory: predict a chain, check whether it "
+                     "can start, compare a run with it. The mathematics is in docs/theory.md.")
 app.add_typer(theory)
 
 STEPS = typer.Option(3, "--steps", help="N, the steps of a chain.")
@@ -54,8 +54,8 @@ def check(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conventi
 
 @theory.command(epilog="star theory compare demo   |   star theory compare demo --delta 0.4 --convention generator")
 def compare(run: str = typer.Argument(help="A run on a task that knows its true steps (zip)."),
-            delta: str | None = typer.Option(None, "--delta", help="Start the theory from these deltas, not from what the "
-                                             "base model was measured or made to be."),
+            delta: str | None = typer.Option(None, "--delta", help="Start the theory from these deltas, not from what "
+                                             "the base model was measured or made to be."),
             convention: str = CONVENTION,
             home: str | None = typer.Option(None, "--home", help="Where artifacts and runs are; else STAR_HOME."),
             as_json: bool = JSON) -> None:

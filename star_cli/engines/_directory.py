@@ -1,11 +1,13 @@
-"""What the engines that load real weights share: a model directory checked before it is loaded, its tokenizer and its text."""
+"""What engines with real weights share: a model directory checked before it is loaded, its tokenizer, its text."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 from star_cli.errors import StarError
 from star_cli.parts import ModelRef, Prompt
@@ -49,7 +51,8 @@ def read_config(here: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not config.get("model_type"):
         raise StarError(f"{path} names no model_type", hint="point to a directory written by save_pretrained")
     if config["model_type"] == "fake":
-        raise StarError(f"{here} holds a fake model, which only engine=fake can run", hint="set engine=fake, or model=tiny")
+        raise StarError(f"{here} holds a fake model, which only engine=fake can run",
+                        hint="set engine=fake, or model=tiny")
     return config
 
 
@@ -94,9 +97,12 @@ def mark(model: ModelRef, tokenizer: Any) -> dict[str, Any] | None:
         return None
     config = {k: v for k, v in read_config(Path(model.path)).items() if k not in VOLATILE}
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    rules = json.loads(backend.to_str()) if backend is not None else {"vocab": tokenizer.get_vocab()}
-    rules.update(padding=None, truncation=None)
-    return {"config": config, "shapes": shapes(Path(model.path)), "tokenizer": rules, "eos": stop_ids(model, tokenizer),
+    if backend is not None:
+        backend.no_padding()  # a trainer may have left these two in the file; encoding sets them anew each time
+        backend.no_truncation()
+    rules = backend.to_str() if backend is not None else json.dumps(sorted(tokenizer.get_vocab().items()))
+    return {"config": config, "shapes": shapes(Path(model.path)), "eos": stop_ids(model, tokenizer),
+            "tokenizer": hashlib.sha256(rules.encode()).hexdigest(), "class": type(tokenizer).__name__,
             "template": getattr(tokenizer, "chat_template", None), "chat": model.chat}
 
 
@@ -115,7 +121,7 @@ def load_tokenizer(model: ModelRef) -> Any:
 
 
 def stop_ids(model: ModelRef, tokenizer: Any) -> list[int]:
-    """The token ids that end a text: the tokenizer's eos and those of generation_config.json (chat models have several)."""
+    """The token ids that end a text: the tokenizer's eos and those of generation_config.json (chat models: more)."""
     from transformers import GenerationConfig
 
     ids = {tokenizer.eos_token_id}
@@ -127,12 +133,20 @@ def stop_ids(model: ModelRef, tokenizer: Any) -> list[int]:
     return sorted(ids)
 
 
-def saved_dtype(model: ModelRef) -> str:
-    """The precision the weights were saved in, as config.json says; float32 where it says nothing."""
+def config_of(model: ModelRef) -> Any:
+    """The configuration transformers makes of a model; a StarError where it knows no such model."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
-    return str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+    try:
+        return AutoConfig.from_pretrained(model.path, revision=model.revision)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise StarError(f"the config.json of {model.path} cannot be used: {first_line(e)}",
+                        hint="check model.path and the installed version of transformers, or " + BUILD) from e
+
+
+def saved_dtype(model: ModelRef) -> str:
+    """The precision the weights were saved in, as config.json says; float32 where it says nothing."""
+    return str(getattr(config_of(model), "dtype", None) or "float32").removeprefix("torch.")
 
 
 def first_line(error: BaseException) -> str:
@@ -153,7 +167,7 @@ class Codec:
         self._last: tuple[str, list[int]] = ("", [])
 
     def prompt(self, prompt: Prompt, where: str, room: int) -> list[int]:
-        """The ids of a prompt with ``room`` tokens left behind it, or a StarError that names ``where`` and the numbers."""
+        """The ids of a prompt with ``room`` tokens left behind it, or a StarError with ``where`` and the numbers."""
         if prompt.images:
             raise StarError(f"{where} has {len(prompt.images)} picture(s); this engine reads text only",
                             hint="choose a task without pictures")
@@ -163,10 +177,10 @@ class Codec:
         if not ids:
             raise StarError(f"the prompt of {where} has no tokens", hint="the task must ask the model something")
         if len(ids) + room > self.limit:
-            raise StarError(f"the prompt of {where} has {len(ids)} tokens; with the {room} to be written that is more than "
-                            f"the context of {self.limit}",
-                            hint="lower sampling.max_tokens, shorten the prompt, or set runtime.max_model_len if the model "
-                                 "can read more")
+            raise StarError(f"the prompt of {where} has {len(ids)} tokens; with the {room} to be written that is more "
+                            f"than the context of {self.limit}",
+                            hint="lower sampling.max_tokens, shorten the prompt, or raise runtime.max_model_len if the "
+                                 "model can read more")
         return ids
 
     def completion(self, text: str) -> list[int]:

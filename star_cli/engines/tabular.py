@@ -5,11 +5,12 @@ prompt ``x 0 1 . 1 0``  ->  completion ``x 0 . 1 y 1 0\\nx . y 0 1 . 1 0``
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from star_cli.errors import StarError
 from star_cli.parts import Completion, Engine, ModelRef, Request, Runtime
 from star_cli.registry import register
-from star_cli.theory.policy import Policy
+from star_cli.theory.policy import IMPOSSIBLE, Policy
 
 
 @register("engine", "tabular")
@@ -34,7 +35,13 @@ class TabularSession:
             yield Completion(r.id, text, len(text.split()) + 1, "stop", round(logprob, 4))
 
     def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
-        return [self.policy.loglikelihood(prompt, completion) for prompt, completion in items]
+        return [self._score(prompt, completion) for prompt, completion in items]
+
+    def _score(self, prompt: str, completion: str) -> float:
+        try:
+            return self.policy.loglikelihood(prompt, completion)
+        except StarError:  # a text of words of another size, before a swap to their model: these tables never write it
+            return IMPOSSIBLE * max(1, len(completion.splitlines()))
 
     def swap(self, model: ModelRef) -> bool:
         self.model, self.policy = model, Policy.load(model.path)

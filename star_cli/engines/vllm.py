@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import atexit
-import json
-import logging.config
+import gc
 import os
 import sys
-import tempfile
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar, Iterable, Iterator, Sequence, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from star_cli.engines import _directory as directory
+from star_cli.engines._aside import aside, log_config, log_to, scratch, tail
 from star_cli.errors import EngineDied, StarError
 from star_cli.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
 from star_cli.registry import register
@@ -25,7 +25,6 @@ from star_cli.registry import register
 T = TypeVar("T")
 CPU_CONTEXT = 4096  # tokens: on a CPU a longer context is used only when runtime.max_model_len asks for it
 SMALL = 20_000_000  # parameters: below, one CPU thread writes faster than several
-TAIL = 15  # lines of the engine's log in an error
 
 
 @register("engine", "vllm")
@@ -48,8 +47,13 @@ class Vllm(Engine):
         directory.check_directory(model)
         if VllmSession.living:
             VllmSession.living.close()
-        log = Path(runtime.engine_log or _scratch_log())
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = Path(runtime.engine_log or scratch("engine.log"))
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.touch()
+        except OSError as e:
+            raise StarError(f"the engine's log {log} cannot be written: {e.strerror}",
+                            hint="set runtime.engine_log to a file in a folder you may write to") from None
         with aside(log):
             return VllmSession(self, model, runtime, log)
 
@@ -64,7 +68,10 @@ class VllmSession:
         self.cpu = _prepare(log, spec.install)
         self.device = "cpu" if self.cpu else "cuda"
         self._ids = count()
+        self._sleeps = False
         self._ended: str | None = None
+        self._busy = False
+        self._dtype = self._precision(model)
         tokenizer = directory.load_tokenizer(model)
         self._llm = self._start()
         VllmSession.living = self
@@ -78,29 +85,36 @@ class VllmSession:
         import torch
         from vllm import LLM
 
-        _log_to(self.log)
-        set_threads = torch.set_num_threads
+        log_to(self.log)
+        settings = self._settings()
+        set_threads, hook = torch.set_num_threads, sys.excepthook
         torch._star_set_num_threads = set_threads  # the trainer in this process needs it: see below
+        if self.cpu:  # vLLM collects garbage five times while it starts: let it not look at all that was imported
+            gc.collect()
+            gc.freeze()
         try:
-            return LLM(**self._settings())
+            return LLM(**settings)
         except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
-            raise StarError(f"vLLM could not start with {self.model.path}: {directory.first_line(e)}{_tail(self.log)}",
+            raise StarError(f"vLLM could not start with {self.model.path}: {directory.first_line(e)}{tail(self.log)}",
                             hint=self._advice(str(e))) from e
         finally:
+            sys.excepthook = hook  # torch.distributed marks every later traceback with [rank0]
             torch.set_num_threads = set_threads  # vLLM's CPU worker replaces it by a function that does nothing
 
     def _settings(self) -> dict[str, Any]:
+        from vllm.platforms import current_platform
+
         r = self.runtime
-        dtype = self.spec.dtype if self.spec.dtype != "auto" else self.model.dtype
         settings: dict[str, Any] = {
-            "model": self.model.path, "revision": self.model.revision, "max_num_seqs": r.max_num_seqs, "seed": 0,
-            # vLLM's own "auto" halves the precision of float32 weights, and the trainer's would differ
-            "dtype": directory.saved_dtype(self.model) if dtype == "auto" else dtype,
-            "max_model_len": r.max_model_len, "enable_prefix_caching": True, "use_tqdm_on_load": False}
-        if not self.cpu:  # written from vLLM's documentation; never run here, where there is no GPU
+            "model": self.model.path, "revision": self.model.revision, "dtype": self._dtype, "seed": 0,
+            "max_num_seqs": r.max_num_seqs, "max_model_len": r.max_model_len, "enable_prefix_caching": True,
+            "use_tqdm_on_load": False}
+        if not self.cpu:  # written from vLLM's documentation and never run: it was made where there is no GPU
+            self._sleeps = bool(current_platform.is_sleep_mode_available())
             return settings | {"gpu_memory_utilization": r.gpu_memory, "tensor_parallel_size": r.tensor_parallel,
-                               "enable_sleep_mode": True}
+                               "enable_sleep_mode": self._sleeps}
         _register_class(self.model)
+        _check_heads(self.model)
         limit = r.max_model_len or min(_context(self.model), CPU_CONTEXT)
         return settings | {
             "max_model_len": limit, "enforce_eager": True, "kv_cache_memory_bytes": r.kv_cache_mb << 20,
@@ -109,12 +123,21 @@ class VllmSession:
             "max_num_batched_tokens": max(limit + 64, 4096),  # the longest prompt fits beside the companions
             "block_size": 32}  # the smallest the CPU kernels take: short prompts share more of the prefix cache
 
+    def _precision(self, model: ModelRef) -> str:
+        """The dtype to load in. vLLM's own "auto" halves float32 weights: then trainer and engine would disagree."""
+        dtype = self.spec.dtype if self.spec.dtype != "auto" else model.dtype
+        return directory.saved_dtype(model) if dtype == "auto" else dtype
+
     def _advice(self, error: str) -> str:
         if "KV cache" in error:
             return "raise runtime.kv_cache_mb (CPU) or runtime.gpu_memory, or lower runtime.max_model_len"
         if "out of memory" in error:
             return "lower runtime.gpu_memory or runtime.max_num_seqs, or use runtime.tensor_parallel"
-        return f"the whole log is in {self.log}"
+        return self._where()
+
+    def _where(self) -> str:
+        kept = f"the whole log is in {self.log}"
+        return kept if self.runtime.engine_log else "set runtime.engine_log=engine.log to keep the engine's whole log"
 
     # ---- writing --------------------------------------------------------------------------------------------------
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -128,7 +151,7 @@ class VllmSession:
         self._ready()
         from vllm import SamplingParams
 
-        params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0.0, detokenize=False)
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0.0, detokenize=False, flat_logprobs=True)
         scores = [0.0] * len(items)
 
         def jobs() -> Iterator[tuple[tuple[int, int], list[int], Any]]:
@@ -138,8 +161,8 @@ class VllmSession:
                 yield (i, len(head)), head + ids, params
 
         for (i, start), out in self._serve(jobs()):
-            rows, ids = out.prompt_logprobs, out.prompt_token_ids
-            scores[i] = sum(rows[at][ids[at]].logprob for at in range(start, len(ids)))
+            # one number for each token but the first, which nothing predicts
+            scores[i] = sum(out.prompt_logprobs.logprobs[start - 1:])
         return scores
 
     def _sampled(self, request: Request) -> tuple[Request, list[int], Any]:
@@ -152,13 +175,15 @@ class VllmSession:
             temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, max_tokens=request.max_tokens,
             seed=request.seed if s.temperature else None, stop=list(request.stop) or None,
             stop_token_ids=self._codec.stops, logprobs=0 if self.spec.logprobs else None,
-            detokenize=bool(request.stop), skip_special_tokens=False, output_kind=RequestOutputKind.FINAL_ONLY,
-            skip_clone=True)
+            detokenize=bool(request.stop), skip_special_tokens=False, flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True)
 
     def _completion(self, request: Request, out: Any) -> Completion:
         if out.finish_reason not in ("stop", "length"):
             raise self._died(f"vLLM ended a sample of problem {request.id[0]!r} with {out.finish_reason!r}")
-        text, _ = self._codec.text(out.token_ids, request.stop)
+        text, cut = self._codec.text(out.token_ids, request.stop)
+        if isinstance(out.stop_reason, str) and not cut:  # seen only in the text as vLLM joins it to the prompt
+            text = out.text
         logprob = None if out.cumulative_logprob is None else round(out.cumulative_logprob, 4) + 0.0
         return Completion(request.id, text, len(out.token_ids), out.finish_reason, logprob)
 
@@ -170,12 +195,17 @@ class VllmSession:
         import torch
         from vllm.inputs import TokensPrompt
 
+        if self._busy:
+            raise RuntimeError("this session is still streaming; close that stream first")
         if self.cpu:
             torch._star_set_num_threads(self._threads)
-        engine, flight = self._llm.llm_engine, {}
+        engine, flight = self._llm.llm_engine, {}  # type: Any, dict[str, T]
         company, steps, more = Company(engine, self._codec) if self.cpu else None, 0, True
+        self._busy = True
         try:
             while True:
+                if company:
+                    company.keep(steps)
                 while more and len(flight) < 4 * self.runtime.max_num_seqs:
                     job = next(jobs, None)
                     if job is None:
@@ -186,13 +216,12 @@ class VllmSession:
                     flight[name] = job[0]
                 if not flight:
                     return
-                if company:
-                    company.keep(steps)
                 steps += 1
                 for out in self._step():
                     if out.finished and out.request_id in flight:
                         yield flight.pop(out.request_id), out
         finally:
+            self._busy = False
             if self._ended is None:
                 engine.abort_request([*flight, *(company.names if company else ())])
 
@@ -207,13 +236,13 @@ class VllmSession:
 
     def _died(self, what: str) -> EngineDied:
         self._ended = what
-        return EngineDied(what + _tail(self.log), hint=f"the whole log is in {self.log}")
+        return EngineDied(what + tail(self.log), hint=self._where())
 
     def _ready(self) -> None:
         if self._ended == "closed":
             raise StarError("this session was closed; an engine is opened again with Engine.open")
         if self._ended:
-            raise EngineDied(self._ended, hint=f"open a new engine; the log is in {self.log}")
+            raise EngineDied(self._ended, hint="open a new engine")
 
     # ---- weights and life -----------------------------------------------------------------------------------------
     def swap(self, model: ModelRef) -> bool:
@@ -221,7 +250,9 @@ class VllmSession:
         self._ready()
         directory.check_directory(model)
         tokenizer = directory.load_tokenizer(model)
-        if self._mark is None or directory.mark(model, tokenizer) != self._mark or model.dtype != self.model.dtype:
+        if self._mark is None or directory.mark(model, tokenizer) != self._mark:
+            return False
+        if self._precision(model) != self._dtype:
             return False
         with aside(self.log):
             try:
@@ -231,19 +262,25 @@ class VllmSession:
             except Exception as e:
                 self._died(f"weights could not be loaded into the living engine: {directory.first_line(e)}")
                 return False
-            self._llm.reset_prefix_cache()  # or prompts seen before are answered from the old weights
+            for _ in range(40):  # or prompts seen before are answered from the old weights
+                if self._llm.reset_prefix_cache():
+                    break
+                time.sleep(0.05)  # an engine in its own process may still hold blocks of aborted requests
+            else:
+                self._died("the prefix cache could not be cleared for new weights")
+                return False
         self.model = model
         self._codec = directory.Codec(model, tokenizer, self._codec.limit)
         return True
 
     def sleep(self) -> None:
         """Move the weights to main memory and drop the cache. A CPU engine has nothing to give back."""
-        if not self.cpu:  # never run here: there is no GPU. Level 1 keeps the weights, whatever is swapped in later
+        if self._sleeps:  # level 1 keeps the weights: right whether or not others are swapped in afterwards
             self._llm.sleep(level=1)
 
     def wake(self) -> None:
         """Take the device's memory again."""
-        if not self.cpu:
+        if self._sleeps:
             self._llm.wake_up()
 
     def close(self) -> None:
@@ -279,7 +316,7 @@ class Company:
         from vllm.inputs import TokensPrompt
         from vllm.sampling_params import RequestOutputKind
 
-        self.names = [*self.names[-2:], f"companion-{step}-{id(self)}"]
+        self.names.append(f"companion-{step}")
         self.engine.add_request(self.names[-1], TokensPrompt(prompt_token_ids=[self.token]), SamplingParams(
             temperature=0.0, max_tokens=self.length, ignore_eos=True, detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY))
@@ -294,22 +331,32 @@ def _repack(model: Any) -> None:
             module.quant_method.process_weights_after_loading(module)
 
 
-# ---- the process around vLLM ------------------------------------------------------------------------------------------
+_user_threads: int | None = None  # what OMP_NUM_THREADS was before vLLM came
+
+
+# ---- the process around vLLM ---------------------------------------------------------------------------------------
 def _prepare(log: Path, install: str) -> bool:
     """Set what vLLM reads while it is imported, and import it; True for a build without GPU."""
+    global _user_threads
     cpu = _cpu_build(install)
-    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_CONFIGURE_LOGGING": "1"}
+    if _user_threads is None:
+        _user_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if cpu:
         env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: 3 s to start, not 16
-                "OMP_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",  # spinning threads starve each other: 10 x slower
                 "TORCHDYNAMO_DISABLE": "1"}  # or log-probabilities compile for 12 s in the first batch
     for name, value in env.items():
         os.environ.setdefault(name, value)
-    os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(_log_config(log))
+    os.environ["VLLM_LOGGING_CONFIG_PATH"] = log_config(log)
     try:
+        import torch._dynamo
         import vllm  # noqa: F401
+
+        if cpu:
+            torch._dynamo.config.disable = True  # the variable comes too late where a trainer was here first
     except ImportError as e:
-        raise StarError(f"vLLM is installed but cannot be imported: {directory.first_line(e)}{_tail(log)}",
+        raise StarError(f"vLLM is installed but cannot be imported: {directory.first_line(e)}{tail(log)}",
                         hint=install) from e
     return cpu
 
@@ -326,88 +373,42 @@ def _cpu_build(install: str) -> bool:
     return "cpu" in found or sys.platform == "darwin" or os.environ.get("VLLM_TARGET_DEVICE") == "cpu"
 
 
-def _log_settings(log: Path) -> dict[str, Any]:
-    form = {"format": "%(levelname)s %(asctime)s [%(name)s:%(lineno)d] %(message)s"}
-    return {"version": 1, "disable_existing_loggers": False, "formatters": {"plain": form},
-            "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain"}},
-            "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}}}
-
-
-def _log_config(log: Path) -> Path:
-    path = Path(_scratch()) / "logging.json"
-    path.write_text(json.dumps(_log_settings(log)))
-    return path
-
-
-def _log_to(log: Path) -> None:
-    logging.config.dictConfig(_log_settings(log))
-
-
-_scratch_dir: tempfile.TemporaryDirectory[str] | None = None
-
-
-def _scratch() -> str:
-    global _scratch_dir
-    if _scratch_dir is None:
-        _scratch_dir = tempfile.TemporaryDirectory(prefix="star-vllm-")
-    return _scratch_dir.name
-
-
-def _scratch_log() -> str:
-    return os.path.join(_scratch(), "engine.log")
-
-
-@contextmanager
-def aside(log: Path) -> Iterator[None]:
-    """Send what is printed, from C too, to the engine's log while vLLM starts, loads or ends."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    with open(log, "ab") as f:
-        os.dup2(f.fileno(), 1)
-        os.dup2(f.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, back in zip((1, 2), kept):
-            os.dup2(back, number)
-            os.close(back)
-
-
-def _tail(log: Path) -> str:
-    """The last lines of the engine's log, for an error."""
-    try:
-        lines = log.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    kept = [line for line in lines if line.strip()][-TAIL:]
-    return "\n  the end of its log:\n" + "\n".join(f"    {line[:300]}" for line in kept) if kept else ""
-
-
 def _register_class(model: ModelRef) -> None:
     """Tell vLLM the model's class itself; told the name alone it starts another Python to inspect it (6 s)."""
-    from transformers import AutoConfig
     from vllm import ModelRegistry
 
-    for name in getattr(AutoConfig.from_pretrained(model.path, revision=model.revision), "architectures", None) or ():
+    for name in getattr(directory.config_of(model), "architectures", None) or ():
         entry = ModelRegistry.models.get(name)
         if type(entry).__name__ == "_LazyRegisteredModel":
             ModelRegistry.register_model(name, entry.load_model_cls())
 
 
-def _context(model: ModelRef) -> int:
-    from transformers import AutoConfig
+def _check_heads(model: ModelRef) -> None:
+    """Raise a StarError for attention heads no CPU kernel is made for; vLLM itself would fail at the first token."""
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 
-    config = AutoConfig.from_pretrained(model.path, revision=model.revision).get_text_config()
+    config = directory.config_of(model).get_text_config()
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads or hasattr(config, "kv_lora_rank"):  # no attention, or the latent one with kernels of its own
+        return
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    known = CPUAttentionBackend.get_supported_head_sizes()
+    if size not in known:
+        raise StarError(f"the attention heads of {model.path} are {size} wide; on a CPU vLLM can run "
+                        f"{', '.join(map(str, known))}", hint="use a model with such heads, or engine=transformers")
+
+
+def _context(model: ModelRef) -> int:
+    config = directory.config_of(model).get_text_config()
     return int(getattr(config, "max_position_embeddings", None) or CPU_CONTEXT)
 
 
 def _threads(llm: Any) -> int:
     """CPU threads to write with: the user's OMP_NUM_THREADS, one for a small model, else all cores."""
-    size = sum(llm.apply_model(_parameters))
-    return 1 if size < SMALL else len(os.sched_getaffinity(0))
+    if _user_threads:
+        return _user_threads
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if sum(llm.apply_model(_parameters)) < SMALL else cores
 
 
 def _parameters(model: Any) -> int:

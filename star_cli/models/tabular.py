@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
-from typing import ClassVar, Iterable
+from typing import ClassVar
 
 from star_cli.errors import StarError
 from star_cli.parts import Model, need

@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
-
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Iterable
+from typing import Any, ClassVar
 
 from star_cli.parts import Model, need
 from star_cli.registry import register
 
 WORDS = r" ?\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s"  # a digit is one token, with the space before it
 EOS, PAD = "<eos>", "<pad>"
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @register("model", "tiny")
 class Tiny(Model):
-    """``vocab`` is the most tokens the tokenizer learns from the lessons, the 256 bytes included: any text can be written."""
+    """``vocab`` is the most tokens the tokenizer learns from the lessons.
+
+    It holds the 256 bytes too, so any text can be written; a digit never shares its token with another.
+    """
 
     local: ClassVar[bool] = True
     layers: int = 3
@@ -34,18 +38,20 @@ class Tiny(Model):
         for name in ("layers", "width", "heads", "context"):
             need(getattr(self, name) >= 1, f"model.{name} must be >= 1, got {getattr(self, name)}")
         need(self.width % (32 * self.heads) == 0,
-             f"model.width={self.width} must be a multiple of 32 * model.heads={self.heads} (vLLM's attention on CPU takes "
-             f"heads of 32, 64, ... wide)", "for example model.width=64 model.heads=2")
+             f"model.width={self.width} must be a multiple of 32 * model.heads={self.heads} (vLLM's attention on CPU "
+             f"takes heads of 32, 64, ... wide)", "for example model.width=64 model.heads=2")
         need(self.vocab >= 258, f"model.vocab must be >= 258 (256 bytes and two special tokens), got {self.vocab}")
+        need(self.dtype in DTYPES, f"model.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        need(not self.chat, "model.chat=true, but a tiny model has no chat template", "set model.chat=false")
 
     def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
-        """Write the tokenizer learned from ``texts`` and a random Llama to ``out``."""
+        """Write the tokenizer learned from ``texts`` and a random Llama to ``out``; equal arguments, equal bytes."""
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
+        from transformers.utils import logging
 
         out.mkdir(parents=True, exist_ok=True)
-        tokenizer = make_tokenizer(texts, self.vocab)
-        tokenizer.model_max_length = self.context
+        tokenizer = make_tokenizer(texts, self.vocab, self.context)
         tokenizer.save_pretrained(out)
         eos, pad = tokenizer.convert_tokens_to_ids([EOS, PAD])
         config = LlamaConfig(
@@ -56,10 +62,17 @@ class Tiny(Model):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = LlamaForCausalLM(config)
-        model.save_pretrained(out)
+        model.to(torch.float32 if self.dtype == "auto" else getattr(torch, self.dtype))
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            model.save_pretrained(out)
+        finally:
+            if bars:
+                logging.enable_progress_bar()
 
 
-def make_tokenizer(texts: Iterable[str], vocab: int) -> Any:
+def make_tokenizer(texts: Iterable[str], vocab: int, context: int) -> Any:
     """A byte-level tokenizer with merges learned from ``texts``; it writes and reads back any Unicode text exactly."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -72,4 +85,7 @@ def make_tokenizer(texts: Iterable[str], vocab: int) -> Any:
     trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOS, PAD], show_progress=False,
                                   initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
     made.train_from_iterator(texts, trainer=trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token=EOS, pad_token=PAD, model_max_length=context,
+        clean_up_tokenization_spaces=False,
+        split_special_tokens=True)  # a text that contains "<eos>" is text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from typing import Any
@@ -18,6 +19,8 @@ EVERY = 10.0  # seconds between plain progress lines
 
 def console() -> Console:
     """The console everything is printed to; without a terminal lines are not folded."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show must not end a run
     out = Console(highlight=False, soft_wrap=True)
     return out
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, Iterator
 
 from star_cli.errors import StarError
-from star_cli.grading import grade_all
+from star_cli.grading import Errors, grade_all
 from star_cli.parts import Grader, Stage, Task, Work, stage
 from star_cli.records import Metric, Rationale, Verdict
 from star_cli.stats import share_interval
@@ -25,17 +25,20 @@ class Evaluate(Stage):
         right: dict[str, list[float]] = {}
         groups: dict[str, list[str]] = {}
         reasons: Counter[str] = Counter()
+        errors = Errors()
         wrong: list[float] = []
         tokens = 0
 
         def verdicts() -> Iterator[Verdict]:
             nonlocal tokens
-            pairs = grade_all(self.grader, self.task, work.inputs["problems"], work.inputs["rationales"])
+            pairs = grade_all(self.grader, self.task, work.inputs["problems"], work.inputs["rationales"],
+                              work.runtime.grade_workers)
             for problem, rationale, verdict in pairs:
                 if problem.id not in right:
                     groups[problem.id] = [f"{k}={v}" for k, v in self.task.groups(problem).items()]
                 right.setdefault(problem.id, []).append(float(verdict.correct))
                 reasons[verdict.reason] += 1
+                errors.add(verdict)
                 tokens += rationale.tokens
                 if verdict.correct and verdict.wrong_steps is not None:
                     wrong.append(float(verdict.wrong_steps > 0))
@@ -45,9 +48,7 @@ class Evaluate(Stage):
         total = sum(reasons.values())
         if not total:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
-        if reasons["GRADER_ERROR"] / total > self.max_errors:
-            raise StarError(f"the grader failed on {reasons['GRADER_ERROR']} of {total} answers",
-                            hint="mend the grader, or raise filter.max_errors")
+        errors.refuse(self.max_errors)
         shares = {i: sum(v) / len(v) for i, v in right.items()}
         metrics = [self._metric("accuracy", list(shares.values()))]
         for group in sorted({g for named in groups.values() for g in named}):

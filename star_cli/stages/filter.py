@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Iterator
 
-from star_cli.errors import StarError
-from star_cli.grading import grade_all
+from star_cli.grading import Errors, grade_all
 from star_cli.parts import Grader, Stage, Task, Work, stage
 from star_cli.records import Example, Problem, Rationale, Verdict
 
@@ -18,6 +17,7 @@ class Filter(Stage):
     task: Task
     grader: Grader
     keep: int = 1
+    dedupe: bool = True
     max_errors: float = 0.02
 
     def run(self, work: Work) -> dict[str, Any]:
@@ -26,7 +26,8 @@ class Filter(Stage):
         meter = work.meter("filter", rationales.count(Rationale))
 
         def verdicts() -> Iterator[Verdict]:
-            for problem, rationale, verdict in grade_all(self.grader, self.task, work.inputs["problems"], rationales):
+            pairs = grade_all(self.grader, self.task, work.inputs["problems"], rationales, work.runtime.grade_workers)
+            for problem, rationale, verdict in pairs:
                 judged.add(verdict)
                 meter.step(right=verdict.correct)
                 if verdict.correct:
@@ -37,7 +38,7 @@ class Filter(Stage):
             work.draft.write(Verdict, verdicts())
         finally:
             meter.close()
-        judged.refuse_errors(self.max_errors)
+        judged.errors.refuse(self.max_errors)
         work.draft.write(Example, judged.examples)
         total = work.inputs["problems"].count(Problem)
         return {"problems": total, "asked": len(judged.seen), "solved": len(judged.solved), "kept": len(judged.examples),
@@ -49,15 +50,18 @@ class Judged:
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
+        self.errors = Errors()
         self.seen: set[str] = set()
         self.solved: set[str] = set()
         self.examples: list[Example] = []
         self.texts: dict[str, set[str]] = {}
+        self.held: Counter[str] = Counter()
         self.duplicates = 0
         self.wrong: int | None = None
 
     def add(self, verdict: Verdict) -> None:
         self.reasons[verdict.reason] += 1
+        self.errors.add(verdict)
         self.seen.add(verdict.problem_id)
         if verdict.correct:
             self.solved.add(verdict.problem_id)
@@ -65,17 +69,14 @@ class Judged:
                 self.wrong = (self.wrong or 0) + (verdict.wrong_steps > 0)
 
     def keep(self, spec: Filter, problem: Problem, rationale: Rationale) -> None:
+        text = spec.grader.judged(rationale.text)  # what runs on after the answer is not learned
         texts = self.texts.setdefault(problem.id, set())
-        if rationale.text in texts:
+        held = self.held[problem.id]
+        if text in texts and spec.dedupe:
             self.duplicates += 1
-        elif not spec.keep or len(texts) < spec.keep:
-            texts.add(rationale.text)
+        elif not spec.keep or held < spec.keep:
+            texts.add(text)
+            self.held[problem.id] += 1
             self.examples.append(Example(
                 problem_id=problem.id, sample=rationale.sample, prompt=spec.task.training_prompt(problem),
-                completion=rationale.text, origin="rationalized" if rationale.hinted else "own"))
-
-    def refuse_errors(self, limit: float) -> None:
-        broken, total = self.reasons["GRADER_ERROR"], sum(self.reasons.values())
-        if total and broken / total > limit:
-            raise StarError(f"the grader failed on {broken} of {total} rationales, more than filter.max_errors={limit}",
-                            hint="look at them with star grade, mend the grader, or raise filter.max_errors")
+                completion=text, origin="rationalized" if rationale.hinted else "own"))

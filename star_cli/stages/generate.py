@@ -58,7 +58,7 @@ class Generate(Stage):
         session = work.session(model)
         for attempt in range(2):
             try:
-                for done in session.stream(tally.requests(wave)):
+                for done in self.task.converse(session, tally.requests(wave)):
                     tally.record(done)
                 return
             except EngineDied as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
@@ -13,7 +14,10 @@ from star_cli.store import write_json
 
 @stage("pretrain")
 class Pretrain(Stage):
-    """A small model made here: a tokenizer and random weights, trained on the task's supervised lessons."""
+    """A small model made here: a tokenizer and random weights, trained on the task's supervised lessons.
+
+    ``first`` lessons, where there are any, are taught for ``first_steps`` before the others.
+    """
 
     model: Model
     task: Task
@@ -21,6 +25,8 @@ class Pretrain(Stage):
     trainer: Trainer
     steps: int
     seed: int
+    first: dict[str, int]
+    first_steps: int
 
     def run(self, work: Work) -> dict[str, Any]:
         rows = list(self.task.lesson_examples(self.lessons, self.seed))
@@ -28,20 +34,26 @@ class Pretrain(Stage):
             raise StarError("this task has no lessons to pretrain a tiny model on",
                             hint="name some with pretraining.lessons, or use model=hf model.path=DIR")
         work.draft.write(Example, rows)
-        start = work.draft.directory("scratch", fresh=False) / "untrained"
-        self.trainer.initialise(self.model, (e.prompt + e.completion for e in rows), start, self.seed)
-        ref = _local(self.model, str(start))
-        meter = work.meter("pretrain", self.steps)
-        job = TrainJob(start=ref, examples=rows, out=work.draft.directory("model"), scratch=start.parent, seed=self.seed,
-                       runtime=work.runtime, steps=self.steps,
-                       progress=lambda done, total, loss: meter.step(loss=loss))
+        easy = list(self.task.lesson_examples(self.first, self.seed))
+        scratch = work.draft.directory("scratch", fresh=False)
+        start, primed = scratch / "untrained", work.draft.directory("scratch/primed")
+        self.trainer.initialise(self.model, (e.prompt + e.completion for e in [*easy, *rows]), start, self.seed)
+        meter = work.meter("pretrain", self.first_steps + self.steps)
+
+        def train(begin: Path, examples: list[Example], out: Path, aside: Path, steps: int) -> dict[str, Any]:
+            return self.trainer.train(TrainJob(
+                start=_local(self.model, str(begin)), examples=examples, out=out, scratch=aside, seed=self.seed,
+                runtime=work.runtime, steps=steps, progress=lambda done, total, loss: meter.step(loss=loss)))
+
         try:
-            return self.trainer.train(job)
+            if self.first_steps:
+                train(start, easy, primed, scratch / "first", self.first_steps)
+            return train(primed if self.first_steps else start, rows, work.draft.directory("model"), scratch, self.steps)
         finally:
             meter.close()
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
-        return {"steps": self.steps}
+        return {"steps": self.first_steps + self.steps}
 
 
 def _local(model: Model, path: str) -> ModelRef:

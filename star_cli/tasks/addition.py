@@ -32,17 +32,17 @@ class Addition(Task):
 
     A sum belongs to one split by a hash of its operands, so the splits are disjoint whatever the seed; the lessons of a
     tiny base model come from the train part. A lesson ``"2"`` is a plain sum of two digits, ``"2/hinted"`` one that
-    shows the answer.
+    shows the answer. The paper has sums of 1 to 5 digits: ``task.max_digits=5``.
     """
 
     min_digits: int = 1
-    max_digits: int = 5
-    train: int = 10000
-    dev: int = 100
+    max_digits: int = 3
+    train: int = 2000
+    dev: int = 120
     test: int = 300
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "1": 60, "2": 1500, "3": 60, "4": 30, "1/hinted": 60, "2/hinted": 600, "3/hinted": 150, "4/hinted": 150})
+        "1": 100, "2": 2500, "3": 100, "2/hinted": 300, "3/hinted": 500})
     grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "</scratch>"}
     max_tokens: ClassVar[int] = 192
 

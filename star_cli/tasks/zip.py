@@ -2,7 +2,7 @@
 
 {"id": "010.110", "question": "x 0 1 0 . 1 1 0", "answer": "x . y 0 1 . 1 1 . 0 0", "meta": {"steps": 3}}
 
-Every step takes the last letter of both words to the front of the zipped part; the rationale writes each state on a line:
+Every step takes the last letter of both words to the front of the zipped part; the rationale writes each state down:
 
     x 0 1 0 . 1 1 0   ->   x 0 1 . 1 1 y 0 0   ->   x 0 . 1 y 1 1 . 0 0   ->   x . y 0 1 . 1 1 . 0 0
 """
@@ -10,14 +10,17 @@ Every step takes the last letter of both words to the front of the zipped part; 
 from __future__ import annotations
 
 import random
-from dataclasses import field
+from collections.abc import Iterable, Iterator
+from dataclasses import field, replace
 from itertools import product
-from typing import Any, ClassVar, Iterator
+from typing import Any, ClassVar
 
 from star_cli.canon import seed_of
-from star_cli.parts import Prompt, Task, need
+from star_cli.parts import Completion, Prompt, Request, Session, Task, need
 from star_cli.records import Example, Problem
 from star_cli.registry import register
+from star_cli.theory.states import right_steps, state
+from star_cli.turns import in_turns
 
 
 @register("task", "zip")
@@ -26,12 +29,15 @@ class Zip(Task):
 
     ``delta`` (the generator's convention) sets how good the lessons of a tiny base are: each step is right with
     probability 1/M + delta, otherwise one of the M - 1 wrong states; ``zero_step`` makes that step a guess (delta 0).
+    ``pairwise`` prompts for each step by itself, with the state before as all there is to see: then the model is the
+    Markov chain of the theory. Without it one text holds the whole chain, and a step may look back to the question.
     """
 
     base: int = 2
     length: int = 3
-    delta: float = field(default=0.4, metadata={"identity": False})
-    zero_step: int = field(default=0, metadata={"identity": False})
+    delta: float = 0.4
+    zero_step: int = 0
+    pairwise: bool = False
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {"chain": 8192})
     grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "\n"}
     max_tokens: ClassVar[int] = 96
@@ -42,7 +48,8 @@ class Zip(Task):
         states = self.base ** (2 * self.length)
         need(-1 / states <= self.delta <= 1 - 1 / states,
              f"task.delta must be in [-1/M, (M-1)/M] = [{-1 / states:.4f}, {1 - 1 / states:.4f}], got {self.delta}")
-        need(0 <= self.zero_step <= self.length, f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}")
+        need(0 <= self.zero_step <= self.length,
+             f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}")
 
     def words(self) -> Iterator[tuple[int, ...]]:
         """All states: the letters of both words, one after the other."""
@@ -70,12 +77,16 @@ class Zip(Task):
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
         everything = list(self.words())
         for name, count in lessons.items():
-            need(name == "chain", f"unknown lesson {name!r}, expected 'chain'")
+            need(name in ("chain", "clean"), f"unknown lesson {name!r}, expected 'chain' or 'clean' (without wrong steps)")
             rng = random.Random(seed_of("zip", seed, self.base, self.length, self.delta, self.zero_step))
             for i in range(count):
                 start = everything[i % len(everything)]
-                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=f"{state(start, 0)}\n",
-                              completion="\n".join(self.noisy_chain(start, everything, rng)), origin="gold")
+                states = self.noisy_chain(start, everything, rng) if name == "chain" else \
+                    [state(start, step) for step in range(1, self.length + 1)]
+                whole = f"{state(start, 0)}\n", "\n".join(states)
+                for n, (prompt, completion) in enumerate(self.pieces(*whole) if self.pairwise else [whole]):
+                    yield Example(problem_id=f"lesson/{name}/{i}", sample=n, prompt=prompt, completion=completion,
+                                  origin="gold")
 
     def noisy_chain(self, start: tuple[int, ...], everything: list[tuple[int, ...]], rng: random.Random) -> list[str]:
         """One pretraining trajectory: each step starts from the state reached, right or wrong."""
@@ -88,16 +99,32 @@ class Zip(Task):
             states.append(state(here, step))
         return states
 
+    def stepwise(self) -> bool:
+        return self.pairwise
+
+    def converse(self, session: Session, requests: Iterable[Request]) -> Iterator[Completion]:
+        if not self.pairwise:
+            return session.stream(requests)
+        one_line = (replace(r, stop=("\n",)) for r in requests)
+        return in_turns(session, one_line, self.length, lambda r, lines: Prompt(next_prompt(r.prompt.text, lines[-1])))
+
+    def pieces(self, prompt: str, completion: str) -> list[tuple[str, str]]:
+        lines = (completion.split("\n") + [""] * self.length)[: self.length]
+        return list(zip([prompt, *(next_prompt(prompt, line) for line in lines)], lines, strict=False))
+
+    def chain(self) -> tuple[int, int] | None:
+        return self.length, self.base ** (2 * self.length)
+
+    def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
+        return right_steps(problem.question, text)
+
     def wrong_steps(self, problem: Problem, text: str) -> int | None:
         """Lines that differ from the true states, missing and surplus lines included."""
         true, written = self.true_states(problem), [" ".join(s.split()) for s in text.strip().splitlines()]
-        return sum(x != y for x, y in zip(true, written)) + abs(len(true) - len(written))
+        return sum(x != y for x, y in zip(true, written, strict=False)) + abs(len(true) - len(written))
 
 
-def state(letters: tuple[int, ...], step: int) -> str:
-    """The text of a state after ``step`` steps for the two words in ``letters``."""
-    n = len(letters) // 2
-    a, b = letters[:n], letters[n:]
-    head = ["x", *map(str, a[: n - step]), ".", *map(str, b[: n - step])]
-    tail = [f"{a[i]} {b[i]}" for i in range(n - step, n)]
-    return " ".join(head + (["y " + " . ".join(tail)] if tail else []))
+def next_prompt(prompt: str, line: str) -> str:
+    """The prompt of the step after ``line``; a hint in the first prompt is in every other too."""
+    _, arrow, answer = prompt.strip().partition(" -> ")
+    return f"{line}{arrow}{answer}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from star_cli.canon import file_sha256
 from star_cli.parts import Trainer, TrainJob
@@ -20,6 +20,8 @@ from star_cli.theory.policy import Policy
 @register("trainer", "tabular")
 class Tabular(Trainer):
     """Lessons (``origin`` gold) teach nothing: the base table is exact as it was made."""
+
+    generalises: ClassVar[bool] = False
 
     def train(self, job: TrainJob) -> dict[str, Any]:
         start = Policy.load(job.start.path)
@@ -46,7 +48,7 @@ def loss(policy: Policy, examples: list[Example]) -> float:
     """Mean negative log-probability of a step in nats, over at most 512 examples."""
     some = examples[:: max(1, len(examples) // 512)]
     steps = sum(len(policy.pairs(e.prompt, e.completion)) for e in some)
-    return -sum(policy.loglikelihood(e.prompt, e.completion) for e in some) / max(steps, 1)
+    return abs(sum(policy.loglikelihood(e.prompt, e.completion) for e in some)) / max(steps, 1)
 
 
 def _file(directory: str) -> Path:

@@ -1,0 +1,69 @@
+"""Verdicts a second of every grader, in one process and in the pool with 1 and 2 workers: python
+scripts/bench/grading.py."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+
+from star_cli import registry
+from star_cli.parts import Grader
+from star_cli.pool import graded
+from star_cli.records import Problem, Rationale
+
+COUNTS = {"exact": 200_000, "numeric": 20_000, "choice": 20_000, "math": 1_500, "code": 60}
+
+
+def items(grader: Grader, count: int) -> Iterator[tuple[Problem, Rationale]]:
+    """The grader's own cases, over and over."""
+    rows = [(r, r[3] if len(r) > 3 else {}) for r in grader.CASES if r[2] not in ("GRADER_ERROR", "TIMEOUT")]
+    for i, ((gold, text, *_), extras) in enumerate(islice(cycle(rows), count)):
+        yield (
+            Problem(id=str(i), question="", answer=gold, choices=extras.get("choices"), meta=extras.get("meta", {})),
+            Rationale(
+                problem_id=str(i),
+                sample=0,
+                text=text,
+                hinted=False,
+                finish=extras.get("finish", "stop"),
+                tokens=1,
+                logprob=None,
+                seed=0,
+                prompt_key="",
+            ),
+        )
+
+
+def rate(grader: Grader, count: int, workers: int) -> float:
+    """Verdicts a second; the workers are up before the clock starts, and 0 workers means this process."""
+    if not workers:
+        started = time.perf_counter()
+        for problem, rationale in items(grader, count):
+            grader.grade(problem, rationale)
+        return count / (time.perf_counter() - started)
+    warm = 16 * workers
+    verdicts = graded(grader, items(grader, count + warm), workers)
+    for _ in range(warm):
+        next(verdicts)
+    started = time.perf_counter()
+    done = sum(1 for _ in verdicts)
+    return done / (time.perf_counter() - started)
+
+
+def main(names: list[str]) -> None:
+    print("grader      verdicts/s   pool of 1   pool of 2   ratio")
+    for name in names or list(COUNTS):
+        grader = registry.get("grader", name)()
+        count = COUNTS.get(name, 1_000)
+        here = rate(grader, count, 0)
+        if grader.isolated:
+            one, two = rate(grader, count, 1), rate(grader, count, 2)
+            print(f"{name:<10} {here:>11,.1f} {one:>11,.1f} {two:>11,.1f} {two / one:>7.2f}", flush=True)
+        else:
+            print(f"{name:<10} {here:>11,.1f}           -           -       -", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

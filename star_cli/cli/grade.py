@@ -1,0 +1,122 @@
+"""star grade, regrade and agree."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import IO, Annotated, Any
+
+import typer
+
+from star_cli.cli.main import app
+from star_cli.cli.run import PASS, Json
+from star_cli.errors import StarError
+
+Place = Annotated[str, typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.")]
+
+
+@app.command(
+    context_settings=PASS,
+    epilog="Examples:  star grade answers.jsonl grader=math > verdicts.jsonl   |   "
+    "cat answers.jsonl | star grade - grader=numeric grader.loose=true",
+)
+def grade(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="JSON lines with id, gold and prediction; - reads standard input.")],
+) -> None:
+    """Grade text from anywhere: JSON lines in, JSON lines (id, correct, answer, reason) out, in order, streaming.
+
+    Where the grader needs them a line also holds choices, question, database or tests; finish="length" marks a text
+    that ran out of tokens. The counts go to standard error.
+    """
+    from star_cli.external import grade_lines
+
+    grader, workers = _grader(list(context.args))
+    tally: Counter[str] = Counter()
+    source = _open(file)
+    try:
+        for verdict in grade_lines(grader, source, file if file != "-" else "standard input", workers, tally):
+            sys.stdout.write(json.dumps(verdict, ensure_ascii=False) + "\n")
+            if source.name == 0 or sys.stdout.isatty():
+                sys.stdout.flush()
+    finally:
+        source.close()
+    sys.stdout.flush()
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in tally.most_common())
+    typer.echo(f"{sum(tally.values()):,} graded: {counts or 'nothing'}", err=True)
+
+
+def _open(file: str) -> IO[bytes]:
+    if file == "-":
+        return open(0, "rb", closefd=False)
+    try:
+        return open(file, "rb")
+    except OSError as e:
+        raise StarError(
+            f"{file} cannot be read: {e.strerror}", hint="give a JSONL file, or - for standard input"
+        ) from None
+
+
+def _grader(args: list[str]) -> tuple[Any, int]:
+    """(the grader of the overrides, how many workers)."""
+    from star_cli.config import launch
+
+    if not any(a.startswith("grader=") for a in args):
+        raise StarError(
+            "star grade needs to be told the grader", hint="for example grader=numeric; star ls graders shows them all"
+        )
+    found: Any = launch(
+        [*args, "task=addition", "model=fake", "tracking=none"],
+        lambda c: (c.experiment.grader, c.experiment.runtime.grade_workers),
+    )
+    return found  # type: ignore[no-any-return]
+
+
+@app.command(context_settings=PASS, epilog="Example:  star regrade demo/round-2/generate grader=math")
+def regrade(context: typer.Context, path: Place, as_json: Json = False) -> None:
+    """Judge rationales that are there already with another grader: new verdicts and examples, nothing is generated."""
+    from star_cli.report.terminal import console
+    from star_cli.single import run_stage
+
+    artifact, hit = run_stage("filter", [f"rationales={path}"], list(context.args), quiet=as_json)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {"key": artifact.key, "path": str(artifact.path), "hit": hit, "metrics": artifact.metrics}, indent=1
+            )
+        )
+        return
+    m = artifact.metrics
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in m["reasons"].items())
+    console().print(
+        f"filter {artifact.key} {'was already there' if hit else 'built'}: {artifact.path}\n{counts}; "
+        f"{m['solved']:,} of {m['asked']:,} problems solved, {m['kept']:,} examples kept"
+    )
+
+
+@app.command(context_settings=PASS, epilog="Example:  star agree demo/round-2/generate numeric math")
+def agree(
+    context: typer.Context,
+    path: Place,
+    first: Annotated[str, typer.Argument(help="A grader's name.")],
+    second: Annotated[str, typer.Argument(help="Another grader's name.")],
+    as_json: Json = False,
+) -> None:
+    """How far two graders agree on the same rationales: confusion table, Cohen's kappa and the samples they judge
+    differently."""
+    from star_cli.report.confusion import confusion, show
+    from star_cli.report.terminal import console
+    from star_cli.single import run_stage
+
+    verdicts = [
+        run_stage(
+            "filter", [f"rationales={path}"], ["filter.max_errors=1", *context.args, f"grader={name}"], quiet=True
+        )[0]
+        for name in (first, second)
+    ]
+    found = confusion(verdicts[0], verdicts[1])
+    if as_json:
+        typer.echo(json.dumps(found.plain(), indent=1, ensure_ascii=False))
+        return
+    show(found, console(), (first, second))

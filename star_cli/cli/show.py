@@ -1,0 +1,51 @@
+"""star show: a run, one of its rounds, a sweep, rationales, or any other artifact."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from star_cli.cli.main import app
+from star_cli.errors import StarError
+
+
+@app.command(epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter "
+             "--wrong --prompt   |   star show demo --json   |   star show 9f2c41")
+def show(
+    what: Annotated[str, typer.Argument(
+        metavar="RUN[/round-2[/filter]]", help="A run, one of its rounds or stages, a sweep, or an artifact's key.")],
+    wrong: Annotated[bool, typer.Option("--wrong", help="Only rationales with a wrong answer.")] = False,
+    kept_wrong: Annotated[bool, typer.Option(
+        "--kept-wrong", help="Only rationales with a right answer and a wrong step.")] = False,
+    hinted: Annotated[bool, typer.Option("--hinted", help="Only rationales written with a hint.")] = False,
+    n: Annotated[int, typer.Option("--n", "-n", min=0, help="How many rationales or rows.")] = 5,
+    prompt: Annotated[bool, typer.Option("--prompt", help="Show the prompt as the model saw it (before its chat "
+                                                          "template, where it has one).")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,
+) -> None:
+    """Look at a run, a round, a sweep, or the rationales of a stage.
+
+    RUN --json is a stable format (round 0 is the base model; what is unknown is null):
+    {"name", "status", "rounds": [{"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens",
+    "seconds"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
+    """
+    from star_cli.config import home_of
+    from star_cli.report.page import write_report
+    from star_cli.report.samples import Wanted
+    from star_cli.report.show import RunView, view_of
+    from star_cli.report.terminal import Terminal, console
+
+    wanted = Wanted(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
+    view = view_of(home_of(home), what, wanted=wanted, n=n, prompt=prompt)
+    if page:
+        if not isinstance(view, RunView):
+            raise StarError(f"--page writes the page of a run, and {what} is not one", hint="name a run: star ls runs")
+        write_report(view.run, Terminal("none"))
+    if as_json:
+        typer.echo(json.dumps(view.as_json(), indent=1))
+    else:
+        view.print(console())

@@ -1,0 +1,7 @@
+"""What to expect of a run before any fine-tuning, from one cheap pilot of its base model (docs/forecast.md).
+
+pilot     the base's samples on some training problems, as ordinary artifacts
+chain     tasks whose steps are known: RL-STaR's theory, carried through with all its uncertainty
+mixture   all others: pass rates by group of problems, and a law of learning calibrated on runs
+outlook   the forecast itself: rows with 80 % bands, the advice, what was assumed
+"""

@@ -1,0 +1,128 @@
+"""The learning curve: accuracy by round with its 95 % interval, as a picture and as text. The only door to matplotlib.
+
+Lines given beside the run (a forecast, a theory) are ``extra``: {label: values at round 0, 1, 2, ...}.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from star_cli.report.rounds import RoundRow
+from star_cli.report.text import clean
+
+Extra = dict[str, list[float]]
+INK = "#123457"  # stands for the page's own text colour in an SVG
+BLUE = "#3b7dd8"
+
+
+def write_png(rows: list[RoundRow], path: Path, *, title: str = "", extra: Extra | None = None) -> Path:
+    """Write the curve as a PNG; the file is the old one or the new one, never half."""
+    whole = io.BytesIO()
+    _draw(rows, whole, "png", title, extra or {}, ink="#222222", ground="white")
+    return write_whole(path, whole.getvalue())
+
+
+def svg(rows: list[RoundRow], *, extra: Extra | None = None) -> str:
+    """The curve as an SVG to stand inside a page: it takes the page's text colour and refers to nothing outside."""
+    whole = io.BytesIO()
+    _draw(rows, whole, "svg", "", extra or {}, ink=INK, ground="none")
+    text = whole.getvalue().decode()
+    text = text[text.index("<svg"):].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file beside its place, then move it there."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.write_bytes(content)
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path
+
+
+def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: Extra, *, ink: str, ground: str) -> None:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    settings = {**matplotlib.rcParamsDefault, "backend": "agg", "text.parse_math": False, "svg.hashsalt": "star",
+                "svg.fonttype": "none", "font.size": 10, "axes.facecolor": "none",
+                **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)}
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(settings)
+        figure = Figure(figsize=(7.6, 4.2), facecolor=ground, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        _lines(axes, rows, extra, ink)
+        if title:
+            axes.set_title(clean(title), fontsize=11)
+        figure.savefig(out, format=form, dpi=150)
+
+
+def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
+    import matplotlib
+
+    judged = [r for r in rows if r.accuracy is not None]
+    groups = list(dict.fromkeys(g for r in judged for g in r.groups))
+    shades = matplotlib.colormaps["plasma"]
+    for i, group in enumerate(groups):
+        points = [(r.round, r.groups[group]) for r in judged if group in r.groups]
+        axes.plot(*zip(*points, strict=True), color=shades(0.3 + 0.55 * i / max(len(groups) - 1, 1)), lw=1.1,
+                  alpha=0.85, marker=".", ms=4, label=clean(group).replace("=", " "))
+    banded = [r for r in judged if r.low is not None and r.high is not None]
+    axes.fill_between([r.round for r in banded], [r.low for r in banded], [r.high for r in banded], color=BLUE,
+                      alpha=0.22, lw=0, label="95 % interval")
+    axes.plot([r.round for r in judged], [r.accuracy for r in judged], color=BLUE, lw=2.4, marker="o", ms=5, zorder=3,
+              label="accuracy")
+    for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
+        axes.plot(range(len(values)), values, color=ink, ls=dashes, lw=1.4, alpha=0.8, label=clean(label))
+    last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
+    axes.set(xlim=(-0.15, last + 0.15), ylim=(0, 1.02), xlabel="round (0 is the base model)",
+             ylabel="accuracy on held-out problems", yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set_xticks(range(0, last + 1, max(1, -(-last // 12))))
+    axes.grid(color=ink, alpha=0.15, lw=0.6)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    drawn = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    drawn = {**{name: drawn.pop(name) for name in ("accuracy", "95 % interval")}, **drawn}
+    axes.legend(drawn.values(), drawn.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+
+
+def text_plot(rows: list[RoundRow], *, extra: Extra | None = None, width: int = 60, height: int = 15) -> str:
+    """The curve as plain text without colour; empty when nothing was measured yet."""
+    judged = [r for r in rows if r.accuracy is not None]
+    if not judged:
+        return ""
+    import plotext
+
+    extra = extra or {}
+    figure = plotext.figure
+    figure.clear()
+    plotext.terminal.limit(False, False)
+    figure.plot_size(width, height)
+    for values, mark in zip(extra.values(), "x+*" * len(extra), strict=False):
+        figure.draw(figure.signal(list(range(len(values))), list(values), marker=mark))
+    for r in judged:
+        if r.low is not None and r.high is not None:
+            figure.draw(figure.signal([r.round, r.round], [r.low, r.high], marker="│").lines())
+    at, reached = [r.round for r in judged], [r.accuracy for r in judged]
+    figure.draw(figure.signal(at, reached, marker="braille").lines())
+    figure.draw(figure.signal(at, reached, marker="●"))
+    last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
+    ticks = list(range(0, last + 1, max(1, -(-last // 10))))
+    figure.ruler("x").lim(-0.04 * last, 1.04 * last).ticks(ticks, [str(t) for t in ticks])
+    figure.ruler("y").lim(0, 1).ticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    figure.title("accuracy by round (● with its 95 % interval)")
+    drawn = str(figure.build().string(colorless=True))
+    legend = [f"  {mark} {clean(label)}" for label, mark in zip(extra, "x+*" * len(extra), strict=False)]
+    return "\n".join([*(line.rstrip() for line in drawn.rstrip("\n").splitlines()), *legend])

@@ -1,0 +1,60 @@
+r"""math: competition problems with a boxed answer (Hendrycks et al. 2021, arXiv 2103.03874), or any data in that
+format.
+
+{"problem": "What is $1 + \\frac{1}{2}$?", "solution": "It is $\\boxed{\\frac{3}{2}}$.", "level": "Level 1",
+ "type": "Prealgebra"}
+
+Data: the JSON lines of a MATH-like set with task.path, or any hub set of that format with task.dataset and
+task.revision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from star_cli.errors import StarError
+from star_cli.final import finals
+from star_cli.records import Problem
+from star_cli.registry import register
+from star_cli.sourced import Sourced
+
+
+@register("task", "math")
+class Math(Sourced):
+    """The known answer is the last box of the solution, or the field ``answer`` where there is one."""
+
+    dataset: str = "EleutherAI/hendrycks_math"
+    config: str | None = None
+    wants: ClassVar[dict[str, type]] = {"problem": str, "solution": str}
+    prompt_file: ClassVar[str] = "math.txt"
+    instruction: ClassVar[str] = r"Think step by step, then give the final answer as \boxed{...}."
+    grader: ClassVar[dict[str, Any]] = {"name": "math"}
+    max_tokens: ClassVar[int] = 512
+
+    def source(self) -> tuple[str, str | None]:
+        return self.dataset, self.config
+
+    def problem(self, row: dict[str, Any], id: str, where: str) -> Problem:
+        boxed = [f.text for f in finals(row["solution"]) if "\\boxed" in row["solution"]]
+        answer = str(row["answer"]) if row.get("answer") else boxed[-1] if boxed else ""
+        if not answer.strip():
+            raise StarError(
+                f"{where}: the solution has no \\boxed answer: {row['solution'][-60:]!r}",
+                hint="box the final answer, or add a field 'answer'",
+            )
+        meta = {name: str(row[name]) for name in ("level", "type", "subject") if row.get(name)}
+        return Problem(
+            id=id,
+            question=row["problem"].strip(),
+            answer=answer.strip(),
+            meta={**meta, "gold": row["solution"].strip()},
+        )
+
+    def final_of(self, answer: str) -> str:
+        return next((f.text for f in finals(answer)), answer)
+
+    def answer_only(self, problem: Problem) -> str:
+        return f" The answer is $\\boxed{{{problem.answer}}}$."
+
+    def groups(self, problem: Problem) -> dict[str, str]:
+        return {name: problem.meta[name] for name in ("level", "type") if name in problem.meta}

@@ -1,0 +1,111 @@
+"""experiment=rl_star_tabular: the whole pipeline reproduces RL-STaR's closed form, and wrong steps leave the data."""
+
+import pytest
+
+from star_cli.comparison import compare_run, experiment_of
+from star_cli.config import launch
+from star_cli.parts import Completion, Prompt, Request, Sampling
+from star_cli.records import Example, Verdict
+from star_cli.runs import Run
+from star_cli.session import execute, open_store, residency
+from star_cli.tasks.zip import Zip
+from star_cli.theory.closed_form import trajectory
+from star_cli.theory.policy import Policy
+from star_cli.theory.tables import symmetric_tables
+
+QUIET = ["runtime.progress=none", "tracking=none"]
+
+
+def run_in(home, *overrides):
+    try:
+        return launch([*overrides, *QUIET, f"home='{home}'", "name=t"], execute)
+    finally:
+        residency.close()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    home = tmp_path_factory.mktemp("tabular")
+    run_in(home, "experiment=rl_star_tabular", "samples=512", "evaluation.samples=64", "rounds=3")
+    return home
+
+
+def test_the_curve_is_the_theorys(small):
+    found = compare_run(small, "t", None, "theory")
+    assert [r.round for r in found.rows] == [0, 1, 2, 3]
+    assert found.start == pytest.approx([0.4 * 64 / 63] * 3)
+    assert all(r.inside for r in found.rows), [(r.low, r.theory, r.high) for r in found.rows]
+    told = trajectory([0.4] * 3, 64, 3, convention="generator")
+    assert [r.theory for r in found.rows] == pytest.approx(told.accuracy)
+
+
+def test_the_measured_deltas_rise_to_one(small):
+    rows = compare_run(small, "t", None, "theory").rows
+    assert rows[0].delta == pytest.approx([0.406] * 3, abs=0.03)
+    assert all(d > 0.99 for d in rows[3].delta)
+
+
+def test_the_share_of_kept_rationales_with_a_wrong_step_falls(small):
+    run, shares = Run(small, "t"), []
+    for n in (1, 2, 3):
+        told = run.artifact(open_store(small), n, "filter")
+        shares.append(told.metrics["kept_wrong_steps"] / told.metrics["kept"])
+        verdicts = list(told.read(Verdict))
+        assert sum(v.correct and bool(v.wrong_steps) for v in verdicts) == told.metrics["kept_wrong_steps"]
+    assert shares[0] > 0.08 and shares[1] < shares[0] / 5 and shares[2] <= shares[1]
+    told = trajectory([0.4] * 3, 64, 0, convention="generator")
+    assert shares[0] == pytest.approx(told.wrong_given_kept[0], abs=0.03)
+
+
+def test_every_kept_chain_counts_as_often_as_it_was_drawn(small):
+    told = Run(small, "t").artifact(open_store(small), 3, "filter").metrics
+    assert told["kept"] > 32000 and told["duplicates"] == 0
+
+
+def test_one_step_at_chance_recovers_and_two_do_not(tmp_path):
+    small = ["experiment=rl_star_tabular", "task.length=2", "samples=1024", "evaluation.samples=64", "rounds=4",
+             "pretraining.lessons.chain=16"]
+    run_in(tmp_path / "one", *small, "model.deltas=[0,0.4]")
+    rows = compare_run(tmp_path / "one", "t", None, "theory").rows
+    assert rows[0].accuracy < 0.1 and rows[4].accuracy > 0.95
+    run_in(tmp_path / "two", *small, "model.deltas=[0,0]")
+    assert compare_run(tmp_path / "two", "t", None, "theory").rows[4].accuracy < 0.5
+
+
+def test_the_run_composes_again_as_it_was_asked_for(small):
+    x = experiment_of(small, "t")
+    assert (x.name, x.method.samples, x.filter.dedupe, x.sampling.temperature) == ("t", 512, False, 1.0)
+
+
+@pytest.mark.slow
+def test_the_shipped_experiment_is_inside_its_interval_at_every_round(tmp_path):
+    run_in(tmp_path, "experiment=rl_star_tabular")
+    rows = compare_run(tmp_path, "t", None, "theory").rows
+    assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
+
+
+def test_a_prompt_for_each_step_follows_the_same_curve(tmp_path):
+    run_in(tmp_path, "experiment=rl_star_tabular", "task.pairwise=true", "task.length=2", "samples=512", "rounds=2",
+           "pretraining.lessons.chain=16", "evaluation.samples=64")
+    run, store = Run(tmp_path, "t"), open_store(tmp_path)
+    cut, kept = run.artifact(store, 1, "steps"), run.artifact(store, 1, "filter")
+    assert cut.count(Example) == 2 * kept.count(Example)
+    first = next(iter(cut.read(Example)))
+    assert first.prompt.startswith("x ") and "y" not in first.prompt and "\n" not in first.completion
+    rows = compare_run(tmp_path, "t", None, "theory").rows
+    assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
+
+
+def test_an_interrupted_sample_of_several_turns_is_written_whole_or_not_at_all():
+    policy = Policy(2, 2, symmetric_tables([0.5, 0.5], 16))
+
+    class Cut:
+        def stream(self, requests):
+            for r in requests:
+                text, logprob = policy.write(r.prompt.text, r.seed, 1.0, one_step=True)
+                yield Completion(r.id, text, 5, "length" if r.id[1] else "stop", logprob)
+
+    asked = [Request(("a", i), Prompt("x 0 1 . 1 0\n"), Sampling(temperature=1.0), 20, (), 9) for i in (0, 1)]
+    done = {c.id[1]: c for c in Zip(length=2, pairwise=True).converse(Cut(), asked)}
+    assert done[0].text.count("\n") == 1 and done[0].tokens == 10 and done[0].finish == "stop"
+    assert done[1].text.count("\n") == 0 and done[1].finish == "length"

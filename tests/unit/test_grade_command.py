@@ -1,0 +1,118 @@
+"""star grade, regrade and agree: text from anywhere, old artifacts under a new grader, two graders against each
+other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from star_cli import registry
+from star_cli.errors import StarError
+from star_cli.external import grade_lines
+from star_cli.records import Verdict
+from star_cli.report.confusion import Confusion, confusion
+
+ROWS = [{"id": i, "gold": str(i), "prediction": f"#### {i + (i % 3 == 0)}"} for i in range(30)]
+
+
+def lines(rows: list[Any]) -> list[bytes]:
+    return [r if isinstance(r, bytes) else json.dumps(r).encode() + b"\n" for r in rows]
+
+
+def run(*args: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", "from star_cli.cli.main import main; main()", *args],
+        input=given,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_lines_come_back_in_order_with_their_own_ids() -> None:
+    found = list(grade_lines(registry.get("grader", "numeric")(), lines(ROWS), "x"))
+    assert [f["id"] for f in found] == list(range(30)) and [f["correct"] for f in found] == [
+        i % 3 != 0 for i in range(30)
+    ]
+    assert set(found[0]) == {"id", "correct", "answer", "reason"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"id": 1, "gold": "1"}, "x:2: no field 'prediction'; it has id, gold"),
+        ({"id": 1, "gold": "1", "prediction": 1}, "x:2: the prediction is a int"),
+        ({"id": 0, "gold": "1", "prediction": "1"}, "x:2: the id 0 occurs twice"),
+        (b"nonsense\n", "x:2: not valid JSON"),
+        (b"[]\n", "x:2: a list, not a JSON object"),
+        ({"id": 1, "gold": "A", "prediction": "A", "choices": "A"}, "x:2: choices is A"),
+    ],
+)
+def test_a_wrong_line_is_a_sentence_with_its_number(row: Any, told: str) -> None:
+    with pytest.raises(StarError, match=told):
+        list(grade_lines(registry.get("grader", "exact")(), lines([ROWS[0], row]), "x"))
+
+
+def test_a_million_lines_stream_in_bounded_memory() -> None:
+    import tracemalloc
+
+    verdicts = grade_lines(
+        registry.get("grader", "exact")(), (b'{"id":%d,"gold":"1","prediction":"1"}' % i for i in range(1_000_000)), "x"
+    )
+    for _ in range(1000):
+        next(verdicts)
+    tracemalloc.start()
+    for _ in range(3000):
+        next(verdicts)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+
+
+def test_the_command_reads_standard_input_and_counts() -> None:
+    done = run("grade", "-", "grader=numeric", given=b"".join(lines(ROWS)))
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(x)["id"] for x in done.stdout.splitlines()] == list(range(30))
+    assert b"30 graded: 20 MATCH, 10 MISMATCH" in done.stderr
+    told = run("grade", "-", given=b"")
+    assert told.returncode == 1 and b"needs to be told the grader" in told.stderr
+
+
+def test_regrade_and_agree_on_an_old_artifact(tmp_path: Path) -> None:
+    home = f"home={tmp_path}"
+    made = run("run", "model=fake", "rounds=1", "task.train=30", "task.dev=10", "name=demo", home)
+    assert made.returncode == 0, made.stderr
+    told = run("agree", "demo/round-1/generate", "exact", "any_of", home, "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert found["samples"] == sum(r["n"] for r in found["table"]) > 0
+    assert run("regrade", "demo/round-1/generate", "grader=exact", home).returncode == 0
+
+
+def test_confusion_counts_reasons_and_lists_what_flipped() -> None:
+    def verdict(i: int, reason: str) -> Verdict:
+        return Verdict(problem_id=str(i), sample=0, correct=reason == "MATCH", answer=None, reason=reason)
+
+    class Fake:
+        stage, key = "filter", "k" * 32
+
+        def __init__(self, reasons: dict[int, str]) -> None:
+            self.rows = [verdict(i, r) for i, r in reasons.items()]
+
+        def has(self, kind: Any) -> bool:
+            return True
+
+        def read(self, kind: Any) -> Any:
+            return iter(self.rows)
+
+    a = Fake({0: "MATCH", 1: "MATCH", 2: "MISMATCH", 3: "NO_ANSWER", 4: "MATCH"})
+    b = Fake({0: "MATCH", 1: "MISMATCH", 2: "MISMATCH", 3: "MISMATCH", 9: "MATCH"})
+    found: Confusion = confusion(a, b)  # type: ignore[arg-type]
+    assert found.total == 4 and found.agreement == 0.75 and (found.only_a, found.only_b) == (1, 1)
+    assert found.table["NO_ANSWER", "MISMATCH"] == 1 and [x.problem_id for x, _ in found.flipped] == ["1"]
+    assert found.kappa == pytest.approx(0.5)
+    with pytest.raises(StarError, match="judge no sample in common"):
+        confusion(Fake({0: "MATCH"}), Fake({1: "MATCH"}))  # type: ignore[arg-type]
