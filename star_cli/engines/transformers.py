@@ -83,8 +83,9 @@ class TransformersSession:
             raise StarError(f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
                             f"for example {sorted(info['missing_keys'])[0]}", hint=directory.BUILD)
         self._net = net.to(self.device).eval()
-        limit = self.runtime.max_model_len or getattr(net.config.get_text_config(), "max_position_embeddings", 1 << 20)
-        self.model, self._codec = model, directory.Codec(model, tokenizer, limit)
+        context: int = getattr(net.config.get_text_config(), "max_position_embeddings", None) or 1 << 20
+        self.model = model
+        self._codec = directory.Codec(model, tokenizer, self.runtime.max_model_len or context)
 
     # ---- writing --------------------------------------------------------------------------------------------------
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:

@@ -97,6 +97,9 @@ class Math(Grader):
         (r"\sqrt{2}", r"The answer is $\sqrt{2}$.", "TRUNCATED", {"finish": "length"}),
         (r"\sqrt{2}", r"\boxed{\sqrt{2", "NO_ANSWER"),
         (r"\sqrt{2}", r"The root is $\sqrt{2}$, I guess, no answer", "NO_ANSWER"),
+        (r"\frac{\pi}{4}", r"The answer is $\frac{\pi}{4}$ radians.", "MATCH"),
+        (r"\frac{\pi}{4}", r"The answer is $\frac{\pi}{4}$ or $2$.", "MISMATCH"),
+        (r"\frac{\pi}{4}", r"The answer is $\frac{\pi}{4}$ + 2.", "MISMATCH"),
         (r"\sqrt{2}", "", "NO_ANSWER"),
         (r"\sqrt{2}", r"$\sqrt{2}$", "MATCH"),
         ("", r"\boxed{1}", "GRADER_ERROR"),
@@ -129,11 +132,12 @@ class Math(Grader):
             return False, f"the known answer {gold!r} is empty", "GRADER_ERROR"
         if finish == "length" and not self.truncated:
             return False, said, "TRUNCATED"
+        core = _formula(said or "")
         if said is None or not said.strip() or len(said) > LONGEST:
             return False, said and said[:LONGEST], "RUN_ON" if ran_on and said is None else "NO_ANSWER"
         limit = self.seconds if threading.current_thread() is threading.main_thread() else None
         try:
-            reason = compare(known, said, limit)
+            reason = compare(known, core, limit)
         except Slow:
             reason = "TIMEOUT"
         return reason == "MATCH", said, reason
@@ -217,6 +221,15 @@ def library() -> Any:
 @lru_cache(maxsize=4096)
 def _parsed(gold: str, seconds: int | None) -> Any:
     return library()[0](_dollars(gold), seconds)
+
+
+def _formula(said: str) -> str:
+    """The one formula between dollars in an answer like "$2\\pi$ radians"; else the answer as it is."""
+    inside = re.findall(r"\$([^$]+)\$|\\\((.+?)\\\)", said)
+    around = re.sub(r"\$[^$]+\$|\\\(.+?\\\)", " ", said)
+    if len(inside) != 1 or re.search(r"\d|[-+*/^=<>\\]|\b(?:or|and|not|times|over|plus|minus)\b", around):
+        return said
+    return str(inside[0][0] or inside[0][1])
 
 
 def _dollars(text: str) -> str:

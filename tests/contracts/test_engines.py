@@ -109,7 +109,7 @@ def same(a: dict[Any, Completion], b: dict[Any, Completion], tolerance: float = 
         assert a[at].logprob == pytest.approx(b[at].logprob, abs=tolerance)
 
 
-# ---- vLLM against transformers ----------------------------------------------------------------------------------------
+# ---- vLLM against transformers -------------------------------------------------------------------------------------
 @has_vllm
 @pytest.mark.parametrize("name", ["wide", "tied", "plain"])  # in this order an engine is started three times, not more
 def test_text_and_scores_are_those_of_transformers(session: Pool, models: dict[str, ModelRef], name: str) -> None:
@@ -137,7 +137,7 @@ def test_a_score_is_the_log_probability_noted_while_writing(engine: type[Any], s
     assert scores == pytest.approx([c.logprob for c in ended], abs=2e-4)
 
 
-# ---- seeds --------------------------------------------------------------------------------------------------------------
+# ---- seeds ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("sampling", [{"temperature": 1.0}, {"temperature": 0.7, "top_k": 20, "top_p": 0.9}])
 def test_a_seed_decides_its_sample_whatever_the_batch(engine: type[Any], sampling: dict[str, Any], session: Pool,
@@ -176,7 +176,7 @@ def test_filters_keep_the_likeliest() -> None:
     assert shares.tolist() == pytest.approx(logits[0].softmax(-1).tolist(), abs=2e-3)
 
 
-# ---- new weights --------------------------------------------------------------------------------------------------------
+# ---- new weights ---------------------------------------------------------------------------------------------------
 @has_vllm
 @pytest.mark.parametrize("first, second", [("plain", "plain2"), ("tied", "tied2")])
 def test_after_a_swap_nothing_of_the_old_weights_is_left(session: Pool, models: dict[str, ModelRef], first: str,
@@ -208,8 +208,8 @@ def test_a_swap_to_another_shape_or_tokenizer_is_refused(session: Pool, models: 
 
 
 @has_vllm
-def test_models_of_two_shapes_one_after_the_other_in_silence(session: Pool, models: dict[str, ModelRef],
-                                                             runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
+def test_models_of_two_shapes_one_after_the_other_in_silence(
+        session: Pool, models: dict[str, ModelRef], runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
     import torch
 
     requests = asked(8)
@@ -228,7 +228,7 @@ def test_models_of_two_shapes_one_after_the_other_in_silence(session: Pool, mode
         next(living.stream(requests))
 
 
-# ---- the stream ---------------------------------------------------------------------------------------------------------
+# ---- the stream ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", ENGINES)
 def test_text_ends_before_a_stop_string_or_at_the_limit(engine: type[Any], session: Pool,
                                                         models: dict[str, ModelRef]) -> None:
@@ -300,7 +300,7 @@ def test_without_logprobs_none_is_noted(engine: type[Any], session: Pool, models
         living.spec = engine()
 
 
-# ---- failures -----------------------------------------------------------------------------------------------------------
+# ---- failures ------------------------------------------------------------------------------------------------------
 @has_vllm
 def test_a_dead_engine_says_so_and_a_new_one_can_be_opened(session: Pool, models: dict[str, ModelRef],
                                                            monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Make .venv with everything `star run` needs: the CUDA build of vLLM where there is a GPU, else the CPU build.
+# A second call with nothing changed does nothing. Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS, PIP_FIND_LINKS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=${STAR_BUILD:-$(nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)}
+extras="$build,${STAR_EXTRAS:-wandb,math,dev}"
+python=${PYTHON:-python3}
+mark="$extras $("$python" -c 'import sys; print(sys.version)' | tr '\n' ' ') $(cat pyproject.toml scripts/install.sh | sha256sum)"
+stamp=.venv/.star-installed
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$mark" ] && exit 0
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "star needs Python 3.11 or newer; $python is $("$python" -V 2>&1). Set PYTHON=python3.12, for example." >&2; exit 1; }
+echo "setting up .venv with the $build build of vLLM (once; takes a minute or a few)"
+rm -f "$stamp"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+
+options=(--python .venv/bin/python --compile-bytecode --quiet)
+if [ "$build" = cpu ]; then
+  # vLLM asks for packages whose CPU builds are not on PyPI; beside a CPU torch the CUDA builds break transformers.
+  printf 'torchvision\ntorchaudio\ntorchcodec\n' > .venv/excludes.txt
+  options+=(--excludes .venv/excludes.txt)
+  if [ -n "${PIP_FIND_LINKS:-}" ]; then
+    for place in $PIP_FIND_LINKS; do options+=(--find-links "$place"); done
+  else
+    options+=(--torch-backend cpu)
+  fi
+fi
+.venv/bin/uv pip install "${options[@]}" -e ".[$extras]"
+echo "$mark" > "$stamp"
+echo "done; try: .venv/bin/star doctor"
