@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from star_cli.errors import StarError
 from star_cli.runs import Run, find_artifact, parse_path

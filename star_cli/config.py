@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from star_cli import registry
 from star_cli.canon import key
 from star_cli.errors import StarError
 from star_cli.parts import (
-    Evaluation, Experiment, Keep, Part, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking,
+    Evaluation,
+    Experiment,
+    Keep,
+    Part,
+    Pilot,
+    Pretraining,
+    Runtime,
+    Sampling,
+    Schedule,
+    Tracking,
 )
 from star_cli.runs import QUIET, default_name
 
@@ -147,7 +157,7 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    live: dict[str, Any] = {k: OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain}
+    live: dict[str, Any] = {str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain}
     for kind in ("task", "engine", "trainer", "method", "model"):
         if not isinstance(live[kind], Part):
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")

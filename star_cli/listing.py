@@ -14,7 +14,7 @@ from star_cli.store import Store
 
 def run_rows(home: Path, store: Store) -> list[dict[str, Any]]:
     """A row a run: name, status, sweep, what was overridden, rounds done, first and last accuracy."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in runs(home):
         try:
             info = run.info

@@ -6,9 +6,17 @@ and its identity. ``Runtime`` says where and how fast, never what, and enters no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterable, Iterator, Protocol, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Protocol,
+    TypeVar,
+    dataclass_transform,
+)
 
 from star_cli.errors import StarError
 from star_cli.records import Example, Problem, Rationale, Verdict
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from star_cli.lab import Lab
     from star_cli.store import Artifact, Draft
 
+T = TypeVar("T")
 RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
 
 
@@ -369,12 +378,13 @@ class Stage(Part):
         return {}
 
 
-def stage(name: str, *, version: int = 1) -> Callable[[type[Any]], type[Any]]:
+@dataclass_transform(kw_only_default=True)
+def stage(name: str, *, version: int = 1) -> Callable[[type[T]], type[T]]:
     """Make a dataclass a stage named ``name``; raise ``version`` when what it writes changes."""
 
-    def add(cls: type[Any]) -> type[Any]:
+    def add(cls: type[T]) -> type[T]:
         made = dataclass(kw_only=True)(cls)
-        made.__part__ = f"stage/{name}/{version}"
+        made.__part__ = f"stage/{name}/{version}"  # type: ignore[attr-defined]
         return made
 
     return add

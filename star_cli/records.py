@@ -6,8 +6,9 @@ Every file is plain JSON lines: ``datasets.load_dataset("json")``, DuckDB and jq
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Iterator, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -26,7 +27,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
         return tuple(getattr(self, name) for name in self.unique)
 
 
-class Problem(Record, kw_only=True):
+class Problem(Record, kw_only=True, frozen=True):
     """A question with its known answer. ``meta`` holds what a task needs beside (database, tests, digits)."""
 
     schema = "problem/1"
@@ -40,7 +41,7 @@ class Problem(Record, kw_only=True):
     meta: dict[str, Any] = {}
 
 
-class Rationale(Record, kw_only=True):
+class Rationale(Record, kw_only=True, frozen=True):
     """What the model wrote for one sample of a problem, right or wrong.
 
     ``finish`` is "stop" (the model ended it) or "length" (it ran out of tokens); ``logprob`` is the sum over the
@@ -61,7 +62,7 @@ class Rationale(Record, kw_only=True):
     prompt_key: str
 
 
-class Verdict(Record, kw_only=True):
+class Verdict(Record, kw_only=True, frozen=True):
     """A grader's judgement of one sample. ``wrong_steps`` counts wrong steps where the task knows the true ones."""
 
     schema = "verdict/1"
@@ -78,7 +79,7 @@ class Verdict(Record, kw_only=True):
 REASONS = ("MATCH", "MISMATCH", "NO_ANSWER", "TRUNCATED", "RUN_ON", "TIMEOUT", "GRADER_ERROR")
 
 
-class Example(Record, kw_only=True):
+class Example(Record, kw_only=True, frozen=True):
     """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized or negative."""
 
     schema = "example/1"
@@ -91,7 +92,7 @@ class Example(Record, kw_only=True):
     origin: str
 
 
-class Pair(Record, kw_only=True):
+class Pair(Record, kw_only=True, frozen=True):
     """A right and a wrong solution of one problem, for preference training."""
 
     schema = "pair/1"
@@ -103,7 +104,7 @@ class Pair(Record, kw_only=True):
     rejected: str
 
 
-class Score(Record, kw_only=True):
+class Score(Record, kw_only=True, frozen=True):
     """A verifier's opinion of one sample."""
 
     schema = "score/1"
@@ -115,7 +116,7 @@ class Score(Record, kw_only=True):
     verifier: str
 
 
-class Metric(Record, kw_only=True):
+class Metric(Record, kw_only=True, frozen=True):
     """A measured number with its 95 % interval; ``n`` is how many problems it rests on."""
 
     schema = "metric/1"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from star_cli.errors import StarError, unknown
 
@@ -16,6 +17,7 @@ _parts: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
 _discovered = False
 
 
+@dataclass_transform(kw_only_default=True)
 def register(kind: str, name: str, *, version: int = 1) -> Callable[[type[T]], type[T]]:
     """Register a dataclass as the part ``kind/name/version``. Raise ``version`` when its behaviour changes."""
     if kind not in _parts:

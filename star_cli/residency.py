@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from star_cli.canon import canonical
 from star_cli.errors import StarError
@@ -79,7 +79,7 @@ def _scores(session: Session, model: ModelRef) -> list[float]:
 def distance(model: ModelRef, scores: list[float]) -> float:
     """Mean absolute difference in nats a token between scores and the trainer's own forward pass."""
     tokens = sum(c["tokens"] for c in model.canary)
-    return sum(abs(s - c["logprob"]) for s, c in zip(scores, model.canary)) / tokens if tokens else 0.0
+    return sum(abs(s - c["logprob"]) for s, c in zip(scores, model.canary, strict=True)) / tokens if tokens else 0.0
 
 
 def stale(model: ModelRef, before: list[float], after: list[float]) -> str | None:

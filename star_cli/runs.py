@@ -6,9 +6,10 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from star_cli.canon import key
 from star_cli.errors import StarError, unknown

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from star_cli.config import Composed, home_of, launch
 from star_cli.errors import StarError, unknown

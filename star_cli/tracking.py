@@ -51,7 +51,8 @@ class Wandb(Silent):
             raise StarError("tracking=wandb, but nobody is logged in to wandb on this machine",
                             hint="run 'wandb login', or add tracking.mode=offline and sync later")
         logging.getLogger("wandb").setLevel(logging.ERROR)
-        self._run = wandb.init(project=settings.project, name=name, config=config, dir=str(folder), mode=settings.mode,
+        mode: Any = settings.mode
+        self._run = wandb.init(project=settings.project, name=name, config=config, dir=str(folder), mode=mode,
                                reinit="finish_previous", settings=wandb.Settings(silent=True, console="off"))
 
     def stage_done(self, event: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -31,7 +31,7 @@ def run(context: typer.Context) -> None:
 def resume(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="The run, for example demo.")],
-    start: Annotated[Optional[str], typer.Option(
+    start: Annotated[str | None, typer.Option(
         "--from", help="Take every stage before this one as it is, for example round-2/filter.")] = None,
     rebuild: Annotated[bool, typer.Option(
         "--rebuild", help="With --from: build this stage and all after it again, even if nothing changed.")] = False,

@@ -23,7 +23,8 @@ def aside(log: Path) -> Iterator[None]:
     kept, streams = [os.dup(1), os.dup(2)], [sys.stdout, sys.stderr]
     for stream in streams:
         stream.flush()
-    with open(log, "a", encoding="utf-8", errors="replace") as file:
+    path = log if log.parent.is_dir() else os.devnull  # at exit the log's folder may be gone already
+    with open(path, "a", encoding="utf-8", errors="replace") as file:
         screens = [_screen(stream, back) for stream, back in zip(streams, kept, strict=True)]
         sys.stdout, sys.stderr = (_Split(file, screen, number) for number, screen in enumerate(screens, 1))
         os.dup2(file.fileno(), 1)

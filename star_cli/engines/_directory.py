@@ -113,7 +113,7 @@ def load_tokenizer(model: ModelRef) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise StarError(f"the tokenizer of {model.path} cannot be loaded: {first_line(e)}", hint=BUILD) from e
+        raise StarError(f"the tokenizer of {model.path} cannot be loaded: {gist(e)}", hint=BUILD) from e
     if tokenizer.eos_token_id is None:
         raise StarError(f"the tokenizer of {model.path} has no end-of-text token (eos_token)",
                         hint="set tokenizer.eos_token and save it again")
@@ -140,7 +140,7 @@ def config_of(model: ModelRef) -> Any:
     try:
         return AutoConfig.from_pretrained(model.path, revision=model.revision)
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise StarError(f"the config.json of {model.path} cannot be used: {first_line(e)}",
+        raise StarError(f"the config.json of {model.path} cannot be used: {gist(e)}",
                         hint="check model.path and the installed version of transformers, or " + BUILD) from e
 
 
@@ -149,9 +149,19 @@ def saved_dtype(model: ModelRef) -> str:
     return str(getattr(config_of(model), "dtype", None) or "float32").removeprefix("torch.")
 
 
-def first_line(error: BaseException) -> str:
-    """The type and first line of another library's error."""
-    return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0][:300]}"
+def gist(error: BaseException) -> str:
+    """The type and the first two lines of another library's error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()][:2]
+    return f"{type(error).__name__}: {' '.join(lines)[:400] or 'no message'}"
+
+
+def context(model: ModelRef, wanted: int | None) -> int | None:
+    """How many tokens a model can read at once: ``wanted``, if that is not too many, else what its config says."""
+    most = getattr(config_of(model).get_text_config(), "max_position_embeddings", None)
+    if wanted and most and wanted > most:
+        raise StarError(f"runtime.max_model_len={wanted} is more than the {most} tokens {model.path} can read",
+                        hint=f"set runtime.max_model_len to at most {most}, or leave it out")
+    return wanted or most
 
 
 class Codec:

@@ -10,9 +10,9 @@ import math
 import random
 import re
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
 
 from star_cli.canon import seed_of
 from star_cli.errors import EngineDied, StarError

@@ -41,7 +41,7 @@ class Transformers(Engine):
             import torch
             import transformers
         except ImportError as e:
-            raise StarError(f"engine=transformers cannot be used: {directory.first_line(e)}", hint=self.install) from e
+            raise StarError(f"engine=transformers cannot be used: {directory.gist(e)}", hint=self.install) from e
         transformers.utils.logging.disable_progress_bar()
         return TransformersSession(self, model, runtime, "cuda" if torch.cuda.is_available() else "cpu")
 
@@ -72,20 +72,19 @@ class TransformersSession:
         tokenizer = directory.load_tokenizer(model)
         dtype = self.spec.dtype if self.spec.dtype != "auto" else model.dtype
         dtype = directory.saved_dtype(model) if dtype == "auto" else dtype
+        limit = directory.context(model, self.runtime.max_model_len) or 1 << 20
         self._net = None
         try:
             net, info = AutoModelForCausalLM.from_pretrained(
                 model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True)
         except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
-            raise StarError(f"the model {model.path} cannot be loaded: {directory.first_line(e)}",
+            raise StarError(f"the model {model.path} cannot be loaded: {directory.gist(e)}",
                             hint=directory.BUILD) from e
         if info["missing_keys"]:
             raise StarError(f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
                             f"for example {sorted(info['missing_keys'])[0]}", hint=directory.BUILD)
         self._net = net.to(self.device).eval()
-        context: int = getattr(net.config.get_text_config(), "max_position_embeddings", None) or 1 << 20
-        self.model = model
-        self._codec = directory.Codec(model, tokenizer, self.runtime.max_model_len or context)
+        self.model, self._codec = model, directory.Codec(model, tokenizer, limit)
 
     # ---- writing --------------------------------------------------------------------------------------------------
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:

@@ -95,7 +95,7 @@ class VllmSession:
         try:
             return LLM(**settings)
         except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
-            raise StarError(f"vLLM could not start with {self.model.path}: {directory.first_line(e)}{tail(self.log)}",
+            raise StarError(f"vLLM could not start with {self.model.path}: {directory.gist(e)}{tail(self.log)}",
                             hint=self._advice(str(e))) from e
         finally:
             sys.excepthook = hook  # torch.distributed marks every later traceback with [rank0]
@@ -104,7 +104,7 @@ class VllmSession:
     def _settings(self) -> dict[str, Any]:
         from vllm.platforms import current_platform
 
-        r = self.runtime
+        r, limit = self.runtime, directory.context(self.model, self.runtime.max_model_len)
         settings: dict[str, Any] = {
             "model": self.model.path, "revision": self.model.revision, "dtype": self._dtype, "seed": 0,
             "max_num_seqs": r.max_num_seqs, "max_model_len": r.max_model_len, "enable_prefix_caching": True,
@@ -115,7 +115,7 @@ class VllmSession:
                                "enable_sleep_mode": self._sleeps}
         _register_class(self.model)
         _check_heads(self.model)
-        limit = r.max_model_len or min(_context(self.model), CPU_CONTEXT)
+        limit = r.max_model_len or min(limit or CPU_CONTEXT, CPU_CONTEXT)
         return settings | {
             "max_model_len": limit, "enforce_eager": True, "kv_cache_memory_bytes": r.kv_cache_mb << 20,
             "max_num_seqs": r.max_num_seqs + 2,  # two places for companions
@@ -129,7 +129,7 @@ class VllmSession:
         return directory.saved_dtype(model) if dtype == "auto" else dtype
 
     def _advice(self, error: str) -> str:
-        if "KV cache" in error:
+        if "kv cache" in error.lower():
             return "raise runtime.kv_cache_mb (CPU) or runtime.gpu_memory, or lower runtime.max_model_len"
         if "out of memory" in error:
             return "lower runtime.gpu_memory or runtime.max_num_seqs, or use runtime.tensor_parallel"
@@ -229,7 +229,7 @@ class VllmSession:
         try:
             return list(self._llm.llm_engine.step())
         except Exception as e:
-            raise self._died(f"the engine died: {directory.first_line(e)}") from e
+            raise self._died(f"the engine died: {directory.gist(e)}") from e
         except BaseException:  # interrupted halfway: what the engine knows of its requests can no longer be trusted
             self._ended = "the engine was interrupted"
             raise
@@ -260,7 +260,7 @@ class VllmSession:
                 if self.cpu:
                     self._llm.apply_model(_repack)
             except Exception as e:
-                self._died(f"weights could not be loaded into the living engine: {directory.first_line(e)}")
+                self._died(f"weights could not be loaded into the living engine: {directory.gist(e)}")
                 return False
             for _ in range(40):  # or prompts seen before are answered from the old weights
                 if self._llm.reset_prefix_cache():
@@ -356,7 +356,7 @@ def _prepare(log: Path, install: str) -> bool:
         if cpu:
             torch._dynamo.config.disable = True  # the variable comes too late where a trainer was here first
     except ImportError as e:
-        raise StarError(f"vLLM is installed but cannot be imported: {directory.first_line(e)}{tail(log)}",
+        raise StarError(f"vLLM is installed but cannot be imported: {directory.gist(e)}{tail(log)}",
                         hint=install) from e
     return cpu
 
@@ -396,11 +396,6 @@ def _check_heads(model: ModelRef) -> None:
     if size not in known:
         raise StarError(f"the attention heads of {model.path} are {size} wide; on a CPU vLLM can run "
                         f"{', '.join(map(str, known))}", hint="use a model with such heads, or engine=transformers")
-
-
-def _context(model: ModelRef) -> int:
-    config = directory.config_of(model).get_text_config()
-    return int(getattr(config, "max_position_embeddings", None) or CPU_CONTEXT)
 
 
 def _threads(llm: Any) -> int:

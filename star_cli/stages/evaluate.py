@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from star_cli.errors import StarError
 from star_cli.grading import Errors, grade_all
 from star_cli.parts import Grader, Stage, Task, Work, stage
-from star_cli.records import Metric, Rationale, Verdict
+from star_cli.records import Metric, Verdict
 from star_cli.stats import share_interval
 
 

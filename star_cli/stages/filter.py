@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from star_cli.grading import Errors, grade_all
 from star_cli.parts import Grader, Stage, Task, Work, stage

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from star_cli.canon import key, seed_of
 from star_cli.errors import EngineDied

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any, Iterator
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from star_cli.canon import seed_of
 from star_cli.errors import StarError
@@ -32,7 +34,7 @@ class Problems(Stage):
         """The problems of the artifact, in the task's order."""
         source = self.task.problems(self.split)
         if self.limit:
-            source = (p for _, p in zip(range(self.limit), source))
+            source = islice(source, self.limit)
         if not self.draw:
             yield from source
             return

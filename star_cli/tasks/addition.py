@@ -15,8 +15,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import field
-from typing import Any, ClassVar, Iterator
+from typing import Any, ClassVar
 
 from star_cli.canon import seed_of
 from star_cli.parts import Prompt, Task, need
@@ -86,7 +87,7 @@ class Addition(Task):
         true = scratchpad(a, b)
         inside = text.partition("<scratch>")[2].partition("</scratch>")[0]
         written = [" ".join(line.split()) for line in inside.strip().splitlines()]
-        return sum(x != y for x, y in zip(true, written)) + abs(len(true) - len(written))
+        return sum(x != y for x, y in zip(true, written, strict=False)) + abs(len(true) - len(written))
 
 
 def problem_of(a: int, b: int, digits: int) -> Problem:

@@ -360,6 +360,12 @@ def test_heads_no_cpu_kernel_is_made_for_are_told_before_the_first_token(models:
         Vllm().open(ModelRef("narrow", str(here), dtype="float32"), runtime)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_longer_context_than_the_model_has_is_refused(engine: type[Any], models: dict[str, ModelRef]) -> None:
+    with pytest.raises(StarError, match="runtime.max_model_len=1000 is more than the 128 tokens"):
+        engine().open(models["plain"], Runtime(max_model_len=1000))
+
+
 def test_what_to_install_is_said_where_vllm_is_missing(models: dict[str, ModelRef], runtime: Runtime,
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import PackageNotFoundError

@@ -31,6 +31,15 @@ def sums(n, seed=0):
 EXAMPLES = sums(40)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Two threads that wait for each other crawl on a machine that is busy with other work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     out = tmp_path_factory.mktemp("base") / "model"
@@ -214,7 +223,6 @@ def plan(lengths, **given):
 
 def test_every_sequence_is_seen_once_a_pass():
     seen = [i for rows in plan(range(1, 21), steps=10).stream() for i in rows]
-    assert all(sorted(seen[k:k + 20]) == sorted(range(20)) for k in (0,)) or sorted(seen) == sorted([*range(20)] * 4)
     assert sorted(seen) == sorted([*range(20)] * 4)
 
 
@@ -245,7 +253,8 @@ def test_equal_jobs_give_equal_bytes_whatever_ran_before(base, tmp_path):
     code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
             "from pathlib import Path\nimport test_trainers as t\n"
             f"t.train(Path({str(base)!r}), Path({str(tmp_path / 'e')!r}))")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=400,
+                   env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert digest(tmp_path / "a") == digest(tmp_path / "e")
 
 

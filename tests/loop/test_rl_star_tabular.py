@@ -4,6 +4,7 @@ import pytest
 
 from star_cli.comparison import compare_run, experiment_of
 from star_cli.config import launch
+from star_cli.errors import StarError
 from star_cli.parts import Completion, Prompt, Request, Sampling
 from star_cli.records import Example, Verdict
 from star_cli.runs import Run
@@ -109,3 +110,15 @@ def test_an_interrupted_sample_of_several_turns_is_written_whole_or_not_at_all()
     done = {c.id[1]: c for c in Zip(length=2, pairwise=True).converse(Cut(), asked)}
     assert done[0].text.count("\n") == 1 and done[0].tokens == 10 and done[0].finish == "stop"
     assert done[1].text.count("\n") == 0 and done[1].finish == "length"
+
+
+def test_an_easier_course_before_the_lessons_is_taught_and_needs_both_settings(tmp_path):
+    small = ["experiment=rl_star_tabular", "task.length=2", "samples=8", "rounds=1", "pretraining.lessons.chain=16"]
+    run_in(tmp_path, *small, "pretraining.first={clean:16}", "pretraining.first_steps=1")
+    made = Run(tmp_path, "t").artifact(open_store(tmp_path), 0, "pretrain")
+    assert made.count(Example) == 16 and not made.has_file("scratch/primed/tables.npy")
+    with pytest.raises(StarError, match="need each other"):
+        run_in(tmp_path, *small, "pretraining.first_steps=1")
+    clean = Zip(length=2).lesson_examples({"clean": 16}, 0)
+    assert all(Zip(length=2).gold(p) == e.completion
+               for p, e in zip(Zip(length=2).problems("train"), clean, strict=True))
