@@ -29,7 +29,7 @@ def stable(value: Any, where: str = "value") -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise StarError(f"{where} is {value}, which has no stable form", hint="use a finite number")
-        return value
+        return value + 0.0  # -0.0 is 0.0
     if isinstance(value, (list, tuple)):
         return [stable(v, f"{where}[{i}]") for i, v in enumerate(value)]
     if isinstance(value, dict):
@@ -61,13 +61,21 @@ def canonical(value: Any) -> str:
 
 def key(value: Any) -> str:
     """The address of ``value``: the first 32 hex digits of the sha256 of its canonical form."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_LENGTH]
+    return _sha256(value).hex()[:KEY_LENGTH]
 
 
 def seed_of(*parts: Any, bits: int = 63) -> int:
     """A non-negative seed below 2**bits that depends on every part by hash, never on order of work."""
-    digest = hashlib.sha256(canonical(list(parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - bits)
+    return int.from_bytes(_sha256(list(parts))[:8], "big") >> (64 - bits)
+
+
+def _sha256(value: Any) -> bytes:
+    text = canonical(value)
+    try:
+        return hashlib.sha256(text.encode()).digest()
+    except UnicodeEncodeError as e:
+        raise StarError(f"the text {text[max(0, e.start - 20):e.end + 20]!r} has no stable form: {e.reason}",
+                        hint="mend the text so that it is valid UTF-8") from None
 
 
 def file_sha256(path: Path) -> str:

@@ -174,7 +174,7 @@ class Lab:
                                 hint="resume without --from, or from an earlier stage")
             wait = f"round-{round}/{name} is being built by another process; waiting for it"
             with self.store.lock(address, lambda: self.observer.say(wait)):
-                found = hit = self.store.get(address)
+                found = hit = self.store.get(address) or self.store.recover(address)
                 if found is None:
                     found = self._make(stage, inputs, address)
         seconds = time.monotonic() - started

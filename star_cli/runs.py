@@ -65,6 +65,8 @@ class Run:
                     old = {}
                 if old.get("config_key") != info["config_key"]:
                     self._archive()
+                elif not info["sweep"]:  # an arm that is resumed by itself stays in its sweep
+                    info = {**info, "sweep": old.get("sweep"), "arm": old.get("arm")}
             self.update(**{**info, "status": "running", "pid": os.getpid(), "started": _now()}, fresh=True)
             self._append({"event": "start", "time": _now()})
         return known
@@ -99,11 +101,12 @@ class Run:
         link = self.path / f"round-{event.round}" / event.name
         link.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(artifact.path, link.parent)
-        if link.is_symlink() or link.exists():
-            if os.readlink(link) == target:
-                return
-            link.unlink()
-        link.symlink_to(target)
+        if link.is_symlink() and os.readlink(link) == target:
+            return
+        fresh = link.with_name(f".{link.name}.{os.getpid()}")  # another process may be linking the same stage
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        os.replace(fresh, link)
 
     def _append(self, line: dict[str, Any]) -> None:
         path = self.path / "ledger.jsonl"

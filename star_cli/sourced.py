@@ -66,7 +66,7 @@ class Sourced(Task):
     shots: str = field(default="default", metadata=RUNTIME)
     shots_content: str | None = None
     form: str = "few-shot"
-    lessons: dict[str, int] = field(metadata=RUNTIME, default_factory=lambda: {"gold": 512, "gold/hinted": 256})
+    lessons: dict[str, int] = field(metadata=RUNTIME, default_factory=lambda: {"gold": 256, "answer/hinted": 768})
 
     hub: ClassVar[str] = ""
     hub_config: ClassVar[str | None] = None

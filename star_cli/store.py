@@ -230,7 +230,7 @@ class Draft:
         files: dict[str, Any] = {}
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
-            if path.name.endswith(".journal") or name.split("/")[0] == "scratch":
+            if path.name.endswith((".journal", ".new")) or name.split("/")[0] == "scratch":
                 continue
             if path.is_file() and name != MANIFEST:
                 with open(path, "rb") as f:
@@ -239,15 +239,22 @@ class Draft:
                 if name in self._rows:
                     entry["rows"], entry["schema"] = self._rows[name]
                 files[name] = entry
-        for path in self.path.glob("*.journal"):
-            path.unlink()
-        shutil.rmtree(self.path / "scratch", ignore_errors=True)
         manifest = {"format": "artifact/1", "key": self.key, **manifest, "files": files}
         with full_disk(str(self.path / MANIFEST)):
             write_json(self.path / MANIFEST, manifest)
-        os.rename(self.path, target)
-        _sync_directory(target.parent)
+        _move_in(self.path, target)
         return Artifact(self.key, target, manifest)
+
+
+def _move_in(draft: Path, target: Path) -> None:
+    """Rename a draft whose manifest is written; what only a restart needs goes first, and not a moment before."""
+    for path in (*draft.glob("*.journal"), *draft.glob("*.new")):
+        path.unlink()
+    shutil.rmtree(draft / "scratch", ignore_errors=True)
+    if target.exists():  # without a manifest it does not exist
+        shutil.rmtree(target)
+    os.rename(draft, target)
+    _sync_directory(target.parent)
 
 
 class Store:
@@ -311,6 +318,14 @@ class Store:
                 fcntl.flock(f, fcntl.LOCK_EX)
             yield
 
+    def recover(self, key: str) -> Artifact | None:
+        """Finish what was killed between its manifest and its rename (call it under the lock); None where nothing was."""
+        draft = self.root / f"{key}.partial"
+        if not (draft / MANIFEST).exists():
+            return None
+        _move_in(draft, self.root / key)
+        return self.get(key)
+
     def draft(self, key: str) -> Draft:
         """The draft of a key (call it under the lock)."""
         with full_disk(str(self.root)):
@@ -323,7 +338,7 @@ class Store:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a half."""
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")  # two processes may write one file at once
     with open(fresh, "w", encoding="utf-8") as f:
         json.dump(value, f, indent=1, ensure_ascii=False, allow_nan=False)
         f.write("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from star_cli.config import Composed, launch
+from star_cli.config import Composed, home_of, launch
 from star_cli.errors import StarError
 from star_cli.report.page import show_finished
 from star_cli.session import execute, residency
@@ -20,8 +20,9 @@ def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) 
         try:
             execute(c, pins=pins, report=show_finished)
         except KeyboardInterrupt:
-            print(f"\ninterrupted. Nothing finished is lost; continue with: star resume {c.experiment.name}",
-                  file=sys.stderr, flush=True)
+            home = "" if c.experiment.home == home_of(None) else f" home={c.experiment.home}"
+            again = "the same command again" if many else f"star resume {c.experiment.name}{home}"
+            print(f"\ninterrupted. Nothing finished is lost; continue with: {again}", file=sys.stderr, flush=True)
             leave(130)
         except StarError as e:
             if not many:

@@ -129,6 +129,8 @@ class VllmSession:
         return directory.saved_dtype(model) if dtype == "auto" else dtype
 
     def _advice(self, error: str) -> str:
+        if "Available memory" in error:
+            return "lower runtime.kv_cache_mb, or end other programs that use memory"
         if "kv cache" in error.lower():
             return "raise runtime.kv_cache_mb (CPU) or runtime.gpu_memory, or lower runtime.max_model_len"
         if "out of memory" in error:
