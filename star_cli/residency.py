@@ -7,6 +7,7 @@ from collections.abc import Callable
 from star_cli.canon import canonical
 from star_cli.errors import StarError
 from star_cli.parts import Engine, ModelRef, Runtime, Session
+from star_cli.registry import name_of
 
 TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the trainer's forward pass
 LOOSE = 0.1  # for half precision
@@ -31,6 +32,7 @@ class Residency:
         if self._session and self._session.model.key != model.key and not self._swap(self._session, model, say):
             self.close()
         if self._session is None:
+            say(f"starting the engine {name_of(engine)}")
             self._session = engine.open(model, runtime)
             self._engine = canonical(engine)
             self.opened += 1

@@ -52,4 +52,6 @@ def _leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from star_cli.cli.main import main as entry  # the module the commands registered with
+
+    entry()

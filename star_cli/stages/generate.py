@@ -40,6 +40,8 @@ class Generate(Stage):
         problems, skip = work.inputs["problems"], _solved(work.inputs.get("solved"))
         reused = len(journal.offsets)
         total = (problems.count(Problem) - len(skip)) * self.samples
+        if reused < total:
+            work.session(work.inputs["model"])  # first, or the display would count the engine's start as writing
         meter = work.meter("rationalize" if self.hint else "generate", total)
         meter.step(reused)
         tally = Tally(self, work, journal, meter, dict.fromkeys(skip, 0))

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install)")
-SMALL = ["pretraining.steps=40", "problems=60", "schedule.start=20", "task.dev=15", "rounds=1", "sampling.temperature=1",
-         "samples=8", "sampling.max_tokens=64", "name=small"]
+SMALL = ["task.max_digits=1", "+pretraining.lessons.1=400", "pretraining.steps=150", "pretraining.lr=3e-3",
+         "schedule.start=20", "rounds=1", "sampling.temperature=1", "samples=8", "sampling.max_tokens=48", "name=small"]
 
 
 def command(home: Path, *args: str) -> tuple[list[str], dict[str, str]]:

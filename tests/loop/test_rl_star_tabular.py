@@ -114,7 +114,7 @@ def test_an_interrupted_sample_of_several_turns_is_written_whole_or_not_at_all()
 
 def test_an_easier_course_before_the_lessons_is_taught_and_needs_both_settings(tmp_path):
     small = ["experiment=rl_star_tabular", "task.length=2", "samples=8", "rounds=1", "pretraining.lessons.chain=16"]
-    run_in(tmp_path, *small, "pretraining.first={clean:16}", "pretraining.first_steps=1")
+    run_in(tmp_path, *small, "+pretraining.first.clean=16", "pretraining.first_steps=1")
     made = Run(tmp_path, "t").artifact(open_store(tmp_path), 0, "pretrain")
     assert made.count(Example) == 16 and not made.has_file("scratch/primed/tables.npy")
     with pytest.raises(StarError, match="need each other"):

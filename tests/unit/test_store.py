@@ -1,0 +1,276 @@
+"""The store: a manifest is the proof, a changed file is refused, a full disk is a sentence, a lock makes two one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SMALL, environment, start
+
+from star_cli.errors import StarError
+from star_cli.records import Problem, Verdict, encode
+from star_cli.store import Artifact, Store, full_disk
+from star_cli.upkeep import collect, unused, verify
+
+KEY = "0123456789abcdef" * 2
+MANIFEST = {"stage": "problems", "tag": {}, "inputs": {}, "metrics": {"problems": 2}, "seconds": 0, "created": "now"}
+
+
+def problem(name: str) -> Problem:
+    return Problem(id=name, question="1 + 1", answer="2")
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return Store(home / "artifacts").open()
+
+
+def made(store: Store, key: str = KEY) -> Artifact:
+    with store.lock(key):
+        draft = store.draft(key)
+        draft.write(Problem, [problem("a"), problem("b")])
+        return store.commit(draft, MANIFEST)
+
+
+def test_a_committed_draft_is_found_and_read_and_leaves_no_partial(store):
+    artifact = made(store)
+    assert store.get(KEY).key == artifact.key and store.keys() == [KEY] and store.partials() == []
+    assert [p.id for p in artifact.read(Problem)] == ["a", "b"]
+    assert artifact.count(Problem) == 2 and artifact.count(Verdict) == 0
+    assert artifact.manifest["files"]["problems.jsonl"]["schema"] == "problem/1"
+
+
+def test_a_directory_without_a_manifest_does_not_exist_and_is_built_over(store):
+    (store.root / KEY).mkdir()
+    (store.root / KEY / "problems.jsonl").write_text("half")
+    assert store.get(KEY) is None and store.keys() == []
+    assert [p.id for p in made(store).read(Problem)] == ["a", "b"]
+
+
+def test_what_is_asked_of_an_artifact_without_it_names_what_it_holds(store):
+    with pytest.raises(StarError, match=r"holds no verdict/1 records \(problems.jsonl\)"):
+        made(store).read(Verdict)
+
+
+def test_a_repeated_identity_is_refused_when_written(store):
+    with pytest.raises(StarError, match="would be written twice"):
+        store.draft(KEY).write(Problem, [problem("a"), problem("a")])
+
+
+@pytest.mark.parametrize("change", [lambda b: b.replace(b"1 + 1", b"1 + 2"), lambda b: b[:-5], lambda b: b + b"\n"])
+def test_a_changed_file_is_refused_by_readers_and_told_by_verify(store, home, change):
+    artifact = made(store)
+    assert verify(home, None) == (1, [])
+    path = artifact.path / "problems.jsonl"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(StarError, match="was changed after it was made"):
+        list(artifact.read(Problem))
+    checked, faults = verify(home, None)
+    assert checked == 1 and [f["file"] for f in faults] == [str(path)]
+
+
+def test_a_removed_file_is_refused(store, home):
+    artifact = made(store)
+    (artifact.path / "problems.jsonl").unlink()
+    with pytest.raises(StarError, match="this file is missing"):
+        artifact.read(Problem)
+    assert verify(home, None)[1][0]["fault"] == "this file is missing"
+
+
+def test_a_broken_manifest_is_a_sentence(store, home):
+    artifact = made(store)
+    (artifact.path / "manifest.json").write_text("{")
+    with pytest.raises(StarError, match="is not valid JSON"):
+        store.get(KEY)
+    assert len(verify(home, None)[1]) == 1
+
+
+@pytest.mark.parametrize(("prefix", "told"), [
+    ("xyz", "neither a run path nor a key"), ("", "neither"), ("ffff", "no artifact has a key"), ("0", "2 artifacts")])
+def test_a_prefix_that_names_no_single_artifact_is_a_sentence(store, prefix, told):
+    made(store)
+    made(store, "0" * 32)
+    with pytest.raises(StarError, match=told):
+        store.find(prefix)
+    assert store.find("0123").key == KEY
+
+
+def test_a_journal_cuts_off_a_torn_line_and_keeps_what_was_whole(store):
+    journal = store.draft(KEY).journal(Problem)
+    for name in "abc":
+        journal.append(problem(name))
+    journal.sync()
+    journal.close()
+    with open(journal.path, "ab") as f:
+        f.write(encode(problem("d"))[:-9])
+    draft = store.draft(KEY)
+    again = draft.journal(Problem)
+    assert again.torn == 1 and [i for i, in again.offsets] == ["a", "b", "c"]
+    again.append(problem("d"))
+    assert draft.settle(again, [("d",), ("a",)]) == 2
+    assert [p.id for p in store.commit(draft, MANIFEST).read(Problem)] == ["d", "a"]
+
+
+def test_a_journal_with_a_garbled_line_names_file_and_line(store):
+    path = store.draft(KEY).path / "problems.jsonl.journal"
+    path.write_bytes(encode(problem("a")) + b"\0\0\0\n")
+    with pytest.raises(StarError, match=rf"{path}:2: not valid JSON"):
+        store.draft(KEY).journal(Problem)
+
+
+def test_leftovers_of_a_killed_attempt_do_not_enter_the_manifest(store):
+    path = store.draft(KEY).path
+    (path / "manifest.json.77.new").write_text("{")
+    (path / "problems.jsonl.journal").write_bytes(encode(problem("x")))
+    (path / "scratch").mkdir()
+    (path / "scratch" / "checkpoint").write_text("x")
+    artifact = made(store)
+    assert list(artifact.manifest["files"]) == ["problems.jsonl"]
+    assert sorted(p.name for p in artifact.path.iterdir()) == ["manifest.json", "problems.jsonl"]
+
+
+def test_a_kill_between_manifest_and_rename_costs_nothing(store, monkeypatch):
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made(store)
+    monkeypatch.undo()
+    assert store.get(KEY) is None and store.partials()
+    with store.lock(KEY):
+        assert [p.id for p in store.recover(KEY).read(Problem)] == ["a", "b"]
+        assert store.recover(KEY) is None
+    assert store.keys() == [KEY] and not store.partials()
+
+
+def test_samples_outlive_a_kill_before_the_manifest(store, monkeypatch):
+    """Until the manifest stands, the journal is what a restart needs: it must not be gone before."""
+    import star_cli.store as module
+
+    draft = store.draft(KEY)
+    journal = draft.journal(Problem)
+    journal.append(problem("a"))
+    journal.sync()
+    draft.settle(journal, [("a",)])
+    monkeypatch.setattr(module, "write_json", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        store.commit(draft, MANIFEST)
+    assert list(store.draft(KEY).journal(Problem).offsets) == [("a",)]
+
+
+def test_a_lock_is_held_by_one_and_the_other_is_told_once(store):
+    told, order = [], []
+    inside = threading.Event()
+
+    def second() -> None:
+        inside.wait()
+        with store.lock(KEY, lambda: told.append("waiting")):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with store.lock(KEY):
+        inside.set()
+        while not told:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"] and told == ["waiting"]
+
+
+def test_what_is_being_built_is_not_collected(store, home):
+    store.draft(KEY)
+    rows = unused(home)
+    assert [r["key"] for r in rows] == [KEY]
+    with store.lock(KEY):
+        assert collect(home, rows) == [] and store.partials()
+    assert collect(home, rows) == [KEY] and not store.partials()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_store_that_cannot_be_written_is_a_sentence_without_root(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o500)
+    with pytest.raises(StarError, match="cannot be written"):
+        Store(tmp_path / "home" / "artifacts").open()
+
+
+def test_a_store_under_a_file_is_a_sentence(tmp_path):
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(StarError, match="cannot be written.*"):
+        Store(tmp_path / "home" / "artifacts").open()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_dev_full_is_a_sentence():
+    with pytest.raises(StarError, match="the disk is full while writing the page"):
+        with full_disk("the page"), open("/dev/full", "w") as f:
+            f.write("x")
+            f.flush()
+
+
+LIMITED = """
+import resource, signal, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+from star_cli.cli.main import main
+main()
+"""
+
+
+def test_no_room_for_a_file_ends_the_stage_with_a_sentence_and_loses_nothing_finished(star, home):
+    """RLIMIT_FSIZE refuses a write in the middle of a file, as a full disk does; it needs no rights."""
+    star("run", *SMALL, "rounds=1", "name=demo")
+    store = Store(home / "artifacts")
+    before = store.keys()
+    limited = subprocess.run([sys.executable, "-c", LIMITED, "20000", "run", *SMALL, "name=demo"], cwd=home,
+                             env=environment(home), capture_output=True, text=True, timeout=60)
+    assert limited.returncode == 1 and "Traceback" not in limited.stderr, limited.stderr
+    assert "the disk is full while writing" in limited.stderr and "star gc" in limited.stderr
+    assert set(before) <= set(store.keys()) and verify(home, None)[1] == []
+    told = star("run", *SMALL, "name=demo").out
+    assert "demo: finished" in told
+
+
+def small_disk(place: Path, size: str) -> bool:
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True)
+    return done.returncode == 0
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing_finished(star, tmp_path):
+    place = tmp_path / "small"
+    if not small_disk(place, "3m"):
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        star("run", *SMALL, "rounds=1", "name=demo", at=place)
+        keys = Store(place / "artifacts").keys()
+        filler = place / "filler"
+        with pytest.raises(OSError), open(filler, "wb", buffering=0) as f:
+            while True:
+                f.write(b"x" * 4096)
+        result = star("run", *SMALL, "name=demo2", at=place, code=1)
+        assert "the disk is full" in result.err and "Traceback" not in result.err
+        assert set(keys) <= set(Store(place / "artifacts").keys())
+        filler.unlink()
+        assert verify(place, None)[1] == []
+        assert "demo: finished" in star("run", *SMALL, "name=demo", at=place).out
+    finally:
+        subprocess.run(["umount", str(place)], check=False)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def test_two_runs_at_once_one_builds_and_the_other_waits_and_finds(home):
+    count = home / "count"
+    args = ["run", *SMALL, "rounds=1", "engine.seconds=0.002", f"engine.count_file={count}", "name=demo"]
+    both = [start(home, *args), start(home, *args)]
+    told = [p.communicate(timeout=120) for p in both]
+    assert [p.returncode for p in both] == [0, 0], told
+    metrics = [json.loads(m.read_bytes())["metrics"] for m in (home / "artifacts").glob("*/manifest.json")]
+    assert count.stat().st_size == sum(m.get("samples", 0) for m in metrics), "a sample was generated twice"
+    assert "is being built by another process; waiting for it" in "".join(out for out, _ in told)
+    assert verify(home, "demo")[1] == []
