@@ -68,11 +68,11 @@ def addition() -> Iterator[list[str]]:
 
 def zip_chain() -> Iterator[list[str]]:
     """The tiny Llama on zip, a prompt a step."""
-    for experiment, samples in (("rl_star_zip", 64), ("rl_star_zip", 16)):
-        yield [f"experiment={experiment}", f"samples={samples}", "rounds=2"]
+    for n, (experiment, samples) in enumerate([("rl_star_zip", 64), ("rl_star_zip", 16), ("rl_star_zip_cold", 32)]):
+        yield [f"experiment={experiment}", f"samples={samples}", "rounds=2", f"seed={n + 1}"]
 
 
-FAMILIES = {"tabular": (TABULAR, tabular), "addition": (TINY, addition), "zip": ([], zip_chain)}
+FAMILIES = {"tabular": (TABULAR, tabular), "addition": (TINY, addition), "zip": (["runtime.train_threads=1"], zip_chain)}
 
 
 def run_family(family: str, home: Path, least: int) -> None:
@@ -92,25 +92,28 @@ def run_family(family: str, home: Path, least: int) -> None:
         print(f"{family}/{n:02d} {' '.join(arm)}: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def rows(home: Path) -> list[tuple[str, str, list[float], list[float], Score]]:
-    """(family, settings, forecast, measured, score) of every run that was forecast."""
+def rows(homes: Sequence[Path]) -> list[tuple[str, str, list[float], list[float], Score]]:
+    """(family, settings, forecast, measured, score) of every run that was forecast and has finished."""
     found = []
-    for run in sorted(runs(home), key=lambda r: r.name):
-        outlook, measured = load(run.path), measured_of(run, open_store(home))
+    for run in sorted((r for home in homes for r in runs(home)), key=lambda r: r.name):
+        if run.info.get("status") != "finished":
+            continue
+        outlook, measured = load(run.path), measured_of(run, open_store(run.home))
         if outlook and len(measured) > 1:
             told = [o for o in run.info["overrides"] if o.split("=")[0] not in NOT_SHOWN]
-            found.append((run.name.split("/")[0], " ".join(told), [r.accuracy for r in outlook.rows], measured,
+            family = next((f for f in FAMILIES if f in run.name), run.name)
+            found.append((family, " ".join(told), [r.accuracy for r in outlook.rows], measured,
                           score(outlook, measured)))
     return found
 
 
 NOT_SHOWN = {"name", "home", "forecast", "runtime.progress", "tracking", "evaluation.samples", "experiment",
-             "task.train", "task.dev", "task.max_digits", "pretraining.lessons.chain"}
+             "task.train", "task.dev", "task.max_digits", "runtime.train_threads", "pretraining.lessons.chain"}
 
 
-def table(home: Path) -> str:
+def table(homes: Sequence[Path]) -> str:
     """The markdown of docs/forecast.md: a summary by family, then every run."""
-    found = rows(home)
+    found = rows(homes)
     lines = ["| runs | count | rounds | inside the 80 % band | mean error | no change | last slope |",
              "|---|---|---|---|---|---|---|"]
     families = sorted({f for f, *_ in found})
@@ -139,16 +142,16 @@ def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*", help="what to run")
-    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, nargs="+", help="runs go to the first; the table reads all")
     parser.add_argument("--most", type=int, default=1000, help="runs of a family")
     parser.add_argument("--table", action="store_true", help="write the table into docs/forecast.md")
     told = parser.parse_args()
     try:
         for family in told.families:
-            run_family(family, told.home.resolve(), told.most)
+            run_family(family, told.home[0].resolve(), told.most)
     finally:
         residency.close()
-    text = table(told.home.resolve())
+    text = table([home.resolve() for home in told.home])
     print(text)
     if told.table:
         page = DOCS.read_text()

@@ -11,6 +11,7 @@ from star_cli.canon import key, seed_of, stable
 from star_cli.errors import NotBuilt, StarError
 from star_cli.parts import Experiment, Meter, ModelRef, Part, Sampling, Session, Stage, Work
 from star_cli.records import SCHEMAS, Problem, Rationale, Record
+from star_cli.registry import name_of
 from star_cli.residency import Residency
 from star_cli.runs import Event, Run
 from star_cli.stages.answers import Answers
@@ -31,6 +32,7 @@ class Observer(Protocol):
     def say(self, text: str) -> None: ...
     def stage_started(self, round: int, name: str, key: str) -> None: ...
     def stage_done(self, event: Event) -> None: ...
+    def engine_starts(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,8 @@ class Lab:
 
     def session(self, model: Artifact) -> Session:
         """The living engine, with the weights of ``model`` in it."""
+        if not self.residency.alive:
+            self.observer.engine_starts(name_of(self.x.engine))
         return self.residency.session(self.x.engine, self.reference(model), self.x.runtime, self.observer.say)
 
     def revive(self, model: Artifact, error: StarError) -> Session:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from star_cli.canon import canonical
 from star_cli.errors import StarError
 from star_cli.parts import Engine, ModelRef, Runtime, Session
-from star_cli.registry import name_of
 
 TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the trainer's forward pass
 LOOSE = 0.1  # for half precision
@@ -22,6 +21,10 @@ class Residency:
         self._asleep = False
         self.opened = self.swapped = 0
 
+    @property
+    def alive(self) -> bool:
+        return self._session is not None
+
     def session(self, engine: Engine, model: ModelRef, runtime: Runtime, say: Callable[[str], None]) -> Session:
         """A session with these weights: the living one where possible, else a new one."""
         if self._session and self._engine != canonical(engine):
@@ -32,7 +35,6 @@ class Residency:
         if self._session and self._session.model.key != model.key and not self._swap(self._session, model, say):
             self.close()
         if self._session is None:
-            say(f"starting the engine {name_of(engine)}")
             self._session = engine.open(model, runtime)
             self._engine = canonical(engine)
             self.opened += 1

@@ -37,6 +37,9 @@ class Silent:
     def stage_done(self, event: Event) -> None:
         return None
 
+    def engine_starts(self, name: str) -> None:
+        return None
+
 
 class Wandb(Silent):
     """Every stage's numbers go to a wandb run, with the round as the step."""
@@ -94,3 +97,7 @@ class Several:
     def stage_done(self, event: Event) -> None:
         for o in self.observers:
             o.stage_done(event)
+
+    def engine_starts(self, name: str) -> None:
+        for o in self.observers:
+            o.engine_starts(name)

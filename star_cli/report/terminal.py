@@ -39,7 +39,14 @@ class Terminal(Silent):
         return Bar(self.out, self.at or what, total) if self.mode == "bar" else Lines(self.out, self.at or what, total)
 
     def say(self, text: str) -> None:
+        if self.mode == "none":  # a script may be reading standard output
+            print(text, file=sys.stderr, flush=True)
+            return
         self.out.print(f"[yellow]{_plain(text)}[/]")
+
+    def engine_starts(self, name: str) -> None:
+        if self.mode != "none":
+            self.out.print(f"  [dim]{self.at}: starting the engine {_plain(name)}[/]")
 
     def stage_started(self, round: int, name: str, key: str) -> None:
         self.at = f"round-{round}/{name}"

@@ -51,7 +51,7 @@ def show_comparison(found: Comparison) -> None:
     out = console()
     table = Table(title=f"{found.name}: accuracy beside the theory ({found.source})", title_justify="left",
                   box=SIMPLE_HEAD)
-    for name in ("round", "measured", "95 %", "theory", "inside", "right but wrong", "theory"):
+    for name in ("round", "measured", "95 %", "theory", "inside", "wrong step", "theory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         table.add_row(str(row.round), f"{row.accuracy:.4f}", f"{row.low:.4f} to {row.high:.4f}", f"{row.theory:.4f}",

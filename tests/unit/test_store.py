@@ -62,7 +62,8 @@ def test_a_repeated_identity_is_refused_when_written(store):
         store.draft(KEY).write(Problem, [problem("a"), problem("a")])
 
 
-@pytest.mark.parametrize("change", [lambda b: b.replace(b"1 + 1", b"1 + 2"), lambda b: b[:-5], lambda b: b + b"\n"])
+@pytest.mark.parametrize("change", [lambda b: b.replace(b"1 + 1", b"1 + 2"), lambda b: b[:-5], lambda b: b + b"\n"],
+                         ids=["same length", "shorter", "longer"])
 def test_a_changed_file_is_refused_by_readers_and_told_by_verify(store, home, change):
     artifact = made(store)
     assert verify(home, None) == (1, [])
