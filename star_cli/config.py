@@ -139,6 +139,8 @@ def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
             if os.getpid() != here:  # a launcher's worker: its parent must learn of it
                 raise
             faults.append(e)
+            if sweep:  # where it happens, beside the end: the other arms go on
+                print(f"star: {' '.join(told.overrides.task)} failed: {e}", file=sys.stderr, flush=True)
 
     sweep = sweep_of(args)
     with _scoped(args, {"HYDRA_FULL_ERROR": "1", **({SWEEP: json.dumps(sweep)} if sweep else {})}):

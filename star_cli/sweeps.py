@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from star_cli.config import Composed, home_of, launch
 from star_cli.errors import StarError
 from star_cli.report.page import show_finished
-from star_cli.session import execute, residency
+from star_cli.report.show import SweepView, arms_below
+from star_cli.report.terminal import console
+from star_cli.session import execute, open_store, residency
 
 
 def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) -> None:
     """Run what the arguments ask for. Raises StarError after all arms are done when any of them failed."""
     failures: list[str] = []
+    sweeps: dict[str, Path] = {}
     many = bool({"-m", "--multirun"} & set(args))
 
     def job(c: Composed) -> None:
+        if c.sweep:
+            sweeps[c.sweep] = c.experiment.home
         try:
             execute(c, pins=pins, report=show_finished)
         except KeyboardInterrupt:
@@ -42,6 +48,8 @@ def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) 
         launch(args, job)
     finally:
         residency.close()
+        for name, home in sweeps.items():
+            SweepView(name, arms_below(home, name), open_store(home)).print(console())
     if failures:
         raise StarError(f"{len(failures)} arm(s) of the sweep failed: {', '.join(failures)}",
                         hint="mend the cause and run the same command again; finished arms are found, not repeated")

@@ -226,9 +226,9 @@ def no_space(monkeypatch):
         yield
 
 
-def test_a_full_disk_costs_the_plot_and_not_the_run(home, monkeypatch):
+def test_a_full_disk_costs_the_plot_and_not_the_run(home, monkeypatch, capsys):
     with no_space(monkeypatch):
-        text = finished(Run(home, "demo"))
+        text = finished(Run(home, "demo")) + capsys.readouterr().err
     assert "curve.png could not be written: No space left on device" in text
     assert "report.html could not be written: No space left on device" in text
 
