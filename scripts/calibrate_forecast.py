@@ -102,7 +102,7 @@ def rows(homes: Sequence[Path]) -> list[tuple[str, str, list[float], list[float]
         if outlook and len(measured) > 1:
             told = [o for o in run.info["overrides"] if o.split("=")[0] not in NOT_SHOWN]
             family = next((f for f in FAMILIES if f in run.name), run.name)
-            found.append((family, " ".join(told), [r.accuracy for r in outlook.rows], measured,
+            found.append((family, " ".join(told) or run.name, [r.accuracy for r in outlook.rows], measured,
                           score(outlook, measured)))
     return found
 

@@ -77,7 +77,8 @@ class Composed:
     def info(self) -> dict[str, Any]:
         """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
         told = {k: v for k, v in self.config.items() if k not in QUIET}
-        return {"overrides": self.overrides, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
+        told_by_user = [o for o in self.overrides if o.partition("=")[0] not in ("name", "home")]
+        return {"overrides": told_by_user, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
                 "arm": self.arm, "home": str(self.experiment.home)}
 
 

@@ -44,18 +44,30 @@ def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders
 def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.")],
          b: Annotated[str, typer.Argument(help="What to compare it with.")],
          home: Home = "", as_json: Json = False) -> None:
-    """Say field by field why two keys differ (through their inputs), or how two runs differ."""
-    from star_cli.compare import differences
-    from star_cli.config import home_of
-    from star_cli.report.listing import print_rows
+    """Say field by field why two keys differ (through their inputs), or how two runs differ.
 
-    rows = differences(home_of(home), a, b)
+    Of two verdict artifacts (filter, evaluate) the confusion table and the samples that flipped are shown too.
+    """
+    from star_cli.compare import confused, differences
+    from star_cli.config import home_of
+    from star_cli.report.confusion import show
+    from star_cli.report.listing import print_rows
+    from star_cli.report.terminal import console
+
+    place = home_of(home)
+    rows = differences(place, a, b)
+    found = confused(place, a, b)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-    elif rows:
-        print_rows(rows, f"{a}  against  {b}")
+        return
+    if rows:
+        shown = {"": "(empty)", None: "(none)"}
+        print_rows([{k: shown.get(v, v) if isinstance(v, str | None) else v for k, v in row.items()} for row in rows],
+                   f"{a}  against  {b}")
     else:
         typer.echo("the same: no field differs")
+    if found:
+        show(found, console(), (a, b))
 
 
 @app.command(epilog="Example:  star doctor --json")

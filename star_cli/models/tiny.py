@@ -28,7 +28,7 @@ class Tiny(Model):
     layers: int = 3
     width: int = 64
     heads: int = 2
-    context: int = 512
+    context: int = 4096
     vocab: int = 320
     tied: bool = False
     dtype: str = "float32"

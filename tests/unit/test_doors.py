@@ -53,7 +53,8 @@ def imports(file: str) -> Iterator[Import]:
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{file}:{child.lineno}: relative imports hide who visits whom"
                 whole = child.module or ""
-                named = [f"{whole}.{a.name}" for a in child.names if (ROOT / whole[9:].replace(".", "/") / f"{a.name}.py").exists()]
+                folder = ROOT / whole[9:].replace(".", "/")
+                named = [f"{whole}.{a.name}" for a in child.names if (folder / f"{a.name}.py").exists()]
                 yield from (Import(n, child.lineno, lazy, typing) for n in (named or [whole]))
             function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             guarded = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
@@ -83,7 +84,7 @@ def test_imports_point_down_the_house(file):
         if not there or (found.typing and (here, there) in UPWARDS):
             continue
         assert there in FLOOR, f"{file}:{found.line}: say in FLOORS where {there} stands"
-        assert FLOOR[there] <= FLOOR[here], f"star_cli/{file}:{found.line}: {here} must not import {there}, which stands above it"
+        assert FLOOR[there] <= FLOOR[here], f"star_cli/{file}:{found.line}: {here} must not import {there}, which is above it"
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.split("/")[0] in LEAVES])
@@ -125,7 +126,7 @@ def test_a_dependency_has_one_door(file):
 def test_heavy_packages_are_imported_when_they_are_needed(file):
     for found in imports(file):
         if found.top in LAZY:
-            assert found.lazy or found.typing, f"star_cli/{file}:{found.line}: import {found.top} inside the function that needs it"
+            assert found.lazy or found.typing, f"star_cli/{file}:{found.line}: import {found.top} where it is needed"
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.startswith("theory/")])

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SMALL, environment, start
+from conftest import SMALL, call, environment, start
 
 from star_cli.errors import StarError
 from star_cli.records import Problem, Verdict, encode
@@ -267,11 +267,14 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing_finished(sta
 
 def test_two_runs_at_once_one_builds_and_the_other_waits_and_finds(home):
     count = home / "count"
-    args = ["run", *SMALL, "rounds=1", "engine.seconds=0.002", f"engine.count_file={count}", "name=demo"]
-    both = [start(home, *args), start(home, *args)]
+    args = ["run", *SMALL, "rounds=1", f"engine.count_file={count}", "name=demo"]
+    first = call(home, "plan", *args[1:], "--json").json["stages"][0]["key"]
+    with Store(home / "artifacts").lock(first):  # both have to wait here, so that both go on at one moment
+        both = [start(home, *args), start(home, *args)]
+        for process in both:
+            assert any("is being built by another process; waiting for it" in line for line in process.stdout)
     told = [p.communicate(timeout=120) for p in both]
     assert [p.returncode for p in both] == [0, 0], told
     metrics = [json.loads(m.read_bytes())["metrics"] for m in (home / "artifacts").glob("*/manifest.json")]
     assert count.stat().st_size == sum(m.get("samples", 0) for m in metrics), "a sample was generated twice"
-    assert "is being built by another process; waiting for it" in "".join(out for out, _ in told)
     assert verify(home, "demo")[1] == []
