@@ -18,6 +18,8 @@ BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
 )
 
+SPACED = re.compile(r"\d(?: \d)+")
+
 
 @register("grader", "numeric")
 class Numeric(Grader):
@@ -140,6 +142,10 @@ class Numeric(Grader):
         ("forty", "The answer is 41", "MISMATCH"),
         ("unknown", "The answer is 40", "GRADER_ERROR"),
         ("5 or 6", "The answer is 5", "GRADER_ERROR"),
+        ("8 8 3", "<scratch>\n6 2 4 + 2 5 9 , C: 0\n0 8 8 3\n</scratch>\n8 8 3", "MATCH"),  # digits with spaces
+        ("8 8 3", "<scratch>\n0 8 8 3\n</scratch>\n8 8 4", "MISMATCH"),
+        ("8 8 3", "<scratch>\n6 2 4 + 2 5 9 , C: 0", "NO_ANSWER"),
+        ("8 8 3", "8 8 3\nInput:\n1 + 1", "NO_ANSWER"),
     ]
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
@@ -151,6 +157,8 @@ class Numeric(Grader):
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
+        if SPACED.fullmatch(gold.strip()):
+            return self._spaced(gold, text, finish)
         try:
             known = read_number(gold.rpartition("####")[2])
         except Unclear:
@@ -165,6 +173,16 @@ class Numeric(Grader):
             return False, phrase, "RUN_ON" if ran_on and phrase is None else "NO_ANSWER"
         correct = number.equals(known)
         return correct, phrase, "MATCH" if correct else "MISMATCH"
+
+    def _spaced(self, gold: str, text: str, finish: str) -> tuple[bool, str | None, str]:
+        """Digits with a space between, as ``addition`` writes its sums: the answer is the last line, alone."""
+        if finish == "length" and not self.truncated:
+            return False, None, "TRUNCATED"
+        last = " ".join((text.strip().splitlines() or [""])[-1].split())
+        if not SPACED.fullmatch(last) and not last.isdecimal():
+            return False, None, "NO_ANSWER"
+        correct = int(last.replace(" ", "")) == int(gold.replace(" ", ""))
+        return correct, last, "MATCH" if correct else "MISMATCH"
 
     def extract(self, text: str) -> tuple[str | None, Number | None]:
         """(the words of the first final answer, its number); a number of None could not be read."""

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from star_cli.canon import file_sha256, key, seed_of
 from star_cli.parts import RUNTIME, ModelRef, Trainer, TrainJob, need
 from star_cli.records import Example
 from star_cli.registry import register
-from star_cli.trainers import _worker
+from star_cli.trainers import _loop, _worker
 
 CANARIES = 8
 ENDLESS = 1 << 62
@@ -60,13 +60,17 @@ class Sft(Trainer):
 
     def check(self) -> None:
         need(math.isfinite(self.lr) and self.lr > 0, f"trainer.lr must be > 0, got {self.lr}")
-        need(self.schedule in _worker.SCHEDULES,
-             f"trainer.schedule must be one of {', '.join(_worker.SCHEDULES)}, got {self.schedule!r}")
+        need(self.schedule in _loop.SCHEDULES,
+             f"trainer.schedule must be one of {', '.join(_loop.SCHEDULES)}, got {self.schedule!r}")
         need(self.batch >= 1, f"trainer.batch must be >= 1, got {self.batch}")
         for name in ("warmup", "weight_decay", "clip", "lora_rank"):
             need(getattr(self, name) >= 0, f"trainer.{name} must be >= 0, got {getattr(self, name)}")
         for name in ("beta1", "beta2", "lora_dropout"):
             need(0 <= getattr(self, name) < 1, f"trainer.{name} must be in [0, 1), got {getattr(self, name)}")
+        for f in fields(self):
+            idle = f.name.startswith("lora_") and not self.lora_rank and getattr(self, f.name) != f.default
+            need(not idle, f"trainer.{f.name}={getattr(self, f.name)} has no effect while trainer.lora_rank is 0",
+                 "set trainer.lora_rank, for example to 16")
         for name in ("max_length", "micro_batch"):
             value = getattr(self, name)
             need(value is None or value >= 1, f"trainer.{name} must be >= 1 or null, got {value}")
@@ -79,22 +83,23 @@ class Sft(Trainer):
         """
         self.check()
         need(bool(job.examples), "there is no example to train on", "look at what the filter kept, with star show")
-        with _worker.ground(job.runtime.train_threads):
+        with _loop.ground(job.runtime.train_threads):
             start = directory_of(job.start)
             weights = weights_sha256(start)
             data = encode(self, job, start)
-            plan = Plan.of(self, job, data, _worker.processes(job.runtime.gpus))
+            plan = Plan.of(self, job, data, _loop.processes(job.runtime.gpus))
             scratch = job.scratch / "checkpoints"
             mark = key([self, job.seed, plan.steps, weights, data.digest()])
-            resume = _worker.resumable(scratch, mark)
+            resume = _loop.resumable(scratch, mark)
             if plan.world == 1:
-                losses, model = _worker.fit(self, job, start, data, plan, scratch, mark, resume)
+                losses, model = _loop.fit(self, job, start, data, plan, scratch, mark, resume)
             else:
                 losses, model = _worker.fit_apart(self, job, plan, scratch, mark, resume)
             canary = look_in(model, data)
             if not all(math.isfinite(c["logprob"]) for c in canary):
-                shutil.rmtree(job.out, ignore_errors=True)
-                raise _worker.diverged(self, plan.steps, plan.steps)
+                if plan.world > 1:
+                    shutil.rmtree(job.out)
+                raise _loop.diverged(self, plan.steps, plan.steps)
             if plan.world == 1:
                 save(model, start, job.out)
             del model
@@ -181,7 +186,7 @@ class Plan:
         lengths = [len(row["input_ids"]) for row in data.rows]
         batch = min(part.batch, len(lengths))
         world = min(world, batch)
-        micro = part.micro_batch or max(1, _worker.tokens_at_once() // max(lengths))
+        micro = part.micro_batch or max(1, _loop.tokens_at_once() // max(lengths))
         parts = min(math.ceil(math.ceil(batch / world) / micro), batch // world)
         steps = job.steps if job.steps is not None else math.ceil((job.epochs or 0) * len(lengths) / batch)
         need(steps >= 1, f"training needs at least one step, got {steps}", "for example schedule.start=40")

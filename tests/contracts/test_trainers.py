@@ -17,7 +17,7 @@ from star_cli.errors import StarError
 from star_cli.models.tiny import Tiny
 from star_cli.parts import ModelRef, Runtime, TrainJob
 from star_cli.records import Example
-from star_cli.trainers import _worker
+from star_cli.trainers import _loop
 from star_cli.trainers.sft import Data, Plan, Sft, encode, encode_prompts
 
 
@@ -185,6 +185,7 @@ def test_what_the_model_cannot_read_is_left_out(base, tmp_path):
     (Sft(), {"steps": None}, "a number of steps or of epochs"),
     (Sft(lr=-1), {}, "trainer.lr must be > 0, got -1"),
     (Sft(schedule="cosin"), {}, "constant, linear, cosine, got 'cosin'"),
+    (Sft(lora_dropout=0.1), {}, "trainer.lora_dropout=0.1 has no effect"),
     (Sft(packing=True), {}, "flash-attn"),
     (Sft(lora_rank=2, lora_targets="nonsense"), {}, "trainer.lora_targets=nonsense"),
 ])
@@ -365,7 +366,7 @@ def test_the_output_is_a_plain_directory_of_any_machine(base, tmp_path):
 def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
     part, seen = Sft(lr=1e-3, batch=8, lora_rank=lora_rank), []
     one = train(base, tmp_path / "a", part, steps=5)
-    monkeypatch.setattr(_worker, "processes", lambda gpus: 2)
+    monkeypatch.setattr(_loop, "processes", lambda gpus: 2)
     two = train(base, tmp_path / "b", part, steps=5, progress=lambda done, total, loss: seen.append(done))
     assert seen == [1, 2, 3, 4, 5]
     assert one["loss_first"] == pytest.approx(two["loss_first"], abs=1e-4)
@@ -375,6 +376,6 @@ def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
 
 @pytest.mark.slow
 def test_two_processes_say_what_went_wrong(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(_worker, "processes", lambda gpus: 2)
+    monkeypatch.setattr(_loop, "processes", lambda gpus: 2)
     with pytest.raises(StarError, match="not finite at step 2"):
         train(base, tmp_path, Sft(lr=1e30, batch=8), steps=4)
