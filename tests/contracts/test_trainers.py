@@ -43,7 +43,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     out = tmp_path_factory.mktemp("base") / "model"
-    Tiny(layers=1, width=32, heads=1, vocab=290).initialise([e.prompt + e.completion for e in EXAMPLES], out, 0)
+    Tiny(layers=1, width=32, heads=1, context=512, vocab=290).initialise([e.prompt + e.completion for e in EXAMPLES], out, 0)
     return out
 
 
@@ -159,7 +159,7 @@ def test_adapters_are_merged_and_change_the_layers_only(base, tmp_path):
 
 def test_half_precision_comes_back_as_it_came(base, tmp_path):
     start = tmp_path / "half"
-    Tiny(layers=1, width=32, heads=1, vocab=290, dtype="bfloat16", tied=True).initialise(["1+1= 2"], start, 0)
+    Tiny(layers=1, width=32, heads=1, context=512, vocab=290, dtype="bfloat16", tied=True).initialise(["1+1= 2"], start, 0)
     metrics = train(start, tmp_path, Sft(lr=1e-4, batch=8), start=ref(start, dtype="auto"))
     model, _ = load(tmp_path / "model", "auto")
     assert model.dtype == torch.bfloat16 and model.config.tie_word_embeddings

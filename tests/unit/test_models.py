@@ -18,7 +18,7 @@ from star_cli.models.hf import HuggingFace
 from star_cli.models.tiny import Tiny
 
 TEXTS = ["17+25= 7+5=12 carry 1; 42", "3 4 + 9 9 :", "the cat sat on the mat, ab cd ef gh", "ab cd ef gh 1234 56"] * 3
-SMALL = {"layers": 1, "width": 32, "heads": 1}
+SMALL = {"layers": 1, "width": 32, "heads": 1, "context": 512}
 
 
 @pytest.fixture(scope="module")
