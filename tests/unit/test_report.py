@@ -28,8 +28,10 @@ HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> [bold]x[/bold] \u202ebac
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
-    run_all(["model=fake", "rounds=2", "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={place}"])
-    run_all(["model=fake", "method=direct", "rounds=1", "task.max_digits=5", "task.train=60", "task.dev=20", "name=direct", f"home={place}"])
+    run_all(["model=fake", "rounds=2",
+             "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={place}"])
+    run_all(["model=fake", "method=direct", "rounds=1",
+             "task.max_digits=5", "task.train=60", "task.dev=20", "name=direct", f"home={place}"])
     return place
 
 
@@ -211,7 +213,8 @@ def test_the_end_of_a_run_names_the_places(home):
 
 
 def test_a_second_run_says_that_all_was_found(home):
-    run_all(["model=fake", "rounds=2", "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={home}"])
+    run_all(["model=fake", "rounds=2",
+             "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={home}"])
     assert "nothing was built, everything was found" in finished(Run(home, "demo"))
 
 
