@@ -28,7 +28,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "forecast.md"
 BEGIN, END = "<!-- calibration -->", "<!-- /calibration -->"
 TABULAR = ["experiment=rl_star_tabular", "evaluation.samples=64"]
 PAIR = ["task.length=2", "pretraining.lessons.chain=16"]
-TINY = ["task.max_digits=4", "task.train=1200", "task.dev=80", "problems=1500"]
+TINY = ["task.max_digits=4", "task.train=1200", "task.dev=80", "schedule.start=400", "rounds=2", "runtime.train_threads=1"]
 
 
 def tabular() -> Iterator[list[str]]:
@@ -61,9 +61,17 @@ def tabular() -> Iterator[list[str]]:
 
 
 def addition() -> Iterator[list[str]]:
-    """The tiny Llama on addition, with and without rationalization."""
-    for seed, (problems, hint) in enumerate((p, h) for p in (1500, 600, 3000) for h in ("true", "false")):
-        yield [f"method.rationalize={hint}", f"problems={problems}", "rounds=3", f"seed={seed}"]
+    """The tiny Llama on addition: small and large pools, one greedy sample or four, with and without rationalization."""
+    seed = 0
+    for problems in (300, 1200):
+        for samples, heat in ((1, 0), (4, 0.7)):
+            for hint in ("true", "false"):
+                yield [f"method.rationalize={hint}", f"problems={problems}", f"samples={samples}",
+                       f"sampling.temperature={heat}", f"seed={seed}"]
+                seed += 1
+    for hint in ("true", "false"):
+        yield [f"method.rationalize={hint}", "problems=600", "samples=2", "sampling.temperature=1", f"seed={seed}"]
+        seed += 1
 
 
 def zip_chain() -> Iterator[list[str]]:

@@ -154,7 +154,7 @@ def _notes(x: Experiment) -> list[str]:
                      "theory's curve is for these temperatures, the paper's theorems are for 1")
     if getattr(x.method, "rationalize", False):
         notes.append("rationalization is on, which the theory does not know")
-    if x.filter.limit or x.filter.dedupe:
+    if x.filter.limit or x.filter.mode != "none":
         notes.append("the filter drops right rationales (filter.limit, filter.dedupe); the theory trains on all")
     return notes
 

@@ -26,6 +26,7 @@ from star_cli.parts import (
     Sampling,
     Schedule,
     Tracking,
+    Verification,
 )
 from star_cli.runs import QUIET, default_name
 
@@ -48,6 +49,8 @@ class Root:
     trainer: Any = None
     method: Any = None
     model: Any = None
+    verifier: Any = None
+    verification: Verification = field(default_factory=Verification)
     sampling: Sampling = field(default_factory=Sampling)
     filter: Keep = field(default_factory=Keep)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -61,7 +64,7 @@ class Root:
 
 @dataclass(kw_only=True)
 class Auto(Part):
-    """grader=auto: the grader a task names as its own."""
+    """grader=auto: the grader a task names as its own; verifier=auto: the one a method names."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def store_parts() -> None:
     shipped, store = resources.files("star_cli.conf"), ConfigStore.instance()
     store.store(name="root", node=Root)
     store.store(group="grader", name="auto", node=Auto)
+    store.store(group="verifier", name="auto", node=Auto)
     for kind in ("auto", "none", "wandb"):
         store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
@@ -167,6 +171,9 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     if isinstance(live["grader"], Auto):
         settings = dict(live["task"].grader)
         live["grader"] = registry.get("grader", settings.pop("name"))(**settings)
+    if isinstance(live["verifier"], Auto):
+        live["verifier"] = registry.get("verifier", live["method"].verifier)()
+    as_published(live, overrides)
     for name in ("rounds", "samples"):
         value = live.pop(name)
         if value is not None and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
@@ -183,6 +190,16 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     x = Experiment(**{**live, "name": name, "home": home_of(live["home"])})
     x.check()
     return Composed(x, overrides, {str(k): v for k, v in plain.items()}, name.split("/")[0] if sweep else None, swept)
+
+
+def as_published(live: dict[str, Any], overrides: list[str]) -> None:
+    """Give sections that nobody has touched the settings a method's paper has; an override or a config file wins."""
+    told = {o.lstrip("+").partition("=")[0] for o in overrides}
+    for name, value in live["method"].defaults.items():
+        section, _, setting = name.partition(".")
+        part = live[section]
+        if name not in told and getattr(part, setting) == getattr(type(part)(), setting):
+            setattr(part, setting, value)
 
 
 def sweep_of(args: list[str]) -> dict[str, Any] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from star_cli.canon import key, seed_of, stable
+from star_cli.choosing import Choosing
 from star_cli.errors import NotBuilt, StarError
-from star_cli.parts import Experiment, Meter, ModelRef, Part, Sampling, Session, Stage, Work
+from star_cli.parts import Experiment, Meter, ModelRef, Part, Sampling, Session, Stage, Task, Work
 from star_cli.records import SCHEMAS, Problem, Rationale, Record
 from star_cli.registry import name_of
 from star_cli.residency import Residency
@@ -62,7 +63,7 @@ class Step:
     cost: dict[str, int]
 
 
-class Lab:
+class Lab(Choosing):
     """The verbs of a method. Each makes a stage, looks it up by key, and builds it when it is not there."""
 
     def __init__(self, experiment: Experiment, store: Store, observer: Observer, residency: Residency,
@@ -119,8 +120,9 @@ class Lab:
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
         written = rationales.manifest["tag"]
-        stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit, dedupe=self.x.filter.dedupe,
-                       max_errors=self.x.filter.max_errors)
+        stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit, dedupe=self.x.filter.mode,
+                       max_errors=self.x.filter.max_errors, control=self.x.filter.control,
+                       seed=self.x.seed if self.x.filter.control == "random" else 0)
         return self.build(stage, {"problems": problems, "rationales": rationales}, written["round"],
                           name or ("filter-rationalized" if written["hint"] else "filter"))
 
@@ -129,12 +131,12 @@ class Lab:
         return self.build(Answers(task=self.x.task), {"problems": problems}, round, "answers")
 
     def finetune(self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Any = None) -> Artifact:
-        """A model trained from ``start`` on the examples, with the schedule's steps of this round."""
+        """A model trained from ``start`` on the examples, with the schedule's steps of this round (of round 1 before it)."""
         x = self.x
         if x.task.stepwise():
             examples = [self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
                         for i, a in enumerate(examples)]
-        stage = Finetune(trainer=trainer or x.trainer, steps=x.schedule.steps(round), epochs=x.schedule.epochs,
+        stage = Finetune(trainer=trainer or x.trainer, steps=x.schedule.steps(max(1, round)), epochs=x.schedule.epochs,
                          seed=seed_of(x.seed, round, "finetune", bits=31), round=round)
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}
         return self.build(stage, inputs, round, "finetune")
@@ -151,10 +153,14 @@ class Lab:
         answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{e.split}")
         return self.judge(problems, answers, round=round)
 
-    def judge(self, problems: Artifact, answers: Artifact, *, round: int) -> Artifact:
+    def judge(self, problems: Artifact, answers: Artifact, *, round: int, name: str = "evaluate") -> Artifact:
         """Accuracy of answers that are there already."""
         stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
-        return self.build(stage, {"problems": problems, "rationales": answers}, round, "evaluate")
+        return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
+
+    def ask(self, task: Task) -> None:
+        """From here on problems are put to models as ``task`` puts them."""
+        self.x = replace(self.x, task=task)
 
     # ---- building -------------------------------------------------------------------------------------------------
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
@@ -222,10 +228,11 @@ class Lab:
 
     def _work(self, draft: Draft, inputs: dict[str, Artifact]) -> Work:
         return Work(draft=draft, inputs=inputs, runtime=self.x.runtime, session=self.session, revive=self.revive,
-                    model=self.reference, meter=self._meter, warn=self.observer.say, glance=self._glance)
+                    model=self.reference, meter=self._meter, warn=self.observer.say, glance=self._glance,
+                    grader=self.x.grader, max_gold_errors=self.x.filter.max_gold_errors, picture=self.x.task.picture)
 
     def _meter(self, what: str, total: int) -> Meter:
-        if what in ("finetune", "pretrain"):
+        if what in ("finetune", "pretrain", "verifier"):
             self.residency.sleep()
         return self.observer.meter(what, total)
 

@@ -18,8 +18,10 @@ from typing import (
     dataclass_transform,
 )
 
+from star_cli import images as pictures
+from star_cli.canon import key
 from star_cli.errors import StarError
-from star_cli.records import Example, Problem, Rationale, Verdict
+from star_cli.records import Example, Labelled, Pair, Problem, Rationale, Verdict
 
 if TYPE_CHECKING:
     from star_cli.lab import Lab
@@ -66,6 +68,11 @@ class Prompt:
 
     text: str
     images: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """16 hex digits of its text and of what its pictures hold, wherever they lie."""
+        return key([self.text, [pictures.digest(path) for path in self.images]])[:16]
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,7 @@ class Runtime:
     max_model_len: int | None = None
     train_threads: int = 0  # CPU threads of the trainer; 0: all cores
     grade_workers: int = 0  # processes for graders that can hang or explode; 0: all cores
+    grade_early: bool = True  # let them begin while text is being written
     checkpoint_minutes: float = 10.0  # a long fine-tuning can be continued from here
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
@@ -231,6 +239,18 @@ class Task(Part):
         """For each step whether it is right given the state it started from, right or wrong; None where unknown."""
         return None
 
+    def picture(self, name: str) -> str:
+        """The path of a picture, given as a problem names it; a problem's names are relative to its data."""
+        return name
+
+    def fault(self, problem: Problem, text: str) -> str | None:
+        """What went wrong first in a wrong answer (such as "seeing" or "reasoning"), where the task can tell."""
+        return None
+
+    def left_out(self, split: str) -> dict[str, int]:
+        """How many problems of a split were not given when it was read last, by reason: {"bad_picture": 3}."""
+        return {}
+
     def check_split(self, split: str) -> None:
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
 
@@ -245,6 +265,10 @@ class Grader(Part):
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
         raise NotImplementedError
+
+    def gold_fault(self, problem: Problem) -> str | None:
+        """Why no text can be judged by this problem's known answer or tests; None where it can. Checked before writing."""
+        return None
 
     @property
     def isolated(self) -> bool:
@@ -309,6 +333,80 @@ class Trainer(Part):
         model.initialise(texts, out, seed)
 
 
+@dataclass(kw_only=True)
+class Verification:
+    """How verifiers are trained, and the pool of candidates they choose from.
+
+    The optimiser's settings are those of every verifier unless ``verifier`` has its own (DPO: AdamW, one pass; Hosseini
+    et al. 2024 do not report theirs). ``steps`` wins over ``epochs``. ``pairs`` caps the right x wrong pairs of one
+    problem (0: all). At the end ``candidates`` solutions of each held-out problem are drawn at ``temperature``, and every
+    selector chooses among the same ones, at each k of ``ks``.
+    """
+
+    lr: float = 5e-6
+    schedule: str = "constant"
+    warmup: int = 0
+    batch: int = 32
+    epochs: float = 1.0
+    steps: int | None = None
+    pairs: int = 8
+    lora_rank: int = 0
+    lora_alpha: float = 32.0
+    candidates: int = 16
+    temperature: float = 0.7
+    ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
+    score_by: str = "auto"  # auto | engine | forward: where likelihoods are computed
+    any_tokenizer: bool = False  # let a verifier judge texts of a generator with another tokenizer
+
+    def check(self) -> None:
+        need(self.lr > 0, f"verification.lr must be > 0, got {self.lr}")
+        need(self.batch >= 1, f"verification.batch must be >= 1, got {self.batch}")
+        need(self.epochs > 0, f"verification.epochs must be > 0, got {self.epochs}")
+        need(self.steps is None or self.steps >= 1, f"verification.steps must be >= 1 or null, got {self.steps}")
+        need(self.pairs >= 0, f"verification.pairs must be >= 0 (0: all), got {self.pairs}")
+        need(self.candidates >= 1, f"verification.candidates must be >= 1, got {self.candidates}")
+        need(self.temperature > 0 or self.candidates == 1,
+             f"verification.temperature must be > 0 to draw {self.candidates} different candidates, got {self.temperature}")
+        need(bool(self.ks) and all(k >= 1 for k in self.ks), f"verification.ks must be numbers >= 1, got {self.ks}")
+        need(max(self.ks) <= self.candidates,
+             f"verification.ks asks for k={max(self.ks)}, more than verification.candidates={self.candidates}",
+             "draw more candidates, or ask for a smaller k")
+        need(self.score_by in ("auto", "engine", "forward"),
+             f"verification.score_by must be auto, engine or forward, got {self.score_by!r}")
+
+
+@dataclass
+class VerifyJob:
+    """What a verifier learns from: its initial weights and pairs, or labelled solutions, of D_VER."""
+
+    start: ModelRef
+    pairs: list[Pair]
+    labelled: list[Labelled]
+    out: Path
+    scratch: Path
+    seed: int
+    runtime: Runtime
+    settings: Verification
+    progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+
+
+class Verifier(Part):
+    """Tells right solutions from wrong ones by a score; a higher one is better. Scores compare within one problem."""
+
+    learns_from: ClassVar[str] = "pairs"  # pairs | labelled | nothing
+    likelihood: ClassVar[bool] = False  # the score is log P(solution | problem): an engine can compute it, too
+    lr: float | None
+    steps: int | None
+
+    def train(self, job: VerifyJob) -> dict[str, Any]:
+        """Train from ``job.start`` and save to ``job.out``; returns metrics."""
+        raise NotImplementedError
+
+    def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
+        """The score of each (prompt, completion), in order, by the trained weights' own forward pass."""
+        raise NotImplementedError
+
+
 class Model(Part):
     """A base model: pretrained here (``local = True``) or brought from outside."""
 
@@ -328,6 +426,8 @@ class Model(Part):
 class Method(Part):
     """A whole algorithm on one page."""
 
+    defaults: ClassVar[dict[str, Any]] = {}  # what its paper sets elsewhere: {"sampling.temperature": 0.7}
+    verifier: ClassVar[str] = "none"  # the verifier of verifier=auto
     rounds: int
     samples: int
 
@@ -364,6 +464,9 @@ class Work:
     meter: Callable[[str, int], Meter]  # (what, total) -> display
     warn: Callable[[str], None]
     glance: Callable[[Problem, Rationale], bool | None]  # right or wrong for the display only; None: not shown
+    grader: Grader | None = None  # the one that will judge what is written
+    picture: Callable[[str], str] = str  # the path of a picture as examples name it
+    max_gold_errors: float = 1.0  # share of problems it cannot use above which nothing is written
 
 
 class Stage(Part):
@@ -470,17 +573,42 @@ class Tracking:
 
 @dataclass(kw_only=True)
 class Keep:
-    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal texts once.
+    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal ones once.
 
-    ``dedupe=false`` keeps equal texts as often as they were written: then the training data has the model's own weights.
+    ``dedupe`` says what counts as equal: text (also written true) the same text, equations the same equations in the same
+    order (RFT), none (also false) nothing: then the training data has the model's own weights. ``control=random`` keeps as
+    many rationales of the same problems, chosen by seed whatever their verdicts: what is left of a gain then is not the
+    filter's.
     """
 
     limit: int = 1
-    dedupe: bool = True
+    dedupe: bool | str = True
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
+    max_gold_errors: float = 0.02  # share of problems the grader cannot use above which nothing is generated
+    control: str = "none"
+
+    @property
+    def mode(self) -> str:
+        """``dedupe`` as one of text, none and equations."""
+        return dedupe_mode(self.dedupe)
 
     def check(self) -> None:
         need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
+        need(self.control in CONTROLS, f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}",
+             "random is the control that shows what grading is worth")
+        self.mode  # noqa: B018  (raises)
+
+
+DEDUPE = ("text", "none", "equations")
+CONTROLS = ("none", "random")
+
+
+def dedupe_mode(setting: bool | str) -> str:
+    """text, none or equations of a setting that may be true or false; anything else is a StarError."""
+    mode = {True: "text", False: "none"}[setting] if isinstance(setting, bool) else setting
+    need(mode in DEDUPE, f"filter.dedupe must be {', '.join(DEDUPE)}, true or false, got {setting!r}",
+         "text keeps equal texts once, none keeps all")
+    return mode
 
 
 @dataclass(kw_only=True)
@@ -517,6 +645,8 @@ class Experiment:
     tracking: Tracking
     problems: int = 0  # training problems drawn afresh each round; 0: the whole split
     pilot: Pilot = field(default_factory=Pilot)
+    verifier: Verifier | None = None
+    verification: Verification = field(default_factory=Verification)
     forecast: bool = False  # say first what to expect, from the pilot
 
     def check(self) -> None:
@@ -524,7 +654,8 @@ class Experiment:
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
         self.sampling.check()
         parts: list[Any] = [self.task, self.grader, self.engine, self.trainer, self.method, self.model, self.filter,
-                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking, self.pilot]
+                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking, self.pilot,
+                            self.verification, *([self.verifier] if self.verifier else [])]
         for part in parts:
             part.check()
         self.task.check_split(self.evaluation.split)

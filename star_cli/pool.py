@@ -1,7 +1,6 @@
 """Worker processes for graders that can hang or explode: a hard wall limit per item, order and ids kept.
 
-Each worker is a fresh interpreter (``python -m star_cli.pool``) driven by one thread. Items go to it in small
-batches, its
+Each worker is a fresh interpreter (``python -m star_cli.pool``) driven by one thread. Items go to it in small batches, its
 verdicts come back one by one; the item whose verdict is overdue is a TIMEOUT, the one at which it died a GRADER_ERROR.
 Either way the worker is replaced, and the rest of its batch is judged by the new one.
 """
@@ -19,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -36,50 +35,82 @@ _verdict = msgspec.json.Decoder(Verdict)
 
 
 def graded(
-    grader: Grader, items: Iterable[tuple[Problem, Rationale]], workers: int = 0, memory: int = MEMORY
+    grader: Grader,
+    items: Iterable[tuple[Problem, Rationale]],
+    workers: int = 0,
+    memory: int = MEMORY,
+    known: Callable[[Problem, Rationale], Verdict | None] = lambda problem, rationale: None,
 ) -> Iterator[tuple[Problem, Rationale, Verdict]]:
-    """Every item with its verdict, in order. At most a few batches a worker are held in memory; 0 workers: all
-    cores."""
-    count = workers or os.cpu_count() or 1
-    todo: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    drivers = [_Driver(grader, todo, stop, memory) for _ in range(count)]
-    waiting: deque[_Job] = deque()
-    batch: list[_Job] = []
+    """Every item with its verdict, in order. At most a few batches a worker are held in memory; 0 workers: all cores.
+
+    What ``known`` has a verdict on is not judged again.
+    """
+    pool = Pool(grader, workers, memory)
+    room = 4 * BATCH * pool.count
+    waiting: deque[Job] = deque()
+    batch: list[Job] = []
     size = 1  # the first items show how long one takes
     try:
         for problem, rationale in items:
-            job = _Job(problem, rationale)
+            job = Job(problem, rationale)
             waiting.append(job)
-            batch.append(job)
+            verdict = known(problem, rationale)
+            if verdict is not None:
+                job.settle(verdict)
+            else:
+                batch.append(job)
             if len(batch) >= size:
-                todo.put(batch)
+                pool.put(batch)
                 batch, size = [], min(BATCH, size + 1)
-            while len(waiting) >= 4 * BATCH * count or (waiting and waiting[0].done.is_set()):
+            while waiting and (waiting[0].done.is_set() or len(waiting) >= room):
+                if batch and not waiting[0].done.is_set():
+                    pool.put(batch)
+                    batch = []
                 yield waiting.popleft().result()
         if batch:
-            todo.put(batch)
+            pool.put(batch)
         while waiting:
             yield waiting.popleft().result()
     finally:
-        stop.set()
-        for _ in drivers:
-            todo.put(None)
-        for driver in drivers:
+        pool.close()
+
+
+class Pool:
+    """Workers that judge with one grader; each starts with its first batch. ``nice`` is how far they stand back."""
+
+    def __init__(self, grader: Grader, workers: int = 0, memory: int = MEMORY, nice: int = 0) -> None:
+        self.count = workers or os.cpu_count() or 1
+        self._todo: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._drivers = [_Driver(grader, self._todo, self._stop, memory, nice) for _ in range(self.count)]
+
+    def put(self, batch: list[Job]) -> None:
+        """Hand jobs to the next free worker; it settles them one by one."""
+        self._todo.put(batch)
+
+    def close(self) -> None:
+        """End the workers at once, whatever they are at; jobs that are not settled stay so."""
+        self._stop.set()
+        for _ in self._drivers:
+            self._todo.put(None)
+        for driver in self._drivers:
             driver.end()
 
 
-class _Job:
-    """One item and, once it is there, its verdict or what went wrong with the pool itself."""
+class Job:
+    """One item and, once it is there, its verdict or what went wrong with the pool itself; then ``told`` is called."""
 
-    def __init__(self, problem: Problem, rationale: Rationale) -> None:
-        self.problem, self.rationale = problem, rationale
+    def __init__(
+        self, problem: Problem, rationale: Rationale, told: Callable[[Job], None] = lambda job: None
+    ) -> None:
+        self.problem, self.rationale, self.told = problem, rationale, told
         self.verdict: Verdict | None = None
         self.fault: Exception | None = None
         self.done = threading.Event()
 
     def settle(self, verdict: Verdict | None, fault: Exception | None = None) -> None:
         self.verdict, self.fault = verdict, fault
+        self.told(self)
         self.done.set()
 
     def fail(self, reason: str, answer: str) -> None:
@@ -100,9 +131,9 @@ class _Job:
 class _Driver(threading.Thread):
     """One worker process and the thread that feeds it."""
 
-    def __init__(self, grader: Grader, todo: Any, stop: threading.Event, memory: int) -> None:
+    def __init__(self, grader: Grader, todo: Any, stop: threading.Event, memory: int, nice: int) -> None:
         super().__init__(daemon=True)
-        self.grader, self.todo, self.stop, self.memory = grader, todo, stop, memory
+        self.grader, self.todo, self.stop, self.memory, self.nice = grader, todo, stop, memory, nice
         self.wall = grader.wall
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -120,10 +151,12 @@ class _Driver(threading.Thread):
                     if not job.done.is_set():
                         job.settle(None, e)
 
-    def work(self, batch: list[_Job]) -> None:
+    def work(self, batch: list[Job]) -> None:
         left = deque(batch)
         while left and not self.stop.is_set():
             worker = self.process or self.launch()
+            if self.stop.is_set():
+                break
             assert worker.stdin and worker.stdout
             try:
                 send(worker.stdin, pickle.dumps([(j.problem, j.rationale) for j in left]))
@@ -149,7 +182,7 @@ class _Driver(threading.Thread):
         )
         assert worker.stdin and worker.stdout and worker.stderr
         try:
-            send(worker.stdin, pickle.dumps((sys.path, self.grader, self.memory)))
+            send(worker.stdin, pickle.dumps((sys.path, self.grader, self.memory, self.nice)))
             receive(worker.stdout, time.monotonic() + START)
         except (EOFError, BrokenPipeError, TimeoutError):
             said = worker.stderr.read().decode("utf-8", "replace").strip().splitlines() if self.kill() else []
@@ -239,7 +272,8 @@ def main() -> None:
     os.dup2(2, 1)
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.path[:], grader, memory = pickle.loads(receive(source))
+    sys.path[:], grader, memory, nice = pickle.loads(receive(source))
+    os.nice(nice)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     send(answers, b"ready")

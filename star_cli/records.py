@@ -80,16 +80,42 @@ REASONS = ("MATCH", "MISMATCH", "NO_ANSWER", "TRUNCATED", "RUN_ON", "TIMEOUT", "
 
 
 class Example(Record, kw_only=True, frozen=True):
-    """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized or negative."""
+    """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized or negative.
+
+    ``round`` is the round it was written in and ``generator`` the key of the model that wrote it ("" where none did);
+    ``images`` are the pictures of its problem, as the problem names them.
+    """
 
     schema = "example/1"
     file = "examples.jsonl"
-    unique = ("problem_id", "sample", "origin")
+    unique = ("problem_id", "sample", "origin", "round")
     problem_id: str
     sample: int
     prompt: str
     completion: str
     origin: str
+    round: int = 0
+    generator: str = ""
+    images: list[str] = []
+
+
+class Labelled(Record, kw_only=True, frozen=True):
+    """One solution with its verdict, for a verifier: which round's generator wrote it, and the text it is judged by.
+
+    ``origin`` is own, rationalized or gold; ``generator`` is the key of the model that wrote it ("" for gold).
+    """
+
+    schema = "labelled/1"
+    file = "labelled.jsonl"
+    unique = ("problem_id", "round", "sample", "origin")
+    problem_id: str
+    round: int
+    sample: int
+    prompt: str
+    completion: str
+    correct: bool
+    origin: str
+    generator: str
 
 
 class Pair(Record, kw_only=True, frozen=True):
@@ -131,7 +157,7 @@ class Metric(Record, kw_only=True, frozen=True):
 
 
 SCHEMAS: dict[str, type[Record]] = {
-    c.schema: c for c in (Problem, Rationale, Verdict, Example, Pair, Score, Metric)
+    c.schema: c for c in (Problem, Rationale, Verdict, Example, Labelled, Pair, Score, Metric)
 }
 R = TypeVar("R", bound=Record)
 

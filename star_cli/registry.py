@@ -12,7 +12,7 @@ from typing import Any, TypeVar, dataclass_transform
 from star_cli.errors import StarError, unknown
 
 T = TypeVar("T")
-KINDS = ("task", "grader", "engine", "trainer", "method", "model")
+KINDS = ("task", "grader", "engine", "trainer", "method", "model", "verifier")
 _parts: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
 _discovered = False
 
@@ -41,7 +41,7 @@ def discover() -> None:
     if _discovered:
         return
     _discovered = True
-    for room in ("tasks", "graders", "engines", "trainers", "methods", "models"):
+    for room in ("tasks", "graders", "engines", "trainers", "methods", "models", "verifiers"):
         package = importlib.import_module(f"star_cli.{room}")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"star_cli.{room}.{module.name}")

@@ -17,7 +17,8 @@ from star_cli.session import open_store, residency
 from star_cli.store import Artifact
 
 ROLES = {"generate": ("model", "problems", "solved"), "filter": ("rationales", "problems"),
-         "finetune": ("start", "examples"), "evaluate": ("model", "rationales", "problems")}
+         "finetune": ("start", "examples"), "evaluate": ("model", "rationales", "problems"),
+         "score": ("verifier", "rationales", "problems", "generator")}
 
 
 def run_stage(verb: str, inputs: list[str], args: list[str], *, round: int = 1, hint: bool = False,
@@ -85,9 +86,10 @@ def _one(given: dict[str, list[Artifact]], role: str, kind: Any = None) -> Artif
     if kind is not None and not artifact.has(kind):
         raise StarError(f"--input {role} is a {artifact.stage} artifact without {kind.file}",
                         hint=f"give one that holds {kind.schema} records")
-    if kind is None and artifact.stage not in ("pretrain", "finetune", "base"):
+    models = ("verifier",) if role == "verifier" else ("pretrain", "finetune", "base")
+    if kind is None and artifact.stage not in models:
         raise StarError(f"--input {role} is a {artifact.stage} artifact, not a model",
-                        hint="give a pretrain, base or finetune artifact")
+                        hint=f"give a {' or '.join(models)} artifact")
     return artifact
 
 
@@ -113,5 +115,17 @@ def _evaluate(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool
     return lab.evaluate(_one(given, "model"), round=round)
 
 
+def _score(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
+    from star_cli.registry import get
+
+    verifier, rationales = _one(given, "verifier"), _one(given, "rationales", Rationale)
+    told = dict(verifier.manifest["tag"]["verifier"])
+    kind, name, _ = told.pop("_").split("/")
+    generator = given.get("generator", [lab.store.get(rationales.manifest["inputs"].get("model", ""))])[0]
+    return lab.score(verifier, _problems_of(lab, given, rationales), rationales, round=rationales.manifest["tag"]["round"],
+                     generator=generator, part=get(kind, name)(**told))
+
+
 VERBS: dict[str, Callable[[Lab, dict[str, list[Artifact]], int, bool], Artifact]] = {
-    "generate": _generate, "filter": _filter, "finetune": _finetune, "evaluate": _evaluate}
+    "generate": _generate, "filter": _filter, "finetune": _finetune, "evaluate": _evaluate,
+    "score": _score}

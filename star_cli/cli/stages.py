@@ -1,4 +1,4 @@
-"""star generate, filter, finetune, evaluate: one stage on artifacts named by run path or key."""
+"""star generate, filter, finetune, evaluate, score: one stage on artifacts named by run path or key."""
 
 from __future__ import annotations
 
@@ -53,3 +53,10 @@ def finetune(context: typer.Context, input: Inputs, round: Round = 1, as_json: J
 def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: Json = False) -> None:
     """Accuracy of a model (input: model) on the evaluation split, or of rationales that are there (input: rationales)."""
     _run("evaluate", context, input, as_json, round)
+
+
+@app.command(context_settings=PASS, epilog="Example:  star score --input verifier=demo/round-3/verifier-dpo "
+             "--input rationales=demo/round-3/candidates verification.score_by=engine")
+def score(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
+    """Scores of solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from them)."""
+    _run("score", context, input, as_json, 1)

@@ -15,6 +15,7 @@ from dataclasses import field
 from pathlib import Path
 
 from star_cli.canon import seed_of
+from star_cli.engines._memory import InMemory
 from star_cli.errors import EngineDied, StarError
 from star_cli.parts import RUNTIME, Completion, Engine, ModelRef, Request, Runtime
 from star_cli.registry import register
@@ -39,7 +40,7 @@ class Fake(Engine):
         return FakeSession(self, model)
 
 
-class FakeSession:
+class FakeSession(InMemory):
     """A session of the fake engine. ``opened`` counts how many were made in this process."""
 
     device = "fake"
@@ -96,15 +97,6 @@ class FakeSession:
         if not self.spec.stale:
             self.skill = skill_of(model)
         return True
-
-    def sleep(self) -> None:
-        return None
-
-    def wake(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
 
 
 def skill_of(model: ModelRef) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from star_cli.engines._memory import InMemory
 from star_cli.errors import StarError
 from star_cli.parts import Completion, Engine, ModelRef, Request, Runtime
 from star_cli.registry import register
@@ -21,7 +22,7 @@ class Tabular(Engine):
         return TabularSession(model)
 
 
-class TabularSession:
+class TabularSession(InMemory):
     """One set of tables in memory."""
 
     device = "tables"
@@ -46,12 +47,3 @@ class TabularSession:
     def swap(self, model: ModelRef) -> bool:
         self.model, self.policy = model, Policy.load(model.path)
         return True
-
-    def sleep(self) -> None:
-        return None
-
-    def wake(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return None

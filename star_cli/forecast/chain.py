@@ -52,7 +52,7 @@ def sizes_of(x: Experiment, evidence: Evidence) -> Sizes:
     assert shape is not None
     greedy = x.evaluation.temperature == 0
     return Sizes(steps=shape[0], states=shape[1], rounds=x.method.rounds, problems=sum(evidence.train.values()),
-                 samples=x.method.samples, limit=x.filter.limit, dedupe=x.filter.dedupe,
+                 samples=x.method.samples, limit=x.filter.limit, dedupe=x.filter.mode != "none",
                  rationalize=bool(getattr(x.method, "rationalize", False)), sampling=x.sampling.temperature,
                  evaluation=x.evaluation.temperature, held_out=sum(evidence.held_out.values()),
                  answers=1 if greedy else x.evaluation.samples)
@@ -185,7 +185,7 @@ def _assumptions(x: Experiment, rows: bool) -> list[str]:
         told.append("each state is learnt by itself, exactly as often as it was kept; the base's tables are symmetric")
     else:
         told.append(f"training reaches the kept data's frequencies for all states, within {SLACK:.0%} in log-odds")
-        if x.filter.dedupe:
+        if x.filter.mode != "none":
             told.append("that equal texts are kept once is left out of account")
     if getattr(x.method, "rationalize", False):
         told.append("a hinted chain is one of the model's own chains that end in the answer")

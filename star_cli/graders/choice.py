@@ -121,6 +121,10 @@ class Choice(Grader):
         ("A", "The answer is B", "MISMATCH", {"choices": ["A", "B", "C", "D"]}),
     ]
 
+    def gold_fault(self, problem: Problem) -> str | None:
+        choices = problem.choices or []
+        return None if known_option(problem.answer, choices) is not None else unknown_option(problem.answer, choices)
+
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
@@ -132,8 +136,7 @@ class Choice(Grader):
         """(correct, extracted answer, reason) of a text."""
         known = known_option(gold, choices)
         if known is None:
-            among = f"the {len(choices)} choices" if choices else f"the letters A to {LETTERS[-1]}"
-            return False, f"the known answer {gold!r} is not among {among}", "GRADER_ERROR"
+            return False, unknown_option(gold, choices), "GRADER_ERROR"
         mine, ran_on = own(text)
         said, options = extract(mine, choices)
         if finish == "length" and not self.truncated:
@@ -154,6 +157,12 @@ def known_option(gold: str, choices: list[str]) -> int | None:
     if len(same) == 1:
         return same[0]
     return int(bare) - 1 if bare.isdigit() and choices and 1 <= int(bare) <= count else None
+
+
+def unknown_option(gold: str, choices: list[str]) -> str:
+    """What is wrong with a known answer that means no option."""
+    among = f"the {len(choices)} choices" if choices else f"the letters A to {LETTERS[-1]}"
+    return f"the known answer {gold!r} is not among {among}"
 
 
 def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]:

@@ -79,6 +79,16 @@ class Code(Grader):
         block = FENCE.search(mine)
         return mine[: block.end()] if block else mine.rstrip()
 
+    def gold_fault(self, problem: Problem) -> str | None:
+        tests = tests_of(problem)
+        if not tests:
+            return "the problem has no tests"
+        try:
+            names_of(tests)
+        except SyntaxError as e:
+            return f"the tests are no Python: {e.msg} in line {e.lineno}"
+        return None
+
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
         return Verdict(
@@ -87,13 +97,10 @@ class Code(Grader):
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the program; with GRADER_ERROR what went wrong)."""
-        tests = list(problem.meta.get("tests") or ([problem.answer] if problem.answer.strip() else []))
-        if not tests:
-            return "GRADER_ERROR", "the problem has no tests"
-        try:
-            used = names_of(tests)
-        except SyntaxError as e:
-            return "GRADER_ERROR", f"the tests are no Python: {e.msg} in line {e.lineno}"
+        fault = self.gold_fault(problem)
+        if fault:
+            return "GRADER_ERROR", fault
+        tests = tests_of(problem)
         mine, ran_on = own(text)
         program = code_of(mine)
         if finish == "length" and not self.truncated:
@@ -112,12 +119,17 @@ class Code(Grader):
         done = sandbox.test(
             whole,
             tests,
-            names=list(problem.meta.get("names") or used),
+            names=list(problem.meta.get("names") or names_of(tests)),
             limits=limits,
             weak=self.weak,
             given=str(problem.meta.get("given", "")),
         )
         return REASONS[done.status], done.why if done.status == "broken" else program
+
+
+def tests_of(problem: Problem) -> list[str]:
+    """The tests of a problem: those of its ``meta``, or its known answer."""
+    return list(problem.meta.get("tests") or ([problem.answer] if problem.answer.strip() else []))
 
 
 def code_of(text: str) -> str | None:

@@ -31,6 +31,9 @@ class Exact(Grader):
         ("blotter", "Blotter", "MISMATCH"),
     ]
 
+    def gold_fault(self, problem: Problem) -> str | None:
+        return None if problem.answer.strip() else "the known answer is empty"
+
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)

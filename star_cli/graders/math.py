@@ -20,6 +20,7 @@ from star_cli.registry import register
 TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm)\s*\{([^{}]*)\}")
 BASE = re.compile(r"_\s*\{?\s*(\d+)\s*\}?\s*\$?\s*$")
 LONGEST = 2000  # characters of an answer; a longer one is no answer
+EMPTY = "the known answer {!r} is empty"
 
 
 @register("grader", "math")
@@ -119,6 +120,26 @@ class Math(Grader):
     def judged(self, text: str) -> str:
         return learned(text)
 
+    def gold_fault(self, problem: Problem) -> str | None:
+        known = _unboxed(problem.answer)
+        if not known:
+            return EMPTY.format(problem.answer)
+        if _number(known) is not None or _words(known) is not None:
+            return None
+        too_slow = library()[2]
+        try:
+            if _parsed(known, self._limit()):
+                return None
+        except too_slow:
+            return f"reading the known answer {known[-60:]!r} takes more than {self.seconds} s"
+        except Exception as e:  # not a formula that the parser knows; the library raises anything at all here
+            return f"the known answer {known[-60:]!r} cannot be read: {type(e).__name__}"
+        return f"the known answer {known[-60:]!r} is no formula; only the same text would equal it"
+
+    def _limit(self) -> int | None:
+        """Seconds of one comparison; math-verify's clock works in a main thread only."""
+        return self.seconds if threading.current_thread() is threading.main_thread() else None
+
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
@@ -129,15 +150,14 @@ class Math(Grader):
         mine, ran_on = own(text)
         said = extract(mine)
         if not known:
-            return False, f"the known answer {gold!r} is empty", "GRADER_ERROR"
+            return False, EMPTY.format(gold), "GRADER_ERROR"
         if finish == "length" and not self.truncated:
             return False, said, "TRUNCATED"
         core = _formula(said or "")
         if said is None or not said.strip() or len(said) > LONGEST:
             return False, said and said[:LONGEST], "RUN_ON" if ran_on and said is None else "NO_ANSWER"
-        limit = self.seconds if threading.current_thread() is threading.main_thread() else None
         try:
-            reason = compare(known, core, limit)
+            reason = compare(known, core, self._limit())
         except Slow:
             reason = "TIMEOUT"
         return reason == "MATCH", said, reason

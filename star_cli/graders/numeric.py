@@ -148,6 +148,11 @@ class Numeric(Grader):
         ("8 8 3", "8 8 3\nInput:\n1 + 1", "NO_ANSWER"),
     ]
 
+    def gold_fault(self, problem: Problem) -> str | None:
+        if SPACED.fullmatch(problem.answer.strip()) or known_number(problem.answer) is not None:
+            return None
+        return f"the known answer {problem.answer[-60:]!r} is not a number"
+
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
@@ -159,10 +164,7 @@ class Numeric(Grader):
         """(correct, extracted answer, reason) of a text."""
         if SPACED.fullmatch(gold.strip()):
             return self._spaced(gold, text, finish)
-        try:
-            known = read_number(gold.rpartition("####")[2])
-        except Unclear:
-            known = None
+        known = known_number(gold)
         if known is None:
             return False, f"the known answer {gold[-60:]!r} is not a number", "GRADER_ERROR"
         mine, ran_on = own(text)
@@ -206,3 +208,11 @@ class Numeric(Grader):
         except Unclear:
             return stripped, None
         return None, None
+
+
+def known_number(gold: str) -> Number | None:
+    """The number a known answer is, behind its last ``####`` where there is one; None where it is none."""
+    try:
+        return read_number(gold.rpartition("####")[2])
+    except Unclear:
+        return None

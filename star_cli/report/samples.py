@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from star_cli import registry
-from star_cli.canon import key, seed_of
+from star_cli.canon import seed_of
 from star_cli.errors import StarError
 from star_cli.grading import joined
 from star_cli.parts import Prompt, Task
@@ -156,4 +156,4 @@ def prompt_of(sample: Sample, task: Task) -> tuple[Prompt, bool]:
     It is the text before a chat model's template.
     """
     prompt = task.prompt(sample.problem, hint=sample.rationale.hinted)
-    return prompt, key([prompt.text, list(prompt.images)])[:16] == sample.rationale.prompt_key
+    return prompt, prompt.address == sample.rationale.prompt_key

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from star_cli.errors import StarError
 from star_cli.parts import Stage, Trainer, TrainJob, Work, stage
 from star_cli.records import Example
+from star_cli.seeing import placed
 
 
 @stage("finetune")
@@ -28,7 +32,7 @@ class Finetune(Stage):
                             hint="a stronger base model, more samples or a higher sampling.temperature may solve some")
         work.draft.write(Example, _numbered(rows))
         meter = work.meter("finetune", self.steps or 0)
-        job = TrainJob(start=work.model(work.inputs["start"]), examples=rows, out=work.draft.directory("model"),
+        job = TrainJob(start=work.model(work.inputs["start"]), examples=placed(rows, work.picture), out=work.draft.directory("model"),
                        scratch=work.draft.directory("scratch", fresh=False), seed=self.seed, runtime=work.runtime,
                        steps=self.steps, epochs=self.epochs,
                        progress=lambda done, total, loss: meter.step(loss=loss))
@@ -43,6 +47,11 @@ class Finetune(Stage):
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
         return {"steps": self.steps} if self.steps else {}
+
+
+def placed(rows: list[Example], picture: Callable[[str], str]) -> list[Example]:
+    """The examples with their pictures as paths on this machine."""
+    return [msgspec.structs.replace(e, images=[picture(name) for name in e.images]) if e.images else e for e in rows]
 
 
 def _numbered(rows: list[Example]) -> list[Example]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import tee
 from typing import Any
 
-from star_cli.canon import key, seed_of
+from star_cli.canon import seed_of
+from star_cli.early import Early, place
 from star_cli.errors import EngineDied
+from star_cli.grading import check_golds, judged
 from star_cli.parts import Engine, Grader, Prompt, Request, Sampling, Stage, Task, Work, stage
-from star_cli.records import Problem, Rationale, Verdict
+from star_cli.records import Problem, Rationale, Verdict, decode
 from star_cli.store import Artifact, Journal, full_disk
 
 
@@ -19,7 +22,8 @@ class Generate(Stage):
 
     Inputs: ``model``, ``problems`` and, where only the unsolved are asked again, ``solved`` (a filter's verdicts).
     With ``stop_after`` samples are asked for in waves of 1, 1, 2, 4, ... and a problem with that many right ones (by
-    ``grader``) gets no further wave: the result depends on seeds alone, never on timing.
+    ``grader``) in the waves before gets no further one: the result depends on seeds alone, never on timing.
+    A grader that works in processes of its own begins while text is being written (early.py).
     """
 
     task: Task
@@ -34,6 +38,8 @@ class Generate(Stage):
 
     def run(self, work: Work) -> dict[str, Any]:
         started = time.monotonic()
+        if work.grader:
+            check_golds(work.grader, work.inputs["problems"], work.max_gold_errors, work.warn, work.runtime.grade_workers)
         journal = work.draft.journal(Rationale)
         if journal.torn:
             work.warn("cut off one torn line left by an interrupted run; that sample is written again")
@@ -44,17 +50,29 @@ class Generate(Stage):
             work.session(work.inputs["model"])  # first, or the display would count the engine's start as writing
         meter = work.meter("rationalize" if self.hint else "generate", total)
         meter.step(reused)
-        tally = Tally(self, work, journal, meter, dict.fromkeys(skip, 0))
+        early = self._early(work)
         try:
+            tally = Tally(self, work, journal, meter, skip, early)
             for wave in waves(self.samples) if self.stop_after else [range(self.samples)]:
                 self._wave(work, tally, wave)
+                if wave.stop < self.samples:
+                    tally.judge(wave)
         finally:
             meter.close()
+            if early:
+                early.close()
             journal.sync()
         order = ((p.id, s) for p in problems.read(Problem) for s in range(self.samples) if (p.id, s) in journal.offsets)
         rows = work.draft.settle(journal, order)
         return {"samples": rows, "reused": reused, "tokens": tally.tokens, "skipped": len(skip),
                 "truncated": tally.truncated, "write_seconds": round(time.monotonic() - started, 3)}
+
+    def _early(self, work: Work) -> Early | None:
+        grader = self.grader or work.grader
+        if grader is None or not grader.isolated or not work.runtime.grade_early:
+            return None
+        path = place(work.draft.path.parent, work.draft.key, grader)
+        return Early(grader, path, work.runtime.grade_workers, work.warn)
 
     def _wave(self, work: Work, tally: Tally, wave: range) -> None:
         model = work.inputs["model"]
@@ -78,11 +96,11 @@ class Generate(Stage):
 
 
 class Tally:
-    """The bookkeeping of one run of the stage: what is asked for, written, and already right."""
+    """The bookkeeping of one run of the stage: what is asked for, written, and, after a wave, right."""
 
-    def __init__(self, spec: Generate, work: Work, journal: Journal, meter: Any, right: dict[str, int]) -> None:
-        self.spec, self.work, self.journal, self.meter = spec, work, journal, meter
-        self.skip = frozenset(right)
+    def __init__(self, spec: Generate, work: Work, journal: Journal, meter: Any, skip: set[str],
+                 early: Early | None = None) -> None:
+        self.spec, self.work, self.journal, self.meter, self.skip, self.early = spec, work, journal, meter, skip, early
         self.right: dict[str, int] = {}
         self.pending: dict[tuple[str, int], tuple[Problem, int, str]] = {}
         self.tokens = self.truncated = 0
@@ -91,23 +109,31 @@ class Tally:
 
     def _replay(self) -> None:
         """Count what an interrupted run had written."""
-        from star_cli.records import decode
+        for problem, rationale in self._written(range(self.spec.samples)) if self.journal.offsets else ():
+            self._count(problem, rationale)
 
-        problems = self.work.inputs["problems"]
-        for problem in problems.read(Problem) if self.journal.offsets else ():
-            for sample in range(self.spec.samples):
-                if (problem.id, sample) in self.journal.offsets:
-                    line = self.journal.read((problem.id, sample))
-                    self._count(problem, decode(line, Rationale, str(self.journal.path)))
+    def _written(self, samples: range) -> Iterator[tuple[Problem, Rationale]]:
+        """What the journal holds of these samples, in the order of the problems."""
+        held = ((p, (p.id, s)) for p in self.work.inputs["problems"].read(Problem) for s in samples)
+        ours, places = tee((p, at) for p, at in held if at in self.journal.offsets)
+        for (problem, _), line in zip(ours, self.journal.ordered(at for _, at in places), strict=True):
+            yield problem, decode(line, Rationale, str(self.journal.path))
 
-    def _count(self, problem: Problem, rationale: Rationale) -> Verdict | None:
+    def _count(self, problem: Problem, rationale: Rationale) -> None:
         self.tokens += rationale.tokens
         self.truncated += rationale.finish == "length"
-        if not self.spec.grader:
-            return None
-        verdict = self.spec.grader.grade(problem, rationale)
-        self.right[problem.id] = self.right.get(problem.id, 0) + verdict.correct
-        return verdict
+        if self.early:
+            self.early.offer(problem, rationale)
+
+    def judge(self, wave: range) -> None:
+        """Count the right samples of a finished wave, whichever run wrote them."""
+        grader = self.spec.grader
+        if grader is None:
+            return
+        items = self._written(wave)
+        verdicts = self.early.verdicts(items) if self.early else judged(grader, items, self.work.runtime.grade_workers)
+        for problem, _, verdict in verdicts:
+            self.right[problem.id] = self.right.get(problem.id, 0) + verdict.correct
 
     def requests(self, wave: range) -> Iterator[Request]:
         """The requests of one wave that are still to be written, lazily."""
@@ -124,7 +150,7 @@ class Tally:
                     continue
                 if prompt is None:
                     prompt = spec.task.prompt(problem, hint=spec.hint)
-                    address = key([prompt.text, list(prompt.images)])[:16]
+                    address = prompt.address
                 seed = seed_of(spec.seed, spec.round, spec.hint, problem.id, sample)
                 self.pending[at] = (problem, seed, address)
                 yield Request(at, prompt, spec.sampling, limit, stop, seed)
@@ -140,9 +166,8 @@ class Tally:
             if time.monotonic() - self.synced > self.work.runtime.sync_seconds:
                 self.journal.sync()
                 self.synced = time.monotonic()
-        verdict = self._count(problem, rationale)
-        right = verdict.correct if verdict else self.work.glance(problem, rationale)
-        self.meter.step(tokens=done.tokens, right=right)
+        self._count(problem, rationale)
+        self.meter.step(tokens=done.tokens, right=self.work.glance(problem, rationale))
 
 
 def waves(samples: int) -> Iterator[range]:

@@ -9,6 +9,7 @@ from typing import Any
 from star_cli.errors import StarError
 from star_cli.parts import RUNTIME, Model, ModelRef, Stage, Task, Trainer, TrainJob, Work, stage
 from star_cli.records import Example
+from star_cli.seeing import placed
 from star_cli.store import write_json
 
 
@@ -34,7 +35,8 @@ class Pretrain(Stage):
             raise StarError("this task has no lessons to pretrain a tiny model on",
                             hint="name some with pretraining.lessons, or use model=hf model.path=DIR")
         work.draft.write(Example, rows)
-        easy = list(self.task.lesson_examples(self.first, self.seed))
+        easy = placed(list(self.task.lesson_examples(self.first, self.seed)), self.task.picture)
+        rows = placed(rows, self.task.picture)
         scratch = work.draft.directory("scratch", fresh=False)
         start, primed = scratch / "untrained", work.draft.directory("scratch/primed")
         self.trainer.initialise(self.model, (e.prompt + e.completion for e in [*easy, *rows]), start, self.seed)

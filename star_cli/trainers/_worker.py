@@ -34,7 +34,8 @@ def fit_apart(part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str,
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     (here / "examples.jsonl").write_bytes(b"".join(
-        encode(Example(problem_id=str(i), sample=0, prompt=e.prompt, completion=e.completion, origin=e.origin))
+        encode(Example(problem_id=str(i), sample=0, prompt=e.prompt, completion=e.completion, origin=e.origin,
+                       images=e.images))
         for i, e in enumerate(job.examples)))
     (here / "job.json").write_text(json.dumps({
         "part": asdict(part), "start": asdict(job.start), "out": str(job.out), "checkpoints": str(scratch),

@@ -18,15 +18,15 @@ HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate", "toke
 # Of the rooms in DESIGN section 1, from the ground up: a file imports only from below itself or from its own line.
 FLOORS = [
     {"errors", "quantity", "final", "stats", "sandbox_child", "prompts"},
-    {"canon", "records", "registry", "sandbox"},
-    {"store", "data", "theory"},
+    {"canon", "records", "registry", "sandbox", "selection"},
+    {"store", "data", "images", "theory"},
     {"parts"},
-    {"pool", "turns", "sourced"},
+    {"pool", "early", "turns", "sourced", "seeing", "candidates", "health"},
     {"grading"},
     {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
     {"runs", "residency", "external"},
     {"config", "tracking", "lab", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
-     "comparison", "listing", "doctor"},
+     "comparison", "listing", "doctor", "budget", "versus"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}

@@ -1,0 +1,42 @@
+"""rft: rejection sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825).
+
+    SFT on the data's own solutions; 100 samples of each problem from it; keep what is right and whose equations hold;
+    of those with the same list of equations one; train the base again on the own solutions and these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from star_cli.parts import Method
+from star_cli.registry import register
+
+if TYPE_CHECKING:
+    from star_cli.lab import Lab
+    from star_cli.store import Artifact
+
+
+@register("method", "rft")
+class Rft(Method):
+    """One round in the paper. ``gold=false`` for data without solutions of its own: the base writes the first samples.
+
+    Duplicates are by ordered equation list (``filter.dedupe=equations``; a text without equations by its words), and of
+    several the text farthest from the others by edit distance stays. Further rounds sample from the newest model and add.
+    """
+
+    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.7, "filter.limit": 0, "filter.dedupe": "equations"}
+    rounds: int = 1
+    samples: int = 100
+    gold: bool = True
+
+    def run(self, lab: Lab) -> Artifact:
+        base = lab.base_model()
+        problems = lab.problems("train", round=1)
+        kept = [lab.gold(problems)] if self.gold else []
+        model = lab.finetune(base, kept, round=0) if kept else base
+        lab.evaluate(model, round=0)
+        for n in range(1, self.rounds + 1):
+            kept.append(lab.filter(problems, lab.generate(model, problems, round=n)))
+            model = lab.finetune(base, [lab.merge(kept, round=n)], round=n)
+            lab.evaluate(model, round=n)
+        return model

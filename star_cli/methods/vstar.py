@@ -1,0 +1,54 @@
+"""vstar: V-STaR (Hosseini et al. 2024, arXiv 2402.06457, algorithm 1): a generator from what is right, a verifier from all.
+
+    G_SFT = SFT(base, gold);  D_GEN = gold
+    for t = 1..T:  S = k samples of each problem from G;  D_GEN += right ones of S;  D_VER += S;  G = SFT(base, D_GEN)
+    V = DPO(G_SFT, pairs of D_VER), once; of many candidates of G the one most likely under V is the answer
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from star_cli.parts import Method
+from star_cli.registry import register
+
+if TYPE_CHECKING:
+    from star_cli.lab import Lab
+    from star_cli.store import Artifact
+
+
+@register("method", "vstar")
+class VStar(Method):
+    """The generator restarts from the base every round on all data so far; the verifier is trained once, at the end.
+
+    ``gold=false`` for data without solutions of its own: then the base writes the first samples, and the verifier starts
+    from the first fine-tuned model. ``verifier=orm`` trains the paper's baseline instead, ``verifier=none`` votes only.
+    The paper does not state its sampling temperature; 0.7 is ours.
+    """
+
+    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.7, "filter.limit": 0}
+    verifier: ClassVar[str] = "dpo"
+    rounds: int = 3
+    samples: int = 16
+    gold: bool = True
+
+    def run(self, lab: Lab) -> Artifact:
+        base = lab.base_model()
+        problems = lab.problems("train", round=1)
+        gold = lab.gold(problems) if self.gold else None
+        kept = [gold] if gold else []
+        model = lab.finetune(base, kept, round=0) if kept else base
+        first = model if kept else None
+        lab.evaluate(model, round=0)
+        seen = []
+        for t in range(1, self.rounds + 1):
+            samples = lab.generate(model, problems, round=t)
+            judged = lab.filter(problems, samples)
+            kept.append(judged)
+            seen.append((problems, samples, judged))
+            model = lab.finetune(base, [lab.merge(kept, round=t)], round=t)
+            first = first or model
+            lab.evaluate(model, round=t)
+        assert first is not None
+        lab.choose(model, first, lab.collect(seen, gold=gold, round=self.rounds), round=self.rounds)
+        return model

@@ -1,0 +1,72 @@
+"""collect: right and wrong solutions of all rounds, labelled: the data D_VER that a verifier learns from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.grading import joined
+from star_cli.parts import Grader, Stage, Task, Work, stage
+from star_cli.records import Example, Labelled, Verdict
+from star_cli.stages.merge import sources
+from star_cli.store import Artifact
+
+
+@stage("collect")
+class Collect(Stage):
+    """Inputs: ``problems.i``, ``rationales.i`` and ``verdicts.i`` of each round, and ``gold`` examples where there are.
+
+    Equal texts of a problem count once, whoever wrote them. Each is cut where the grader stopped reading, right or wrong.
+    What the grader could not judge is left out.
+    """
+
+    task: Task
+    grader: Grader
+
+    def run(self, work: Work) -> dict[str, Any]:
+        counts: Counter[str] = Counter()
+        solved: dict[str, set[bool]] = {}
+        by_round: Counter[str] = Counter()
+
+        def rows() -> Iterator[Labelled]:
+            seen: set[tuple[str, str]] = set()
+            for row in self._all(work):
+                at = (row.problem_id, row.completion)
+                if at in seen:
+                    counts["duplicates"] += 1
+                    continue
+                seen.add(at)
+                counts["right" if row.correct else "wrong"] += 1
+                by_round[str(row.round)] += 1
+                solved.setdefault(row.problem_id, set()).add(row.correct)
+                yield row
+
+        work.draft.write(Labelled, rows())
+        both = sum(len(s) == 2 for s in solved.values())
+        return {"right": counts["right"], "wrong": counts["wrong"], "duplicates": counts["duplicates"],
+                "problems": len(solved), "with_both": both, "by_round": dict(by_round)}
+
+    def _all(self, work: Work) -> Iterator[Labelled]:
+        for e in work.inputs["gold"].read(Example) if "gold" in work.inputs else ():
+            yield Labelled(problem_id=e.problem_id, round=0, sample=e.sample, prompt=e.prompt, completion=e.completion,
+                           correct=True, origin="gold", generator="")
+        for problems, rationales, verdicts in zip(sources(work, "problems"), sources(work, "rationales"),
+                                                  sources(work, "verdicts"), strict=True):
+            yield from self._round(problems, rationales, verdicts)
+
+    def _round(self, problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Iterator[Labelled]:
+        tag, writer = rationales.manifest["tag"], rationales.manifest["inputs"].get("model", "")
+        judged = verdicts.read(Verdict)
+        for problem, rationale in joined(problems, rationales):
+            verdict = next(judged, None)
+            if verdict is None or (verdict.problem_id, verdict.sample) != (rationale.problem_id, rationale.sample):
+                raise StarError(f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
+                                f"sample {rationale.sample} of problem {rationale.problem_id} has none",
+                                hint="give the filter artifact that was made from these rationales")
+            if verdict.reason != "GRADER_ERROR":
+                yield Labelled(
+                    problem_id=problem.id, round=tag["round"], sample=rationale.sample,
+                    prompt=self.task.training_prompt(problem), completion=self.grader.judged(rationale.text),
+                    correct=verdict.correct, origin="rationalized" if rationale.hinted else "own", generator=writer)

@@ -1,0 +1,28 @@
+"""gold: the data set's own rationales as training examples, where it has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.parts import Stage, Task, Work, stage
+from star_cli.records import Example, Problem
+
+
+@stage("gold")
+class Gold(Stage):
+    """Input: ``problems``. A problem without a gold rationale is left out and counted."""
+
+    task: Task
+
+    def run(self, work: Work) -> dict[str, Any]:
+        total = work.inputs["problems"].count(Problem)
+        rows = ((p, self.task.gold(p)) for p in work.inputs["problems"].read(Problem))
+        kept = work.draft.write(Example, (
+            Example(problem_id=p.id, sample=0, prompt=self.task.training_prompt(p), completion=text, origin="gold",
+                    images=p.images)
+            for p, text in rows if text))
+        if not kept:
+            raise StarError("this task has no gold rationales to start from",
+                            hint="set method.gold=false: then the base model itself writes the first solutions")
+        return {"kept": kept, "without": total - kept}

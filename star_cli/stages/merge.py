@@ -1,0 +1,50 @@
+"""merge: examples of several rounds or sources as one set, each text of a problem once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from star_cli.parts import Stage, Work, stage
+from star_cli.records import Example
+
+
+@stage("merge")
+class Merge(Stage):
+    """Inputs: ``examples.0``, ``examples.1``, ... in order; of equal texts of a problem the first stays.
+
+    ``keep`` is the most examples of a problem (0: all), counted without gold ones. Every row keeps the round it was
+    written in and the model that wrote it.
+    """
+
+    keep: int = 0
+
+    def run(self, work: Work) -> dict[str, Any]:
+        duplicates = over = 0
+        origins: Counter[str] = Counter()
+
+        def rows() -> Iterator[Example]:
+            nonlocal duplicates, over
+            seen: set[tuple[str, str]] = set()
+            held: Counter[str] = Counter()
+            for artifact in sources(work):
+                for e in artifact.read(Example):
+                    if (e.problem_id, e.completion) in seen:
+                        duplicates += 1
+                    elif self.keep and e.origin != "gold" and held[e.problem_id] >= self.keep:
+                        over += 1
+                    else:
+                        seen.add((e.problem_id, e.completion))
+                        held[e.problem_id] += e.origin != "gold"
+                        origins[e.origin] += 1
+                        yield e
+
+        kept = work.draft.write(Example, rows())
+        return {"kept": kept, "duplicates": duplicates, "over_limit": over, "origins": dict(origins)}
+
+
+def sources(work: Work, role: str = "examples") -> list[Any]:
+    """The inputs ``role.0``, ``role.1``, ... in order."""
+    found = sorted((r for r in work.inputs if r.startswith(f"{role}.")), key=lambda r: int(r.rpartition(".")[2]))
+    return [work.inputs[r] for r in found]

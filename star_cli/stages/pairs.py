@@ -1,0 +1,62 @@
+"""pairs: right and wrong solutions of the same problem, paired for preference training."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from star_cli.canon import seed_of
+from star_cli.errors import StarError
+from star_cli.parts import Stage, Work, stage
+from star_cli.records import Labelled, Pair
+
+
+@stage("pairs")
+class Pairs(Stage):
+    """Input: ``labelled``. All right x wrong pairs of a problem, at most ``limit`` of them (0: all) drawn by ``seed``.
+
+    The paper takes the whole Cartesian product; with many samples it is dominated by the problems that have the most
+    pairs, so the metrics say what the limit leaves out. A draw is spread over the solutions: each right and each wrong
+    one is used about equally often. Texts of different problems are never paired.
+    """
+
+    limit: int = 0
+    seed: int = 0
+
+    def run(self, work: Work) -> dict[str, Any]:
+        sides: dict[str, tuple[str, list[str], list[str]]] = {}
+        for row in work.inputs["labelled"].read(Labelled):
+            prompt, right, wrong = sides.setdefault(row.problem_id, (row.prompt, [], []))
+            (right if row.correct else wrong).append(row.completion)
+        possible = sum(len(r) * len(w) for _, r, w in sides.values())
+        if not possible:
+            raise StarError(f"none of the {len(sides)} problems has both a right and a wrong solution, so there is no pair "
+                            f"to train a verifier on", hint="draw more samples, or at a higher sampling.temperature")
+
+        def rows() -> Iterator[Pair]:
+            for problem, (prompt, right, wrong) in sides.items():
+                for chosen, rejected in self._drawn(problem, right, wrong):
+                    yield Pair(problem_id=problem, prompt=prompt, chosen=chosen, rejected=rejected)
+
+        pairs = work.draft.write(Pair, rows())
+        counts = [len(r) * len(w) for _, r, w in sides.values()]
+        return {"pairs": pairs, "possible": possible, "problems": sum(c > 0 for c in counts),
+                "without_both": sum(c == 0 for c in counts),
+                "over_limit": sum(bool(self.limit) and c > self.limit for c in counts), "largest": max(counts)}
+
+    def _drawn(self, problem: str, right: list[str], wrong: list[str]) -> list[tuple[str, str]]:
+        if not self.limit or len(right) * len(wrong) <= self.limit:
+            return list(product(right, wrong))
+        rng = random.Random(seed_of(self.seed, "pairs", problem))
+        rng.shuffle(right)
+        rng.shuffle(wrong)
+        # the product walked along its diagonals: neighbours differ on both sides, and none comes twice
+        walk = ((i % len(right), (i + turn) % len(wrong)) for turn in range(len(wrong)) for i in range(len(right)))
+        chosen = {}
+        for i, j in walk:
+            chosen.setdefault((i, j))
+            if len(chosen) == self.limit:
+                break
+        return [(right[i], wrong[j]) for i, j in chosen]

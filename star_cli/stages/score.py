@@ -1,0 +1,93 @@
+"""score: a verifier's opinion of every solution; or, without a verifier, the likelihood its own generator gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from itertools import islice
+from typing import Any
+
+from star_cli.canon import file_sha256
+from star_cli.errors import StarError
+from star_cli.grading import joined
+from star_cli.parts import RUNTIME, Grader, Stage, Task, Verifier, Work, stage
+from star_cli.records import Rationale, Score
+from star_cli.registry import name_of
+from star_cli.store import Artifact
+
+CHUNK = 2048  # solutions scored between two steps of the display
+
+
+@stage("score")
+class ScoreStage(Stage):
+    """Inputs: ``verifier``, ``generator`` (whose tokenizer it must share), ``problems``, ``rationales``.
+
+    Each solution is cut where the grader stops reading, as in the verifier's own data, and is scored after the prompt
+    without examples. A likelihood is computed by the living engine (``by=engine``) or by a forward pass of the weights
+    (``by=forward``); both give the same numbers within rounding, so how is not part of the address. ``auto`` takes the
+    engine on a GPU and the forward pass elsewhere, which is what ``scripts/bench/scoring.py`` finds faster.
+    """
+
+    task: Task
+    grader: Grader
+    verifier: Verifier
+    by: str = field(default="auto", metadata=RUNTIME)
+    any_tokenizer: bool = False
+
+    def run(self, work: Work) -> dict[str, Any]:
+        trained, rationales = work.inputs["verifier"], work.inputs["rationales"]
+        if not self.any_tokenizer and "generator" in work.inputs:
+            same_tokenizer(trained, work.inputs["generator"])
+        meter = work.meter("score", rationales.count(Rationale))
+        name = name_of(self.verifier)
+
+        def rows() -> Iterator[Score]:
+            items = ((r, (self.task.training_prompt(p), self.grader.judged(r.text)))
+                     for p, r in joined(work.inputs["problems"], rationales))
+            while chunk := list(islice(items, CHUNK)):
+                found = self._scores(work, trained, [texts for _, texts in chunk])
+                for (r, _), value in zip(chunk, found, strict=True):
+                    yield Score(problem_id=r.problem_id, sample=r.sample, score=round(value, 4) + 0.0, verifier=name)
+                meter.step(len(chunk))
+
+        try:
+            return {"scores": work.draft.write(Score, rows())}
+        finally:
+            meter.close()
+
+    def _scores(self, work: Work, trained: Artifact, items: list[tuple[str, str]]) -> list[float]:
+        by = self.by
+        if by == "auto":
+            by = "engine" if on_gpu() else "forward"
+        if by == "engine":
+            if not self.verifier.likelihood:
+                raise StarError(f"verification.score_by=engine, but the engine cannot compute the scores of "
+                                f"verifier={name_of(self.verifier)}: they are not likelihoods",
+                                hint="set verification.score_by=auto")
+            return list(work.session(trained).score(items))
+        return self.verifier.score(work.model(trained), items, work.runtime)
+
+    def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
+        return {"scores": inputs["rationales"].count(Rationale)}
+
+
+def on_gpu() -> bool:
+    """Whether there is a GPU to score on."""
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def same_tokenizer(verifier: Artifact, generator: Artifact) -> None:
+    """Raise a StarError unless both models read and write the same tokens."""
+    sides = [tokenizer_of(a) for a in (verifier, generator)]
+    if None not in sides and sides[0] != sides[1]:
+        raise StarError(f"the verifier {verifier.key[:12]} and the generator {generator.key[:12]} have different tokenizers",
+                        hint="train the verifier from this generator's base model, or set verification.any_tokenizer=true "
+                             "to let it read the generator's texts in its own tokens")
+
+
+def tokenizer_of(model: Artifact) -> str | None:
+    """The content of a model's tokenizer; None where it lies outside the store."""
+    names = [n for n in model.manifest["files"] if n in ("model/tokenizer.json", "model/tokenizer.model", "model/vocab.json")]
+    return "".join(file_sha256(model.file(n)) for n in sorted(names)) or None

@@ -1,0 +1,1 @@
+"""One leaf, one file: every verifiers leaf registers itself."""

@@ -1,0 +1,159 @@
+"""orm: an outcome reward model: the language model with a scalar head, trained to tell right solutions from wrong ones.
+
+The baseline verifier of V-STaR and the verifier of STaR-SQL: binary cross-entropy on right and wrong solutions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from star_cli.canon import key
+from star_cli.errors import StarError
+from star_cli.parts import ModelRef, Runtime, Verifier, VerifyJob, need
+from star_cli.registry import register
+
+CONFIG = "orm.json"
+
+
+@register("verifier", "orm")
+class Orm(Verifier):
+    """The score is the head's logit at the end of the text. ``balance`` gives right and wrong solutions equal weight.
+
+    ``every_token`` asks for the verdict at every token of the solution in training (Cobbe et al. 2021), not at its end
+    alone. ``lr`` and ``steps`` replace those of ``verification`` for this verifier. Saved as a token classifier of one
+    label in a plain Hugging Face directory. One device.
+    """
+
+    learns_from: ClassVar[str] = "labelled"
+    every_token: bool = True
+    balance: bool = True
+    lr: float | None = None
+    steps: int | None = None
+
+    def check(self) -> None:
+        need(self.lr is None or self.lr > 0, f"verifier.lr must be > 0 or null, got {self.lr}")
+        need(self.steps is None or self.steps >= 1, f"verifier.steps must be >= 1 or null, got {self.steps}")
+
+    def train(self, job: VerifyJob) -> dict[str, Any]:
+        """Metrics: losses, steps, right and wrong solutions, ``told_apart_last`` (share of the last tenth of the steps'
+        solutions on the right side of 0), and the weights' sha256 at start and end.
+        """
+        import torch
+        from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
+
+        from star_cli.trainers import _loop
+        from star_cli.trainers.sft import context_of, directory_of, save
+        from star_cli.verifiers._forward import encode_pairs, pad_of, padded
+        from star_cli.verifiers._training import Course
+
+        right = sum(x.correct for x in job.labelled)
+        wrong = len(job.labelled) - right
+        if not right or not wrong:
+            raise StarError(f"the verifier's data has {right} right and {wrong} wrong solutions; it needs both",
+                            hint="more samples, a higher temperature or other problems give both")
+        start = directory_of(job.start)
+        with _loop.ground(job.runtime.train_threads):
+            tokenizer = AutoTokenizer.from_pretrained(str(start))
+            pad, limit = pad_of(tokenizer), context_of(start)
+            rows = [(row, float(x.correct)) for row, x in zip(
+                encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in job.labelled]), job.labelled,
+                strict=True) if len(row[0]) + len(row[1]) <= limit]
+            need(bool(rows), f"all {len(job.labelled)} solutions are longer than the {limit} tokens the verifier reads",
+                 "lower sampling.max_tokens, or take a model that reads more")
+            course = Course(self, job, [len(p) + len(c) for (p, c), _ in rows], key([r for r, _ in rows]))
+            set_seed(job.seed % 2**32)
+            model = load(str(start), job.start.dtype)
+            dtype = model.dtype
+            if course.sft.lora_rank:
+                model = adapted(model, course.sft)
+            else:
+                model.to(torch.float32)
+            weight = {1.0: 0.5 * len(job.labelled) / right, 0.0: 0.5 * len(job.labelled) / wrong}
+            every, balance, told = self.every_token, self.balance, [0, 0]
+
+            def collate(batch: list[Any]) -> dict[str, Any]:
+                ids, mask = padded([row for row, _ in batch], pad, "cpu")
+                asked = torch.zeros(ids.shape)
+                for n, ((prompt, completion), label) in enumerate(batch):
+                    end = len(prompt) + len(completion)
+                    share = weight[label] if balance else 1.0
+                    if every:
+                        asked[n, len(prompt):end] = share / len(completion)
+                    else:
+                        asked[n, end - 1] = share
+                return {"input_ids": ids, "attention_mask": mask, "asked": asked, "ends": mask.sum(1) - 1,
+                        "labels": torch.tensor([label for _, label in batch])}
+
+            class Loop(Trainer):  # type: ignore[misc]
+                """transformers' Trainer with the loss of the head."""
+
+                def get_train_dataloader(self) -> Any:
+                    return course.loader(rows, collate)
+
+                def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
+                                 num_items_in_batch: Any = None) -> Any:
+                    logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"],
+                                   use_cache=False).logits[..., 0].float()
+                    labels = inputs["labels"][:, None].expand_as(logits)
+                    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+                    at_end = logits.detach().gather(1, inputs["ends"][:, None])[:, 0]
+                    if self.state.global_step >= 0.9 * course.plan.steps:
+                        told[0] += int(((at_end > 0) == (inputs["labels"] > 0)).sum())
+                        told[1] += len(at_end)
+                    return (each * inputs["asked"]).sum() / course.plan.batch
+
+            trainer = Loop(model=model, args=course.arguments(TrainingArguments), callbacks=[course.watch()])
+            trainer.model_accepts_loss_kwargs = True  # the loss is already divided by the whole step's solutions
+            logs = course.go(trainer)
+            if course.sft.lora_rank:
+                model = model.merge_and_unload()
+            model.to(dtype)
+            save(model, start, job.out)
+        (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
+        return {**course.metrics(logs, job.out), "right": right, "wrong": wrong,
+                "dropped_long": len(job.labelled) - len(rows), "told_apart_last": round(told[0] / max(1, told[1]), 4)}
+
+    def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
+        """The logit at the end of each solution; 0 is undecided."""
+        import torch
+        from transformers import AutoTokenizer
+
+        from star_cli.trainers import _loop
+        from star_cli.trainers.sft import context_of, directory_of
+        from star_cli.verifiers._forward import batches, check_lengths, encode_pairs, pad_of, padded
+
+        start = directory_of(model)
+        if not (start / CONFIG).exists():
+            raise StarError(f"{start} holds no outcome reward model", hint="train one with verifier=orm")
+        found = [0.0] * len(items)
+        with _loop.ground(runtime.train_threads):
+            tokenizer = AutoTokenizer.from_pretrained(str(start))
+            rows = encode_pairs(model, tokenizer, items)
+            check_lengths(rows, context_of(start), model)
+            net = load(str(start), model.dtype).eval()
+            net.to("cuda" if torch.cuda.is_available() else "cpu")
+            for at in batches(rows):
+                ids, mask = padded([rows[i] for i in at], pad_of(tokenizer), net.device)
+                with torch.inference_mode():
+                    logits = net(input_ids=ids, attention_mask=mask, use_cache=False).logits[..., 0].float()
+                for i, value in zip(at, logits.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0].tolist(), strict=True):
+                    found[i] = value
+        return found
+
+
+def load(path: str, dtype: str) -> Any:
+    """The model with its scalar head; a fresh head where the directory has none."""
+    from transformers import AutoModelForTokenClassification
+
+    return AutoModelForTokenClassification.from_pretrained(path, num_labels=1, classifier_dropout=0.0, dtype=dtype)
+
+
+def adapted(model: Any, settings: Any) -> Any:
+    """The model with low-rank adapters and a head that is trained whole."""
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(model, LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules="all-linear", task_type="TOKEN_CLS",
+        modules_to_save=["score"], exclude_modules=["score"]))
