@@ -42,7 +42,7 @@ class Pool:
     @property
     def fewest(self) -> int:
         """Candidates of the problem that has the fewest."""
-        return min(b.correct.shape[1] for b in self.blocks)
+        return min(int(b.correct.shape[1]) for b in self.blocks)
 
     def check(self, ks: list[int]) -> None:
         """Refuse a k that some problem has not enough candidates for."""

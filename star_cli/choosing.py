@@ -76,7 +76,7 @@ class Choosing:
         return problems, pool, self.judge(problems, pool, round=round, name="judge-candidates")
 
     def score(self, verifier: Artifact, problems: Artifact, rationales: Artifact, *, round: int,
-              generator: Artifact | None = None, part: Verifier | None = None) -> Artifact:
+              generator: Artifact | None = None, part: Verifier | None = None, name: str | None = None) -> Artifact:
         """The verifier's score of every solution."""
         part, v = part or self.x.verifier, self.x.verification
         if part is None or part.learns_from == "nothing":
@@ -86,7 +86,7 @@ class Choosing:
             inputs["generator"] = generator
         stage = ScoreStage(task=self.x.task, grader=self.x.grader, verifier=part, by=v.score_by,
                            any_tokenizer=v.any_tokenizer)
-        return self.build(stage, inputs, round, f"score-{name_of(part)}")
+        return self.build(stage, inputs, round, name or f"score-{name_of(part)}")
 
     def select(self, source: Source, scores: dict[str, Artifact], *, round: int) -> Artifact:
         """Every selector on one pool of candidates: pass@k, best-of-k by each verifier, majority, weighted vote, oracle."""

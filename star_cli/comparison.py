@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from star_cli.config import Composed, launch
 from star_cli.errors import StarError
+from star_cli.forecast.chain import WORK, possible, rows_run, shared_run, sizes_for
+from star_cli.forecast.outlook import load as load_outlook
 from star_cli.grading import joined
 from star_cli.parts import Experiment, Task
-from star_cli.records import Metric
+from star_cli.records import Metric, Problem
 from star_cli.resume import name_of
 from star_cli.runs import Run
 from star_cli.session import open_store
@@ -24,7 +29,12 @@ from star_cli.theory.temperature import at_temperature, trajectory_at
 
 @dataclass(frozen=True)
 class Row:
-    """A round: what was measured (95 % intervals) and what the theory says. Deltas are the theory's, at evaluation."""
+    """A round: what was measured (95 % intervals) and what the theory says. Deltas are the theory's, at evaluation.
+
+    ``theory`` is the closed form, for endless samples; ``band`` holds 95 % of simulated runs of this run's sizes (finitely
+    many kept samples, the evaluation's noise, what is not known of the base), and ``usual`` says whether the measured
+    accuracy lies in it.
+    """
 
     round: int
     accuracy: float
@@ -38,6 +48,9 @@ class Row:
     theory_delta: list[float]
     wrong: float | None  # share of the right answers with a wrong step
     theory_wrong: float
+    samples: int  # that the deltas and the wrong steps were measured on
+    band: list[float]
+    usual: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,7 @@ class Comparison:
     start: list[float]
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    forecast: list[float] = field(default_factory=list)  # what the run was forecast to measure, where it was
 
     def record(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -59,7 +73,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Measured:
-    """A round's evaluation."""
+    """A round's evaluation, and what the next round's training samples tell of the same model beside it.
+
+    The latter count for the steps where both are drawn at one temperature.
+    """
 
     accuracy: Metric
     wrong: float | None
@@ -94,6 +111,7 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
     start, source = _start(run, store, x, measured[0], states, steps, delta, convention)
     told = trajectory_at(start, states, max(measured), sampling=x.sampling.temperature,
                          evaluation=x.evaluation.temperature)
+    bands = bands_of(x, run, store, start, measured[0] if "measured" in source else None, max(measured))
     rows = []
     for n, m in measured.items():
         j, low, high = told[n].accuracy[0], m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
@@ -101,21 +119,57 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
         rows.append(Row(n, m.accuracy.value, low, high, j, low <= j <= high,
                         [_delta(right / m.samples, states) for right in m.right_steps],
                         [_delta(a, states) for a, _ in ends], [_delta(b, states) for _, b in ends],
-                        list(told[n].delta[0]), m.wrong, told[n].wrong_given_kept[0]))
-    return Comparison(name, steps, states, source, list(start), rows, _notes(x))
+                        list(told[n].delta[0]), m.wrong, told[n].wrong_given_kept[0], m.samples, list(bands[n]),
+                        bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9))
+    outlook = load_outlook(run.path)
+    return Comparison(name, steps, states, source, list(start), rows, _notes(x),
+                      [row.accuracy for row in outlook.rows] if outlook else [])
 
 
 def measure(run: Run, store: Store, x: Experiment, round: int, steps: int) -> Measured:
-    """Accuracy, wrong steps among the right answers, and every step's transitions, of one round's evaluation."""
+    """Accuracy of one round's model, wrong steps among its right answers, and every step's transitions."""
     metrics = {m.name: m for m in run.artifact(store, round, "evaluate").read(Metric)}
     answers = run.artifact(store, round, f"generate-{x.evaluation.split}")
-    problems = store.get(answers.manifest["inputs"]["problems"])
-    if problems is None:
-        raise StarError(f"the problems that {run.name}/round-{round} was evaluated on are no longer in the store",
+    right, samples = transitions(x.task, _problems(run, store, answers), answers, steps)
+    wrong = metrics["right_with_wrong_step"].value if "right_with_wrong_step" in metrics else None
+    if x.sampling.temperature == x.evaluation.temperature > 0 and x.sampling.top_p == 1 and not x.sampling.top_k:
+        names = {e.name for e in run.events() if e.round == round + 1}
+        if {"generate", "filter"} <= names:
+            drafts = run.artifact(store, round + 1, "generate")
+            more, n = transitions(x.task, _problems(run, store, drafts), drafts, steps)
+            right, samples = [a + b for a, b in zip(right, more, strict=True)], samples + n
+            told = run.artifact(store, round + 1, "filter").metrics
+            kept = told["reasons"].get("MATCH", 0)
+            wrong = told["kept_wrong_steps"] / kept if kept and told["kept_wrong_steps"] is not None else wrong
+    return Measured(metrics["accuracy"], wrong, right, samples)
+
+
+def _problems(run: Run, store: Store, rationales: Artifact) -> Artifact:
+    found = store.get(rationales.manifest["inputs"]["problems"])
+    if found is None:
+        raise StarError(f"the problems of {rationales.key} in {run.name} are no longer in the store",
                         hint=f"star resume {run.name}")
-    right, samples = transitions(x.task, problems, answers, steps)
-    wrong = metrics.get("right_with_wrong_step")
-    return Measured(metrics["accuracy"], wrong.value if wrong else None, right, samples)
+    return found
+
+
+def bands_of(x: Experiment, run: Run, store: Store, start: Sequence[float], base: Measured | None, rounds: int,
+             seed: int = 0) -> list[tuple[float, float]]:
+    """Of every round the band that holds 95 % of simulated runs of this size which obey the theory.
+
+    ``base``: where the starting deltas were measured, so that they are uncertain; None where they are known.
+    """
+    problems = {split: run.artifact(store, n, name).count(Problem)
+                for split, n, name in (("train", 1, "problems"), ("held out", 0, f"problems-{x.evaluation.split}"))
+                if any(e.round == n and e.name == name for e in run.events())}
+    held_out = problems.get("held out", 1)
+    sizes = replace(sizes_for(x, train=problems.get("train", held_out), held_out=held_out), rounds=rounds)
+    rng, rows = np.random.default_rng(seed), not x.trainer.generalises
+    count = int(np.clip(WORK / (sizes.problems * sizes.samples * max(rounds, 1)), 100, 400)) if rows else 1000
+    drawn = [possible(base.right_steps, base.samples, replace(sizes, sampling=sizes.evaluation), rng) if base else start
+             for _ in range(count)]
+    curves = [(rows_run(d, sizes, rng) if rows else shared_run(d, sizes, rng, slack=0.0))[0] for d in drawn]
+    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def transitions(task: Task, problems: Artifact, rationales: Artifact, steps: int) -> tuple[list[int], int]:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Root:
     trainer: Any = None
     method: Any = None
     model: Any = None
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # settings of a method where it is the chosen one
     verifier: Any = None
     verification: Verification = field(default_factory=Verification)
     sampling: Sampling = field(default_factory=Sampling)
@@ -81,8 +82,10 @@ class Composed:
         """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
         told = {k: v for k, v in self.config.items() if k not in QUIET}
         told_by_user = [o for o in self.overrides if o.partition("=")[0] not in ("name", "home")]
+        kinds = ("task", "grader", "model", "trainer", "method", "verifier")
+        parts = {kind: registry.name_of(getattr(self.experiment, kind, None)) for kind in kinds}
         return {"overrides": told_by_user, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
-                "arm": self.arm, "home": str(self.experiment.home)}
+                "arm": self.arm, "home": str(self.experiment.home), "parts": parts}
 
 
 def _texts(value: Any) -> Any:
@@ -174,9 +177,10 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     if isinstance(live["verifier"], Auto):
         live["verifier"] = registry.get("verifier", live["method"].verifier)()
     as_published(live, overrides)
+    own = settings_of_method(live, overrides)
     for name in ("rounds", "samples"):
         value = live.pop(name)
-        if value is not None and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
+        if value is not None and name not in own and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
             if not hasattr(live["method"], name):
                 raise StarError(f"{name}={value} has no effect: the method {registry.name_of(live['method'])} has no {name}",
                                 hint=f"leave {name} out")
@@ -202,6 +206,22 @@ def as_published(live: dict[str, Any], overrides: list[str]) -> None:
             setattr(part, setting, value)
 
 
+def settings_of_method(live: dict[str, Any], overrides: list[str]) -> set[str]:
+    """Set what ``methods`` says of the chosen method, unless an override does; returns the names of what it set."""
+    told = {o.lstrip("+").partition("=")[0] for o in overrides}
+    asked, method = live.pop("methods"), live["method"]
+    for other in asked:
+        registry.get("method", other)
+    own = {k: v for k, v in asked.get(registry.name_of(method), {}).items()
+           if f"method.{k}" not in told and k not in told}
+    for name, value in own.items():
+        if name not in {f.name for f in fields(method)}:
+            raise StarError(f"methods.{registry.name_of(method)}.{name}={value}: this method has no {name}",
+                            hint=f"it has {', '.join(f.name for f in fields(method))}")
+        setattr(method, name, value)
+    return set(own)
+
+
 def sweep_of(args: list[str]) -> dict[str, Any] | None:
     """For multirun arguments: the sweep's own name, if given, and the names of what is swept."""
     if not {"-m", "--multirun"} & set(args):
@@ -214,7 +234,20 @@ def sweep_of(args: list[str]) -> dict[str, Any] | None:
     except HydraException as e:
         raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
     names = [o.value() for o in parsed if o.key_or_group == "name"]
-    return {"name": names[0] if names else None, "keys": [o.key_or_group for o in parsed if o.is_sweep_override()]}
+    planned = [k for o in parsed if o.key_or_group == "experiment" for k in swept_by(str(o.value()))]
+    keys = [*(o.key_or_group for o in parsed if o.is_sweep_override()), *planned]
+    return {"name": names[0] if names else None, "keys": list(dict.fromkeys(keys))}
+
+
+def swept_by(experiment: str) -> list[str]:
+    """What an experiment's own file sweeps over (hydra.sweeper.params); nothing where there is no such file."""
+    from omegaconf import OmegaConf
+
+    path = resources.files("star_cli.conf").joinpath("experiment", f"{experiment}.yaml")
+    if not path.is_file():
+        return []
+    found = OmegaConf.select(OmegaConf.create(path.read_text("utf-8")), "hydra.sweeper.params")
+    return [str(k) for k in found or {}]
 
 
 @contextmanager

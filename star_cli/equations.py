@@ -34,9 +34,9 @@ def equations(text: str) -> tuple[str, ...]:
     They are the ``<<expr=value>>`` annotations; where there are none, plain arithmetic (``12 + 3 = 15``, its digits
     spaced or not) and the lines of a ``<scratch>`` block that are made of digits, operators and a carry.
     """
-    noted = annotations(text)
-    if noted:
-        return tuple(noted)
+    marked = noted(text)
+    if marked:
+        return tuple(marked)
     found: list[str] = []
     inside = False
     for line in text.splitlines():
@@ -62,7 +62,7 @@ def _plain(line: str) -> Iterator[str]:
             yield f"{expression}={_bare(said.group())}"
 
 
-def annotations(text: str) -> list[str]:
+def noted(text: str) -> list[str]:
     """The bodies of all ``<<expr=value>>`` of a text, without spaces. An open one without an end is none."""
     bodies = (piece.partition(">>") for piece in text.split("<<")[1:])
     return [_bare(body) for body, end, _ in bodies if end and "=" in body]
@@ -70,7 +70,7 @@ def annotations(text: str) -> list[str]:
 
 def sound(text: str) -> bool:
     """Whether every annotated equation holds within 1e-3; one that cannot be read does not hold. None at all is sound."""
-    return all(holds(equation) for equation in annotations(text))
+    return all(holds(equation) for equation in noted(text))
 
 
 def holds(equation: str) -> bool:

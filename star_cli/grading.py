@@ -76,7 +76,7 @@ class Golds(Grader):
         return self.grader.wall
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
-        lost = next((image for image in problem.images if not Path(image).is_file()), None)
+        lost = next((i for i in problem.images if Path(i).is_absolute() and not Path(i).is_file()), None)  # others: the task
         fault = f"the picture {lost} does not exist" if lost else self.grader.gold_fault(problem)
         reason = "MATCH" if fault is None else "GRADER_ERROR"
         return Verdict(problem_id=problem.id, sample=0, correct=fault is None, answer=fault, reason=reason)
@@ -93,7 +93,8 @@ def check_golds(grader: Grader, problems: Artifact, limit: float, warn: Callable
     mark = (problems.key, key(grader))
     if mark in _checked:
         return
-    faults, first, total = 0, [], 0
+    faults = total = 0
+    first: list[str] = []
     for problem, _, verdict in judged(Golds(grader=grader), ((p, _unwritten(p)) for p in problems.read(Problem)), workers):
         total += 1
         if not verdict.correct:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
+from star_cli.adapting import Adapting
 from star_cli.canon import key, seed_of, stable
 from star_cli.choosing import Choosing
 from star_cli.errors import NotBuilt, StarError
@@ -20,6 +21,9 @@ from star_cli.stages.evaluate import Evaluate
 from star_cli.stages.filter import Filter
 from star_cli.stages.finetune import Finetune
 from star_cli.stages.generate import Generate
+from star_cli.stages.health import Health
+from star_cli.stages.negatives import Negatives
+from star_cli.stages.oppose import Oppose
 from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
 from star_cli.stages.steps import Steps
@@ -63,7 +67,7 @@ class Step:
     cost: dict[str, int]
 
 
-class Lab(Choosing):
+class Lab(Choosing, Adapting):
     """The verbs of a method. Each makes a stage, looks it up by key, and builds it when it is not there."""
 
     def __init__(self, experiment: Experiment, store: Store, observer: Observer, residency: Residency,
@@ -121,7 +125,7 @@ class Lab(Choosing):
         """Verdicts on rationales, and the right ones as examples."""
         written = rationales.manifest["tag"]
         stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit, dedupe=self.x.filter.mode,
-                       max_errors=self.x.filter.max_errors, control=self.x.filter.control,
+                       sound=self.x.filter.sound, max_errors=self.x.filter.max_errors, control=self.x.filter.control,
                        seed=self.x.seed if self.x.filter.control == "random" else 0)
         return self.build(stage, {"problems": problems, "rationales": rationales}, written["round"],
                           name or ("filter-rationalized" if written["hint"] else "filter"))
@@ -133,6 +137,7 @@ class Lab(Choosing):
     def finetune(self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Any = None) -> Artifact:
         """A model trained from ``start`` on the examples, with the schedule's steps of this round (of round 1 before it)."""
         x = self.x
+        self._health(examples, round)
         if x.task.stepwise():
             examples = [self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
                         for i, a in enumerate(examples)]
@@ -158,9 +163,48 @@ class Lab(Choosing):
         stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
         return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
 
+    def oppose(self, problems: Artifact, verdicts: Artifact, *, round: int, limit: int = 0) -> Artifact:
+        """For each question that a filter found right, a problem for each wrong option: why is it wrong?"""
+        return self.build(Oppose(limit=limit), {"problems": problems, "verdicts": verdicts}, round, "oppose")
+
+    def negatives(self, problems: Artifact, rationales: Artifact, *, round: int) -> Artifact:
+        """Explanations of wrong options as examples that do not name the right one."""
+        return self.build(Negatives(task=self.x.task), {"problems": problems, "rationales": rationales}, round, "negatives")
+
     def ask(self, task: Task) -> None:
         """From here on problems are put to models as ``task`` puts them."""
         self.x = replace(self.x, task=task)
+
+    def _health(self, examples: list[Artifact], round: int) -> None:
+        """The round's health, from what was judged and is trained on, else from all that was judged in the round."""
+        made = {a.key: a for a in self._done.values()}
+        judged = {a.key: a for (r, name, _), a in self._done.items()
+                  if r == round and a.stage in ("filter", "reward", "ada_sample") and not name.startswith("filter-pilot")}
+        trained = [a.key for a in examples if a.key in judged]
+        inputs: dict[str, Artifact] = {}
+        for i, a in enumerate(judged[k] for k in trained or judged):
+            told = a.manifest["inputs"]
+            for role in ("problems", "rationales"):
+                found = a if role not in told or a.stage == "ada_sample" else made.get(told[role]) or self.store.get(told[role])
+                if found is None:
+                    return  # pinned, and what it judged is gone
+                inputs[f"{role}.{i}"] = found
+            inputs[f"verdicts.{i}"] = a
+        if not inputs:
+            return
+        earlier = max((r for r, name, _ in self._done if name == "health" and r < round), default=None)
+        if earlier is not None:
+            inputs["before"] = [a for (r, name, _), a in self._done.items() if (r, name) == (earlier, "health")][-1]
+        asked = sum(a.count(Problem) for role, a in inputs.items() if role == "problems.0" and a.stage == "problems")
+        self.build(Health(round=round, wanted=self._wanted(round, asked)), inputs, round, "health")
+
+    def _wanted(self, round: int, problems: int) -> int:
+        """B-STaR's n*: training examples of the round over problems, and no more than a problem can give."""
+        x = self.x
+        most = int(getattr(x.method, "samples", 1))
+        most = min(most, x.filter.limit) if x.filter.limit else most
+        steps, batch = x.schedule.steps(round), getattr(x.trainer, "batch", None)
+        return max(1, min(-(-steps * batch // problems), most) if steps and batch and problems else most)
 
     # ---- building -------------------------------------------------------------------------------------------------
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
@@ -211,7 +255,8 @@ class Lab(Choosing):
             rows[Problem.file] = sum(1 for _ in stage.chosen())
         if "samples" in cost:
             rows[Rationale.file] = cost["samples"]
-        manifest = {"stage": stage_name(stage), "tag": stable(stage), "files": {}, "metrics": {}}
+        manifest = {"stage": stage_name(stage), "tag": stable(stage), "files": {}, "metrics": {},
+                    "inputs": {role: a.key for role, a in inputs.items()}}
         planned = Planned(address, self.store.root / address, manifest, rows)
         self._done[round, name, address] = planned
         return planned

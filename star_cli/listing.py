@@ -21,7 +21,7 @@ def run_rows(home: Path, store: Store) -> list[dict[str, Any]]:
         except StarError as e:
             rows.append({"name": run.name, "status": "broken", "message": e.what})
             continue
-        scores = {e.round: e.metrics.get("accuracy") for e in run.events() if e.stage == "evaluate"}
+        scores = {e.round: e.metrics.get("accuracy") for e in run.events() if e.stage == e.name == "evaluate"}
         last = max(scores, default=None)
         rows.append({
             "name": run.name, "status": _status(info), "sweep": info.get("sweep"),

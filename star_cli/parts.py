@@ -86,6 +86,11 @@ class ModelRef:
     chat: bool | None = None  # None: as the tokenizer says (it has a chat template)
     canary: tuple[dict[str, Any], ...] = ()  # texts whose log-probability the trainer itself computed
 
+    def shown(self, canary: dict[str, Any]) -> str | Prompt:
+        """The prompt of a canary; its pictures lie beside the weights."""
+        names = canary.get("images")
+        return Prompt(canary["prompt"], tuple(str(Path(self.path) / n) for n in names)) if names else str(canary["prompt"])
+
     def render(self, tokenizer: Any, prompt: str) -> str:
         """The exact text the model reads: through the chat template where there is one. Engine and trainer share it."""
         template = getattr(tokenizer, "chat_template", None)
@@ -125,6 +130,7 @@ class Completion:
     tokens: int
     finish: str
     logprob: float | None
+    image_tokens: int = 0  # of the prompt
 
 
 class Session(Protocol):
@@ -136,8 +142,8 @@ class Session(Protocol):
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Completions as they finish, in any order. Requests are pulled lazily. Raises EngineDied."""
 
-    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
-        """log P(completion, end of text | prompt) in nats for (prompt, completion) texts, in order."""
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
+        """log P(completion, end of text | prompt) in nats for (prompt, completion), in order; a Prompt may have pictures."""
 
     def swap(self, model: ModelRef) -> bool:
         """Put other weights into the living engine; False where it cannot (then it is opened anew)."""
@@ -164,6 +170,7 @@ class Runtime:
     max_model_len: int | None = None
     train_threads: int = 0  # CPU threads of the trainer; 0: all cores
     grade_workers: int = 0  # processes for graders that can hang or explode; 0: all cores
+    max_images: int = 4  # pictures in one prompt, at most
     grade_early: bool = True  # let them begin while text is being written
     checkpoint_minutes: float = 10.0  # a long fine-tuning can be continued from here
     sync_seconds: float = 0.5  # how often written samples are forced to disk
@@ -174,7 +181,7 @@ class Runtime:
         need(self.progress in ("auto", "bar", "plain", "none"),
              f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}")
         need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
-        for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs"):
+        for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs", "max_images"):
             need(getattr(self, name) >= 1, f"runtime.{name} must be >= 1, got {getattr(self, name)}")
 
 
@@ -243,9 +250,9 @@ class Task(Part):
         """The path of a picture, given as a problem names it; a problem's names are relative to its data."""
         return name
 
-    def fault(self, problem: Problem, text: str) -> str | None:
-        """What went wrong first in a wrong answer (such as "seeing" or "reasoning"), where the task can tell."""
-        return None
+    def measures(self, problem: Problem, text: str) -> dict[str, float]:
+        """Further measures of one answer beside right and wrong, as {name: 0.0 to 1.0}; evaluate reports their means."""
+        return {}
 
     def left_out(self, split: str) -> dict[str, int]:
         """How many problems of a split were not given when it was read last, by reason: {"bad_picture": 3}."""
@@ -583,6 +590,7 @@ class Keep:
 
     limit: int = 1
     dedupe: bool | str = True
+    sound: bool = False  # leave out a right rationale with an annotated equation (<<2*3=6>>) that does not hold
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of problems the grader cannot use above which nothing is generated
     control: str = "none"

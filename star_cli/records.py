@@ -156,8 +156,34 @@ class Metric(Record, kw_only=True, frozen=True):
     round: int
 
 
+class Peek(Record, kw_only=True, frozen=True):
+    """A problem AdaSTaR looked at in a round: its place in the order of the heap (0 first), and the share of its attempts
+    that were right.
+    """
+
+    schema = "peek/1"
+    file = "peeks.jsonl"
+    unique = ("problem_id",)
+    problem_id: str
+    position: int
+    w: float
+
+
+class Priority(Record, kw_only=True, frozen=True):
+    """An entry of AdaSTaR's heap: the round in which a problem was last sampled (0: never), and its share of right
+    attempts then.
+    """
+
+    schema = "priority/1"
+    file = "priorities.jsonl"
+    unique = ("problem_id",)
+    problem_id: str
+    sampled: int
+    won: float
+
+
 SCHEMAS: dict[str, type[Record]] = {
-    c.schema: c for c in (Problem, Rationale, Verdict, Example, Labelled, Pair, Score, Metric)
+    c.schema: c for c in (Problem, Rationale, Verdict, Example, Labelled, Pair, Score, Metric, Peek, Priority)
 }
 R = TypeVar("R", bound=Record)
 

@@ -77,7 +77,7 @@ class Residency:
 
 
 def _scores(session: Session, model: ModelRef) -> list[float]:
-    return session.score([(c["prompt"], c["completion"]) for c in model.canary]) if model.canary else []
+    return session.score([(model.shown(c), c["completion"]) for c in model.canary]) if model.canary else []
 
 
 def distance(model: ModelRef, scores: list[float]) -> float:

@@ -77,7 +77,7 @@ def vote_at_k(correct: Floats, answers: Ints, k: int, weights: Floats | None = N
 
 def _vote(member: Floats, right: Floats, said: Ints, weights: Floats | None) -> float:
     names, mine = np.unique(said[said >= 0], return_inverse=True)
-    if not len(names):
+    if not len(names) or not right.any():
         return 0.0
     column = np.zeros((len(said), len(names)))
     column[np.flatnonzero(said >= 0), mine] = 1.0

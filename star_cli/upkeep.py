@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from star_cli.early import FOLDER
 from star_cli.errors import StarError
 from star_cli.runs import Run, runs
 from star_cli.session import open_store
@@ -68,6 +69,9 @@ def unused(home: Path) -> list[dict[str, Any]]:
     for draft in store.partials():
         key = draft.name.removesuffix(".partial")
         found.append({"key": key, "stage": "unfinished", "path": str(draft), "bytes": _size(draft)})
+    cache = store.root / FOLDER
+    if cache.exists():
+        found.append({"key": FOLDER, "stage": "early verdicts", "path": str(cache), "bytes": _size(cache)})
     return found
 
 

@@ -1,5 +1,5 @@
-"""Verdicts a second of every grader, in one process and in the pool with 1 and 2 workers: python
-scripts/bench/grading.py."""
+"""Verdicts a second of every grader, in one process and in the pool with 1 and 2 workers, the best of several turns
+(other programs only ever slow one down): python scripts/bench/grading.py [GRADER ...]."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from star_cli.pool import graded
 from star_cli.records import Problem, Rationale
 
 COUNTS = {"exact": 200_000, "numeric": 20_000, "choice": 20_000, "math": 1_500, "code": 60}
+TURNS = 3
 
 
 def items(grader: Grader, count: int) -> Iterator[tuple[Problem, Rationale]]:
@@ -39,6 +40,8 @@ def items(grader: Grader, count: int) -> Iterator[tuple[Problem, Rationale]]:
 def rate(grader: Grader, count: int, workers: int) -> float:
     """Verdicts a second; the workers are up before the clock starts, and 0 workers means this process."""
     if not workers:
+        for problem, rationale in items(grader, 8):  # libraries are loaded
+            grader.grade(problem, rationale)
         started = time.perf_counter()
         for problem, rationale in items(grader, count):
             grader.grade(problem, rationale)
@@ -57,12 +60,14 @@ def main(names: list[str]) -> None:
     for name in names or list(COUNTS):
         grader = registry.get("grader", name)()
         count = COUNTS.get(name, 1_000)
-        here = rate(grader, count, 0)
+        best: dict[int, float] = {}
+        for _ in range(TURNS):
+            for workers in (0, 1, 2) if grader.isolated else (0,):
+                best[workers] = max(best.get(workers, 0.0), rate(grader, count, workers))
         if grader.isolated:
-            one, two = rate(grader, count, 1), rate(grader, count, 2)
-            print(f"{name:<10} {here:>11,.1f} {one:>11,.1f} {two:>11,.1f} {two / one:>7.2f}", flush=True)
+            print(f"{name:<10} {best[0]:>11,.1f} {best[1]:>11,.1f} {best[2]:>11,.1f} {best[2] / best[1]:>7.2f}", flush=True)
         else:
-            print(f"{name:<10} {here:>11,.1f}           -           -       -", flush=True)
+            print(f"{name:<10} {best[0]:>11,.1f}           -           -       -", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 def main() -> None:
     """The entry point of the command `star`."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine ten times slower
-    from star_cli.cli import forecast, grade, inspect, run, show, stages, store, theory  # noqa: F401, I001  (registers)
+    from star_cli.cli import compare, forecast, grade, inspect, run, show, stages, store, theory  # noqa: F401, I001  (registers)
 
     try:
         app(standalone_mode=True)

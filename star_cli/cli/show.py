@@ -31,7 +31,7 @@ def show(
 
     RUN --json is a stable format (round 0 is the base model; what is unknown is null):
     {"name", "status", "rounds": [{"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens",
-    "seconds"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
+    "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
     from star_cli.config import home_of
     from star_cli.report.page import write_report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import typer
 
@@ -19,6 +20,7 @@ DELTA = typer.Option("0.2", "--delta", help="How much better than chance a step 
                      "them with commas between.")
 CONVENTION = typer.Option("theory", "--convention", help="theory: delta = P(right) - P(one wrong state); generator: "
                           "delta = P(right) - 1/M.")
+FIGURE = typer.Option(None, "--figure", help="Write the curves to this .svg or .png, too.")
 JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 
 
@@ -58,13 +60,16 @@ def compare(run: str = typer.Argument(help="A run on a task that knows its true 
                                              "the base model was measured or made to be."),
             convention: str = CONVENTION,
             home: str | None = typer.Option(None, "--home", help="Where artifacts and runs are; else STAR_HOME."),
+            figure: Path | None = FIGURE,
             as_json: bool = JSON) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
     from star_cli.comparison import compare_run
     from star_cli.config import home_of
-    from star_cli.report.theory import show_comparison
+    from star_cli.report.theory import show_comparison, write_comparison
 
     found = compare_run(home_of(home), run, None if delta is None else numbers(delta), convention)
+    if figure:
+        write_comparison(found, figure)
     if as_json:
         typer.echo(json.dumps(found.record()))
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
+from star_cli.eyes import Eyes, blind
 from star_cli.parts import ModelRef, Prompt
 
 VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "pad_token_id")
@@ -171,30 +172,45 @@ class Codec:
     that were sampled; a stop string and what follows it is not part of it.
     """
 
-    def __init__(self, model: ModelRef, tokenizer: Any, limit: int) -> None:
-        self.model, self.tokenizer, self.limit = model, tokenizer, limit
+    def __init__(self, model: ModelRef, tokenizer: Any, limit: int, eyes: Eyes | None = None) -> None:
+        self.model, self.tokenizer, self.limit, self.eyes = model, tokenizer, limit, eyes
         self.stops = stop_ids(model, tokenizer)
-        self._last: tuple[str, list[int]] = ("", [])
+        self._last: tuple[Prompt, list[int], int] = (Prompt(""), [], 0)
 
     def prompt(self, prompt: Prompt, where: str, room: int) -> list[int]:
-        """The ids of a prompt with ``room`` tokens left behind it, or a StarError with ``where`` and the numbers."""
-        if prompt.images:
-            raise StarError(f"{where} has {len(prompt.images)} picture(s); this engine reads text only",
-                            hint="choose a task without pictures")
-        if prompt.text != self._last[0] or not self._last[1]:
-            self._last = (prompt.text, self.model.encode(self.tokenizer, prompt.text))
-        ids = self._last[1]
+        """The ids of a prompt with ``room`` tokens left behind it, or a StarError with ``where`` and the numbers.
+
+        A picture is one placeholder here; ``extra`` says how many tokens more it becomes.
+        """
+        if prompt != self._last[0] or not self._last[1]:
+            self._last = (prompt, *self._encoded(prompt, where))
+        _, ids, extra = self._last
         if not ids:
             raise StarError(f"the prompt of {where} has no tokens", hint="the task must ask the model something")
-        if len(ids) + room > self.limit:
-            raise StarError(f"the prompt of {where} has {len(ids)} tokens; with the {room} to be written that is more "
+        if len(ids) + extra + room > self.limit:
+            raise StarError(f"the prompt of {where} has {len(ids) + extra} tokens; with the {room} to be written that is more "
                             f"than the context of {self.limit}",
                             hint="lower sampling.max_tokens, shorten the prompt, or raise runtime.max_model_len if the "
                                  "model can read more")
         return ids
 
+    def _encoded(self, prompt: Prompt, where: str) -> tuple[list[int], int]:
+        if self.eyes is None:
+            if prompt.images:
+                raise blind(self.model.path, where, len(prompt.images))
+            return self.model.encode(self.tokenizer, prompt.text), 0
+        self.eyes.check(prompt, where)
+        return self.eyes.ids(prompt), self.eyes.extra(prompt)
+
+    @property
+    def extra(self) -> int:
+        """How many tokens the pictures of the last prompt add to its ids."""
+        return self._last[2]
+
     def completion(self, text: str) -> list[int]:
         """The ids the trainer learns for a completion: its own encoding and the end of text."""
+        if self.eyes is not None:
+            return [*self.eyes.plain(text), self.tokenizer.eos_token_id]
         return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
 
     def text(self, ids: Sequence[int], stop: Iterable[str]) -> tuple[str, bool]:

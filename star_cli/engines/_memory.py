@@ -1,6 +1,13 @@
-"""What sessions without a device share: there is nothing to sleep, to wake or to close."""
+"""What sessions without a device share: text alone, and nothing to sleep, to wake or to close."""
 
 from __future__ import annotations
+
+from star_cli.parts import Prompt
+
+
+def plain(prompt: str | Prompt) -> str:
+    """The text of a prompt; these engines see no pictures."""
+    return prompt if isinstance(prompt, str) else prompt.text
 
 
 class InMemory:

@@ -15,9 +15,9 @@ from dataclasses import field
 from pathlib import Path
 
 from star_cli.canon import seed_of
-from star_cli.engines._memory import InMemory
+from star_cli.engines._memory import InMemory, plain
 from star_cli.errors import EngineDied, StarError
-from star_cli.parts import RUNTIME, Completion, Engine, ModelRef, Request, Runtime
+from star_cli.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request, Runtime
 from star_cli.registry import register
 
 SUM = re.compile(r"(\d[\d ]*?) \+ (\d[\d ]*)")
@@ -89,8 +89,8 @@ class FakeSession(InMemory):
         total = a + b if right else a + b + 1
         return f"<scratch>\n{a} + {b}\n</scratch>\n" + " ".join(str(total))
 
-    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
-        return [fake_score(self.skill, prompt, completion) for prompt, completion in items]
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
+        return [fake_score(self.skill, plain(prompt), completion) for prompt, completion in items]
 
     def swap(self, model: ModelRef) -> bool:
         self.model = model

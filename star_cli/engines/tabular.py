@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from star_cli.engines._memory import InMemory
+from star_cli.engines._memory import InMemory, plain
 from star_cli.errors import StarError
-from star_cli.parts import Completion, Engine, ModelRef, Request, Runtime
+from star_cli.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
 from star_cli.registry import register
 from star_cli.theory.policy import IMPOSSIBLE, Policy
 
@@ -35,8 +35,8 @@ class TabularSession(InMemory):
             text, logprob = self.policy.write(r.prompt.text, r.seed, r.sampling.temperature, one_step="\n" in r.stop)
             yield Completion(r.id, text, len(text.split()) + 1, "stop", round(logprob, 4))
 
-    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
-        return [self._score(prompt, completion) for prompt, completion in items]
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
+        return [self._score(plain(prompt), completion) for prompt, completion in items]
 
     def _score(self, prompt: str, completion: str) -> float:
         try:

@@ -11,7 +11,9 @@ from itertools import groupby, islice
 from typing import Any, ClassVar
 
 from star_cli.engines import _directory as directory
+from star_cli.engines import _vision as vision
 from star_cli.errors import EngineDied, StarError
+from star_cli.eyes import joined
 from star_cli.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime, Sampling
 from star_cli.registry import register
 
@@ -67,7 +69,7 @@ class TransformersSession:
 
     def _load(self, model: ModelRef) -> None:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
         tokenizer = directory.load_tokenizer(model)
         dtype = self.spec.dtype if self.spec.dtype != "auto" else model.dtype
@@ -75,7 +77,8 @@ class TransformersSession:
         limit = directory.context(model, self.runtime.max_model_len) or 1 << 20
         self._net = None
         try:
-            net, info = AutoModelForCausalLM.from_pretrained(
+            kind = AutoModelForImageTextToText if vision.has_eyes(model) else AutoModelForCausalLM
+            net, info = kind.from_pretrained(
                 model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True)
         except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
             raise StarError(f"the model {model.path} cannot be loaded: {directory.gist(e)}",
@@ -84,7 +87,8 @@ class TransformersSession:
             raise StarError(f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
                             f"for example {sorted(info['missing_keys'])[0]}", hint=directory.BUILD)
         self._net = net.to(self.device).eval()
-        self.model, self._codec = model, directory.Codec(model, tokenizer, limit)
+        self._eyes = vision.load_eyes(model, self.runtime.max_images)
+        self.model, self._codec = model, directory.Codec(model, tokenizer, limit, self._eyes)
 
     # ---- writing --------------------------------------------------------------------------------------------------
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -101,9 +105,19 @@ class TransformersSession:
     def _row(self, request: Request) -> Row:
         import torch
 
-        prompt = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        prompt = self._whole(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
         source = torch.Generator().manual_seed(request.seed)
         return Row(request, prompt, torch.rand(request.max_tokens, generator=source, dtype=torch.float64))
+
+    def _whole(self, prompt: Prompt, where: str, room: int) -> list[int]:
+        """The ids of a prompt, every picture as long as it is."""
+        ids = self._codec.prompt(prompt, where, room)
+        return self._eyes.read(prompt)[0] if self._eyes and prompt.images else ids
+
+    def _pixels(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        """The tensors of all pictures of a batch, in order; empty where there are none."""
+        shown = [self._eyes.read(p)[1] for p in prompts if p.images] if self._eyes else []
+        return {n: v.to(self.device) for n, v in joined(shown).items()}
 
     def _write(self, rows: list[Row]) -> Iterator[Completion]:
         """Decode one batch with a key/value cache; a finished row is yielded at once and leaves the batch."""
@@ -111,10 +125,12 @@ class TransformersSession:
         from transformers import DynamicCache
 
         ids, mask = self._pad([row.prompt for row in rows])
-        cache, sampling, step = DynamicCache(config=self._net.config), rows[0].request.sampling, 0
+        cache, sampling, step = DynamicCache(config=self._net.config.get_text_config()), rows[0].request.sampling, 0
+        pixels = self._pixels([row.request.prompt for row in rows])
         while rows:
             with torch.inference_mode():
-                logits = self._forward(ids, mask, cache)
+                logits = self._forward(ids, mask, cache, pixels)
+                pixels = {}  # they are in the cache now
                 draws = torch.stack([row.draws[step] for row in rows]).to(logits.device)
                 ids = pick(logits, sampling, draws)
                 chosen = logits.log_softmax(-1).gather(1, ids[:, None])[:, 0].tolist()
@@ -136,14 +152,14 @@ class TransformersSession:
                     cache.batch_select_indices(left)
             ids, mask = ids[:, None], torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
 
-    def _forward(self, ids: Any, mask: Any, cache: Any) -> Any:
+    def _forward(self, ids: Any, mask: Any, cache: Any, pixels: dict[str, Any]) -> Any:
         """The logits of the next token of every row, in float32."""
         import torch
 
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1]:]
         try:
             out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                            use_cache=True, logits_to_keep=1)
+                            use_cache=True, logits_to_keep=1, **pixels)
         except torch.OutOfMemoryError as e:
             raise EngineDied(f"the GPU has no memory for {len(ids)} sequences at once",
                              hint="lower runtime.max_num_seqs") from e
@@ -160,7 +176,8 @@ class TransformersSession:
             return None
         logprob = round(row.logprob, 4) + 0.0 if self.spec.logprobs else None
         return Completion(request.id, self._codec.text(row.ids, request.stop)[0], len(row.ids),
-                          "stop" if stopped else "length", logprob)
+                          "stop" if stopped else "length", logprob,
+                          self._eyes.counted(row.prompt) if self._eyes else 0)
 
     def _pad(self, prompts: Sequence[list[int]]) -> tuple[Any, Any]:
         """Prompts padded on the left, and the mask of what is real: (rows, tokens) both."""
@@ -172,32 +189,35 @@ class TransformersSession:
         return ids, mask
 
     # ---- scoring --------------------------------------------------------------------------------------------------
-    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
         """log P(completion, end of text | prompt) in nats, from one forward pass over each batch."""
         self._ready()
         rows = []
         for i, (prompt, completion) in enumerate(items):
             ids = self._codec.completion(completion)
-            rows.append((i, self._codec.prompt(Prompt(prompt), f"item {i}", len(ids)), ids))
+            asked = Prompt(prompt) if isinstance(prompt, str) else prompt
+            rows.append((i, self._whole(asked, f"item {i}", len(ids)), ids, asked))
         rows.sort(key=lambda row: len(row[1]) + len(row[2]))
         scores, vocab = [0.0] * len(rows), self._net.config.get_text_config().vocab_size
         while rows:
             width = len(rows[-1][1]) + len(rows[-1][2])  # the longest goes first
             size = max(1, min(self.runtime.max_num_seqs, LOGITS // (width * vocab)))
             batch, rows = rows[-size:], rows[:-size]
-            for (i, _, _), score in zip(batch, self._score([(p, c) for _, p, c in batch]), strict=True):
+            for (i, *_), score in zip(batch, self._score([row[1:] for row in batch]), strict=True):
                 scores[i] = score
         return scores
 
-    def _score(self, batch: list[tuple[list[int], list[int]]]) -> list[float]:
+    def _score(self, batch: list[tuple[list[int], list[int], Prompt]]) -> list[float]:
         import torch
 
-        ids, mask = self._pad([prompt + completion for prompt, completion in batch])
+        ids, mask = self._pad([prompt + completion for prompt, completion, _ in batch])
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         with torch.inference_mode():
-            logits = self._net(input_ids=ids, attention_mask=mask, position_ids=positions).logits.float()[:, :-1]
+            out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions,
+                            **self._pixels([shown for _, _, shown in batch]))
+            logits = out.logits.float()[:, :-1]
             each = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0].double()
-        return [float(row[-len(completion):].sum()) for row, (_, completion) in zip(each, batch, strict=True)]
+        return [float(row[-len(completion):].sum()) for row, (_, completion, _) in zip(each, batch, strict=True)]
 
     # ---- weights and life -----------------------------------------------------------------------------------------
     def swap(self, model: ModelRef) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from star_cli.engines import _directory as directory
+from star_cli.engines import _vision as vision
 from star_cli.engines._aside import aside, log_config, log_to, scratch, tail
 from star_cli.errors import EngineDied, StarError
 from star_cli.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
@@ -73,10 +74,11 @@ class VllmSession:
         self._busy = False
         self._dtype = self._precision(model)
         tokenizer = directory.load_tokenizer(model)
+        self._eyes = vision.load_eyes(model, runtime.max_images)
         self._llm = self._start()
         VllmSession.living = self
         limit = self._llm.llm_engine.model_config.max_model_len
-        self._codec = directory.Codec(model, tokenizer, limit)
+        self._codec = directory.Codec(model, tokenizer, limit, self._eyes)
         self._mark = directory.mark(model, tokenizer)
         self._threads = _threads(self._llm) if self.cpu else 0
 
@@ -108,7 +110,7 @@ class VllmSession:
         settings: dict[str, Any] = {
             "model": self.model.path, "revision": self.model.revision, "dtype": self._dtype, "seed": 0,
             "max_num_seqs": r.max_num_seqs, "max_model_len": r.max_model_len, "enable_prefix_caching": True,
-            "use_tqdm_on_load": False}
+            "use_tqdm_on_load": False, **({"limit_mm_per_prompt": {"image": r.max_images}} if self._eyes else {})}
         if not self.cpu:  # written from vLLM's documentation and never run: it was made where there is no GPU
             self._sleeps = bool(current_platform.is_sleep_mode_available())
             return settings | {"gpu_memory_utilization": r.gpu_memory, "tensor_parallel_size": r.tensor_parallel,
@@ -146,9 +148,10 @@ class VllmSession:
         """Completions as they finish. At most 4 * max_num_seqs requests are pulled ahead."""
         self._ready()
         for request, out in self._serve(self._sampled(r) for r in requests):
-            yield self._completion(request, out.outputs[0])
+            seen = self._eyes.counted(out.prompt_token_ids) if self._eyes else 0
+            yield self._completion(request, out.outputs[0], seen)
 
-    def score(self, items: Sequence[tuple[str, str]]) -> list[float]:
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
         """log P(completion, end of text | prompt) in nats; prompts are read whole, the prefix cache is not used."""
         self._ready()
         from vllm import SamplingParams
@@ -156,41 +159,42 @@ class VllmSession:
         params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0.0, detokenize=False, flat_logprobs=True)
         scores = [0.0] * len(items)
 
-        def jobs() -> Iterator[tuple[tuple[int, int], list[int], Any]]:
+        def jobs() -> Iterator[tuple[tuple[int, int], list[int], Prompt, Any]]:
             for i, (prompt, completion) in enumerate(items):
                 ids = self._codec.completion(completion)
-                head = self._codec.prompt(Prompt(prompt), f"item {i}", len(ids) + 1)
-                yield (i, len(head)), head + ids, params
+                asked = Prompt(prompt) if isinstance(prompt, str) else prompt
+                head = self._codec.prompt(asked, f"item {i}", len(ids) + 1)
+                yield (i, len(head) + self._codec.extra), head + ids, asked, params
 
         for (i, start), out in self._serve(jobs()):
             # one number for each token but the first, which nothing predicts
             scores[i] = sum(out.prompt_logprobs.logprobs[start - 1:])
         return scores
 
-    def _sampled(self, request: Request) -> tuple[Request, list[int], Any]:
+    def _sampled(self, request: Request) -> tuple[Request, list[int], Prompt, Any]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         s = request.sampling
         ids = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
-        return request, ids, SamplingParams(
+        return request, ids, request.prompt, SamplingParams(
             temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, max_tokens=request.max_tokens,
             seed=request.seed if s.temperature else None, stop=list(request.stop) or None,
             stop_token_ids=self._codec.stops, logprobs=0 if self.spec.logprobs else None,
             detokenize=bool(request.stop), skip_special_tokens=False, flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True)
 
-    def _completion(self, request: Request, out: Any) -> Completion:
+    def _completion(self, request: Request, out: Any, seen: int) -> Completion:
         if out.finish_reason not in ("stop", "length"):
             raise self._died(f"vLLM ended a sample of problem {request.id[0]!r} with {out.finish_reason!r}")
         text, cut = self._codec.text(out.token_ids, request.stop)
         if isinstance(out.stop_reason, str) and not cut:  # seen only in the text as vLLM joins it to the prompt
             text = out.text
         logprob = None if out.cumulative_logprob is None else round(out.cumulative_logprob, 4) + 0.0
-        return Completion(request.id, text, len(out.token_ids), out.finish_reason, logprob)
+        return Completion(request.id, text, len(out.token_ids), out.finish_reason, logprob, seen)
 
-    def _serve(self, jobs: Iterator[tuple[T, list[int], Any]]) -> Iterator[tuple[T, Any]]:
-        """Run jobs (what, prompt ids, parameters) through the engine and yield (what, output) as they finish.
+    def _serve(self, jobs: Iterator[tuple[T, list[int], Prompt, Any]]) -> Iterator[tuple[T, Any]]:
+        """Run jobs (what, prompt ids, prompt, parameters) through the engine and yield (what, output) as they finish.
 
         However it ends - done, closed early, an error - no request is left in the engine.
         """
@@ -214,7 +218,10 @@ class VllmSession:
                         more = False
                         break
                     name = str(next(self._ids))
-                    engine.add_request(name, TokensPrompt(prompt_token_ids=job[1]), job[2])
+                    given = TokensPrompt(prompt_token_ids=job[1])
+                    if job[2].images:
+                        given["multi_modal_data"] = vision.pictures_of(job[2])
+                    engine.add_request(name, given, job[3])
                     flight[name] = job[0]
                 if not flight:
                     return
@@ -264,6 +271,9 @@ class VllmSession:
             except Exception as e:
                 self._died(f"weights could not be loaded into the living engine: {directory.gist(e)}")
                 return False
+            if self._eyes:  # what it saw with the old weights
+                self._llm.llm_engine.reset_mm_cache()
+                self._llm.llm_engine.reset_encoder_cache()
             for _ in range(40):  # or prompts seen before are answered from the old weights
                 if self._llm.reset_prefix_cache():
                     break
@@ -272,7 +282,8 @@ class VllmSession:
                 self._died("the prefix cache could not be cleared for new weights")
                 return False
         self.model = model
-        self._codec = directory.Codec(model, tokenizer, self._codec.limit)
+        self._eyes = vision.load_eyes(model, self.runtime.max_images)
+        self._codec = directory.Codec(model, tokenizer, self._codec.limit, self._eyes)
         return True
 
     def sleep(self) -> None:

@@ -47,14 +47,19 @@ class Sizes:
 
 
 def sizes_of(x: Experiment, evidence: Evidence) -> Sizes:
-    """The sizes of an experiment on a chain task."""
+    """The sizes of an experiment on a chain task, as its pilot found them."""
+    return sizes_for(x, train=sum(evidence.train.values()), held_out=sum(evidence.held_out.values()))
+
+
+def sizes_for(x: Experiment, *, train: int, held_out: int) -> Sizes:
+    """The sizes of an experiment with ``train`` problems a round and ``held_out`` to evaluate on."""
     shape = x.task.chain()
     assert shape is not None
     greedy = x.evaluation.temperature == 0
-    return Sizes(steps=shape[0], states=shape[1], rounds=x.method.rounds, problems=sum(evidence.train.values()),
+    return Sizes(steps=shape[0], states=shape[1], rounds=x.method.rounds, problems=train,
                  samples=x.method.samples, limit=x.filter.limit, dedupe=x.filter.mode != "none",
                  rationalize=bool(getattr(x.method, "rationalize", False)), sampling=x.sampling.temperature,
-                 evaluation=x.evaluation.temperature, held_out=sum(evidence.held_out.values()),
+                 evaluation=x.evaluation.temperature, held_out=held_out,
                  answers=1 if greedy else x.evaluation.samples)
 
 
@@ -81,8 +86,13 @@ def possible(right: Sequence[int], samples: int, sizes: Sizes, rng: np.random.Ge
     return at_temperature(seen.tolist(), sizes.states, 1 / sizes.sampling)
 
 
-def shared_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator) -> tuple[list[float], list[float]]:
-    """(measured accuracies, wrong given kept) of one possible run of a model that learns all states together."""
+def shared_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator, *,
+               slack: float | None = None) -> tuple[list[float], list[float]]:
+    """(measured accuracies, wrong given kept) of one possible run of a model that learns all states together.
+
+    ``slack`` 0 learns exactly what was kept; None is ``SLACK``.
+    """
+    slack = SLACK if slack is None else slack
     delta, states, measured, wrong = tuple(start), sizes.states, [], []
     for round in range(sizes.rounds + 1):
         truth = accuracy(at_temperature(delta, states, sizes.evaluation), states)
@@ -93,16 +103,16 @@ def shared_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator) -
         if sizes.limit:
             kept = min(kept, sizes.problems * sizes.limit)
         if round < sizes.rounds and kept:
-            delta = tuple(_learnt(d, kept, states, rng) for d in step(seen, states))
+            delta = tuple(_learnt(d, kept, states, slack, rng) for d in step(seen, states))
     return measured, wrong
 
 
-def _learnt(delta: float, kept: int, states: int, rng: np.random.Generator) -> float:
+def _learnt(delta: float, kept: int, states: int, slack: float, rng: np.random.Generator) -> float:
     """A step's delta after training on ``kept`` chains where the whole distribution would give ``delta``."""
     right = (1 + (states - 1) * delta) / states
     right = min(max(float(rng.beta(right * kept + 0.5, (1 - right) * kept + 0.5)), 1e-9), 1 - 1e-9)
     odds = math.log(right / (1 - right) * (states - 1))
-    right_over_wrong = math.exp(min(odds * (1 + SLACK * rng.standard_normal()), 60.0))
+    right_over_wrong = math.exp(min(odds * (1 + slack * rng.standard_normal()), 60.0))
     return (right_over_wrong - 1) / (right_over_wrong + states - 1)
 
 

@@ -29,8 +29,13 @@ class AnyOf(Several):
     ]
 
     def gold_fault(self, problem: Problem) -> str | None:
-        faults = [m.gold_fault(problem) for m in self.members()]
-        return None if None in faults else faults[0]
+        faults: list[str] = []
+        for member in self.members():
+            fault = member.gold_fault(problem)
+            if fault is None:
+                return None
+            faults.append(fault)
+        return faults[0]
 
     def judged(self, text: str) -> str:
         return max((m.judged(text) for m in self.members()), key=len)

@@ -24,7 +24,8 @@ class Rft(Method):
     several the text farthest from the others by edit distance stays. Further rounds sample from the newest model and add.
     """
 
-    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.7, "filter.limit": 0, "filter.dedupe": "equations"}
+    defaults: ClassVar[dict[str, Any]] = {
+        "sampling.temperature": 0.7, "filter.limit": 0, "filter.dedupe": "equations", "filter.sound": True}
     rounds: int = 1
     samples: int = 100
     gold: bool = True

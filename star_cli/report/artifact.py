@@ -12,6 +12,7 @@ from rich.text import Text
 
 from star_cli.records import SCHEMAS
 from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, task_of
+from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
 from star_cli.report.text import clean, one_line
 from star_cli.runs import Run
@@ -35,12 +36,15 @@ class RationalesView:
     def pick(self) -> Picked:
         """The samples looked for."""
         near = [e.key for e in self.run.events()] if self.run else []
-        return pick(self.store, self.artifact, self.wanted, self.n, near=near)
+        return pick(self.store, self.artifact, self.wanted, self.n, near=near, settings=self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        told = self.run.info.get("config", {}).get("task", {}) if self.run else {}
+        return told if isinstance(told, dict) else {}
 
     def prompts(self, picked: Picked) -> list[tuple[str, tuple[str, ...], bool]]:
         """Of each sample: the prompt's text, its pictures, and whether it is proved to be what the model saw."""
-        settings = self.run.info.get("config", {}).get("task", {}) if self.run else {}
-        task = task_of(picked.rationales, settings if isinstance(settings, dict) else {})
+        task = task_of(picked.rationales, self._settings())
         told = [prompt_of(s, task) for s in picked.samples]
         return [(p.text, p.images, proved) for p, proved in told]
 
@@ -112,15 +116,18 @@ def _print_sample(s: Sample, seen: tuple[str, tuple[str, ...], bool] | None, out
     for name, value in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", s.problem.choices or [], strict=False):
         _field(f"  ({name})", value, out)
     if seen:
-        text, images, proved = seen
+        text, _, proved = seen
         if not proved:
             out.print(Text("  this is not what the model saw: the task makes another prompt today than it did then",
                            style="yellow"))
         _field("prompt", text, out)
-        for path in images:
-            _field("picture", path, out)
+    for path in s.pictures:
+        _field("picture", path, out)
     _field("wrote", r.text, out)
-    if v:
+    if is_sql(s.problem):
+        for name, text in execution(s.problem, r.text):
+            _field(name, text, out)
+    elif v:
         steps = f"  ({v.wrong_steps} wrong steps)" if v.wrong_steps else ""
         _field("answer", f"{'none found' if v.answer is None else v.answer}   expected {s.problem.answer}{steps}", out)
 

@@ -1,12 +1,14 @@
 """The learning curve: accuracy by round with its 95 % interval, as a picture and as text. The only door to matplotlib.
 
-Lines given beside the run (a forecast, a theory) are ``extra``: {label: values at round 0, 1, 2, ...}.
+Lines given beside the run (a theory) are ``extra``: {label: values at round 0, 1, 2, ...}; a forecast is in the rows
+themselves and is drawn with its band.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import re
 from pathlib import Path
@@ -31,7 +33,11 @@ def svg(rows: list[RoundRow], *, extra: Extra | None = None) -> str:
     """The curve as an SVG to stand inside a page: it takes the page's text colour and refers to nothing outside."""
     whole = io.BytesIO()
     _draw(rows, whole, "svg", "", extra or {}, ink=INK, ground="none")
-    text = whole.getvalue().decode()
+    return inline(whole.getvalue().decode())
+
+
+def inline(text: str) -> str:
+    """A whole SVG file as one that stands inside a page: in the page's colour, its size left to the page."""
     text = text[text.index("<svg"):].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
@@ -49,17 +55,24 @@ def write_whole(path: Path, content: bytes) -> Path:
     return path
 
 
-def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: Extra, *, ink: str, ground: str) -> None:
+def settings(ink: str) -> dict[str, Any]:
+    """matplotlib's settings for every picture, whatever a person's own file says."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import matplotlib
+
+    return {**matplotlib.rcParamsDefault, "backend": "agg", "text.parse_math": False, "svg.hashsalt": "star",
+            "svg.fonttype": "none", "font.size": 10, "axes.facecolor": "none",
+            **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)}
+
+
+def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: Extra, *, ink: str, ground: str) -> None:
+    chosen = settings(ink)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings = {**matplotlib.rcParamsDefault, "backend": "agg", "text.parse_math": False, "svg.hashsalt": "star",
-                "svg.fonttype": "none", "font.size": 10, "axes.facecolor": "none",
-                **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)}
     with matplotlib.rc_context():
-        matplotlib.rcParams.update(settings)
+        matplotlib.rcParams.update(chosen)
         figure = Figure(figsize=(7.6, 4.2), facecolor=ground, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -84,6 +97,11 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
                       alpha=0.22, lw=0, label="95 % interval")
     axes.plot([r.round for r in judged], [r.accuracy for r in judged], color=BLUE, lw=2.4, marker="o", ms=5, zorder=3,
               label="accuracy")
+    told = [(r.round, *r.forecast) for r in rows if r.forecast]
+    if told:
+        rounds, _, low, high = zip(*told, strict=True)
+        axes.fill_between(rounds, low, high, color=ink, alpha=0.1, lw=0, label="80 % band")
+    extra = {**forecast_line(rows), **extra}
     for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
         axes.plot(range(len(values)), values, color=ink, ls=dashes, lw=1.4, alpha=0.8, label=clean(label))
     last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
@@ -98,6 +116,12 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
     axes.legend(drawn.values(), drawn.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
 
 
+def forecast_line(rows: list[RoundRow]) -> Extra:
+    """The forecast of a run as a line, {} where there is none; rounds it does not tell are left out of the line."""
+    told = {r.round: r.forecast[0] for r in rows if r.forecast}
+    return {"forecast": [told.get(n, math.nan) for n in range(max(told) + 1)]} if told else {}
+
+
 def text_plot(rows: list[RoundRow], *, extra: Extra | None = None, width: int = 60, height: int = 15) -> str:
     """The curve as plain text without colour; empty when nothing was measured yet."""
     judged = [r for r in rows if r.accuracy is not None]
@@ -105,13 +129,14 @@ def text_plot(rows: list[RoundRow], *, extra: Extra | None = None, width: int = 
         return ""
     import plotext
 
-    extra = extra or {}
+    extra = {**forecast_line(rows), **(extra or {})}
     figure = plotext.figure
     figure.clear()
     plotext.terminal.limit(False, False)
     figure.plot_size(width, height)
     for values, mark in zip(extra.values(), "x+*" * len(extra), strict=False):
-        figure.draw(figure.signal(list(range(len(values))), list(values), marker=mark))
+        points = [(n, v) for n, v in enumerate(values) if not math.isnan(v)]
+        figure.draw(figure.signal([n for n, _ in points], [v for _, v in points], marker=mark))
     for r in judged:
         if r.low is not None and r.high is not None:
             figure.draw(figure.signal([r.round, r.round], [r.low, r.high], marker="│").lines())

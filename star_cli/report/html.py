@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from star_cli import images
+from star_cli.errors import StarError
 from star_cli.report.samples import Sample
 from star_cli.report.tables import Column, duration, facts_of
 from star_cli.report.terminal import outline
@@ -37,6 +39,7 @@ th { color: var(--soft); font-weight: 600; vertical-align: bottom; } td.left, th
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem;
   min-width: 0; }
 .right { color: var(--right); } .wrong { color: var(--wrong); } .undecided, .not { color: var(--other); }
+.shot { display: block; max-width: 100%; border: 1px solid var(--line); border-radius: 4px; }
 summary { cursor: pointer; color: var(--soft); }
 """
 
@@ -111,9 +114,25 @@ def card(s: Sample) -> str:
     answer = "none found" if v is None or v.answer is None else v.answer
     about = f'<span class="soft">{text(", ".join([s.problem.id, *notes]))}</span>'
     return (f'<div class="card"><p>{verdict} {about}</p>'
-            f"<pre>{text(s.problem.question)}</pre><pre>{text(s.rationale.text)}</pre>"
+            f"{''.join(map(shot, s.pictures))}<pre>{text(s.problem.question)}{options(s)}</pre>"
+            f"<pre>{text(s.rationale.text)}</pre>"
             f'<p class="soft">answer <code>{text(answer)}</code> expected <code>{text(s.problem.answer)}</code></p>'
             "</div>")
+
+
+def shot(path: str) -> str:
+    """A problem's picture inside the page, at most 320 pixels wide; or why it cannot be shown."""
+    try:
+        return f'<img class="shot" alt="{text(path)}" title="{text(path)}" src="{images.embedded(path)}">'
+    except StarError as e:
+        return f'<p class="soft">{text(e.what)}</p>'
+
+
+def options(s: Sample) -> str:
+    """The lettered options of a question about a picture; others have them in their text."""
+    if not s.pictures:
+        return ""
+    return "".join(f"\n({x}) {text(c)}" for x, c in zip("abcdefghij", s.problem.choices or [], strict=False))
 
 
 def stages(run: Run, events: list[Event]) -> str:

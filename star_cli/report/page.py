@@ -9,10 +9,12 @@ from typing import Any
 from rich.text import Text
 
 from star_cli.errors import StarError
+from star_cli.health import MEANING
 from star_cli.report import html
 from star_cli.report.curve import Extra, svg, write_png, write_whole
 from star_cli.report.rounds import RoundRow, rounds_of
-from star_cli.report.samples import Sample, Wanted, pick
+from star_cli.report.samples import Sample, Wanted, pick, placed
+from star_cli.report.selection import RULES, selection_of
 from star_cli.report.show import gain, print_places, print_plot, standing
 from star_cli.report.tables import duration, round_blocks, rounds_table, width_of
 from star_cli.report.terminal import Terminal
@@ -70,23 +72,47 @@ def write_page(run: Run, store: Store, *, rows: list[RoundRow] | None = None, ex
     """Write ``report.html`` into the run's folder; it needs nothing beside itself. Raises OSError on a full disk."""
     rows = rounds_of(run, store) if rows is None else rows
     info, events = run.info, run.events()
+    told = info.get("config", {}).get("task")
+    task = told if isinstance(told, dict) else {}
     parts = [html.heading(run.name, standing(run) + gain(rows), info, built(run))]
     if any(r.accuracy is not None for r in rows):
         parts.append(html.section("Learning curve", html.picture(svg(rows, extra=extra))))
     if rows:
         first, blocks = round_blocks(rows)
-        parts.append(html.section("Rounds", html.table([*first, *(c for block in blocks for c in block)])))
-    changed = changes(store, events)
+        parts.append(html.section("Rounds", html.table([*first, *(c for block in blocks[:-1] for c in block)])))
+        if blocks[-1]:
+            told = {name for r in rows for name in r.health}
+            words = "".join(f"<dt>{html.text(name.replace('_', ' '))}</dt><dd>{html.text(meaning)}</dd>"
+                            for name, meaning in MEANING.items() if name in told)
+            inside = html.table([*first, *blocks[-1]]) + f'<details><summary>What they mean</summary><dl>{words}</dl></details>'
+            parts.append(html.section("Health of the loop", inside))
+    parts += selections(store, events)
+    changed = changes(store, events, settings=task)
     if changed:
         title = f"The same question, before and after: {changed[0]} and {changed[1]}"
         parts.append(html.section(title, "".join(html.pair(a, b) for a, b in changed[2])))
-    for title, samples in examples(store, events):
+    for title, samples in examples(store, events, settings=task):
         parts.append(html.section(title, html.cards(samples)))
     parts.append(html.section("Stages", html.stages(run, events)))
     return write_whole(run.path / "report.html", html.page(run.name, parts).encode())
 
 
-def examples(store: Store, events: list[Event], n: int = 3) -> list[tuple[str, list[Sample]]]:
+def selections(store: Store, events: list[Event]) -> list[str]:
+    """A section for each way of picking answers that was measured (the last round's of each name)."""
+    last = {e.name: e for e in events if e.stage == "select"}
+    found = []
+    for event in last.values():
+        artifact = store.get(event.key)
+        if artifact is not None:
+            s = selection_of(artifact)
+            notes = "".join(f'<p class="soft">{html.text(x)}</p>' for x in [*s.about(), RULES])
+            inside = html.picture(s.chart().svg()) + html.table(s.columns()) + html.table(s.gaps()) + notes
+            found.append(html.section(f"Picking an answer: round-{event.round}/{event.name}", inside))
+    return found
+
+
+def examples(store: Store, events: list[Event], n: int = 3, *,
+             settings: dict[str, Any] | None = None) -> list[tuple[str, list[Sample]]]:
     """Rationales worth a look, each kind from the last stage that has some: (title, samples)."""
     plain = [e for e in events if e.stage == "filter" and not e.name.startswith("filter-")]
     plain = plain or [e for e in events if e.stage == "evaluate"]
@@ -98,7 +124,7 @@ def examples(store: Store, events: list[Event], n: int = 3) -> list[tuple[str, l
     for title, sources, wanted in kinds:
         for event in reversed(sources):
             artifact = store.get(event.key)
-            picked = pick(store, artifact, wanted, n) if artifact else None
+            picked = pick(store, artifact, wanted, n, settings=settings) if artifact else None
             if picked and picked.samples:
                 where = f"round-{event.round}/{event.name}"
                 found.append((f"{title} ({len(picked.samples)} of {picked.matching:,} in {where})", picked.samples))
@@ -106,16 +132,19 @@ def examples(store: Store, events: list[Event], n: int = 3) -> list[tuple[str, l
     return found
 
 
-def changes(store: Store, events: list[Event], n: int = 2) -> tuple[str, str, list[tuple[Sample, Sample]]] | None:
+def changes(store: Store, events: list[Event], n: int = 2, *,
+            settings: dict[str, Any] | None = None) -> tuple[str, str, list[tuple[Sample, Sample]]] | None:
     """Held-out questions that the first model got wrong and the last one right; None where there are none."""
     judged = [(e, a) for e in events if e.name == "evaluate" and (a := store.get(e.key)) is not None]
     if len(judged) < 2:
         return None
     (first, before), (last, after) = judged[0], judged[-1]
-    right = pick(store, after, Wanted(right=True), 10**6).samples
+    found = pick(store, after, Wanted(right=True), 10**6)
+    right = found.samples
     now = {s.rationale.identity(): s for s in right}
     wrong = pick(store, before, Wanted(wrong=True), 10**6).samples
     pairs = [(s, now[s.rationale.identity()]) for s in wrong if s.rationale.identity() in now]
     step = max(1, len(pairs) // n)
-    return (f"round {first.round}", f"round {last.round}", pairs[step // 2::step][:n]) if pairs else None
+    shown = [placed(list(p), found.rationales, settings or {}) for p in pairs[step // 2::step][:n]]
+    return (f"round {first.round}", f"round {last.round}", [(a, b) for a, b in shown]) if pairs else None
 

@@ -31,14 +31,16 @@ class RoundRow:
     tokens: int | None = None
     seconds: float = 0.0
     by_stage: dict[str, float | None] = field(default_factory=dict)
+    beside: dict[str, float] = field(default_factory=dict)  # chance, majority, what a caption got wrong: where known
     wrong_steps: float | None = None  # share of the right rationales that hold a wrong step, where the task knows
+    health: dict[str, float] = field(default_factory=dict)  # as star_cli.health.MEANING defines them
     forecast: tuple[float, float, float] | None = None  # expected accuracy and its 80 % band, told before round 1
 
     def as_json(self) -> dict[str, Any]:
         """The stable form that ``star show RUN --json`` prints."""
         return {"round": self.round, "accuracy": self.accuracy, "low": self.low, "high": self.high, "n": self.n,
                 "solved": self.solved, "rationalized": self.rationalized, "tokens": self.tokens,
-                "seconds": round(self.seconds, 3)}
+                "seconds": round(self.seconds, 3), "health": self.health}
 
 
 def rounds_of(run: Run, store: Store) -> list[RoundRow]:
@@ -58,11 +60,12 @@ def _row(number: int, events: list[Event], store: Store) -> RoundRow:
     if judged:
         m = judged.metrics
         row.accuracy, row.low, row.high, row.n = m.get("accuracy"), m.get("low"), m.get("high"), m.get("n")
-        row.groups = groups_of(judged, store)
-    row.solved = _share(_named(events, "filter", "filter"))
+        row.groups, row.beside = groups_of(judged, store), beside_of(judged, store)
+    row.solved = _share(_named(events, "filter", "filter") or _named(events, "ada_sample", "ada_sample"))
     row.wrong_steps = _wrong_steps([e for e in events if e.stage == "filter" and not e.name.startswith("filter-pilot")])
+    row.health = {k: float(v) for e in events if e.stage == "health" for k, v in e.metrics.items()}
     row.rationalized = _share(next((e for e in events if e.name == "filter-rationalized"), None))
-    written = [e.metrics["tokens"] for e in events if e.stage == "generate" and "tokens" in e.metrics]
+    written = [e.metrics["tokens"] for e in events if e.stage in ("generate", "ada_sample") and "tokens" in e.metrics]
     row.tokens = sum(written) if written else None
     row.seconds = sum(e.seconds for e in events if not e.hit)
     for e in events:
@@ -99,6 +102,18 @@ def groups_of(event: Event, store: Store) -> dict[str, float]:
         return {}
     found = {m.name.partition("/")[2]: m.value for m in artifact.read(Metric) if m.name.startswith("accuracy/")}
     return {name: found[name] for name in sorted(found, key=_natural)}
+
+
+BESIDE = ("chance", "majority", "caption_right", "wrong_by_seeing", "wrong_by_reasoning")
+
+
+def beside_of(event: Event, store: Store) -> dict[str, float]:
+    """What stands beside the accuracy: the baselines of multiple choice, and what a task that knows the picture tells."""
+    artifact = store.get(event.key)
+    if artifact is None or not artifact.has(Metric):
+        return {}
+    found = {m.name: m.value for m in artifact.read(Metric) if m.name in BESIDE}
+    return {name: found[name] for name in BESIDE if name in found}
 
 
 def _natural(group: str) -> tuple[str, float, str]:

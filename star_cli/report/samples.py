@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -24,6 +24,7 @@ class Sample:
     problem: Problem
     rationale: Rationale
     verdict: Verdict | None
+    pictures: tuple[str, ...] = ()  # their paths on this machine
 
     @property
     def says(self) -> str:
@@ -40,7 +41,8 @@ class Sample:
         return {"problem_id": p.id, "sample": r.sample, "question": p.question, "gold": p.answer, "text": r.text,
                 "hinted": r.hinted, "finish": r.finish, "tokens": r.tokens, "correct": v.correct if v else None,
                 "answer": v.answer if v else None, "reason": v.reason if v else None,
-                "wrong_steps": v.wrong_steps if v else None, "prompt_key": r.prompt_key}
+                "wrong_steps": v.wrong_steps if v else None, "prompt_key": r.prompt_key,
+                **({"pictures": list(self.pictures)} if self.pictures else {})}
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,12 @@ class Picked:
     judge: Artifact | None
 
 
-def pick(store: Store, artifact: Artifact, wanted: Wanted, n: int, *, near: Iterable[str] = ()) -> Picked:
+def pick(store: Store, artifact: Artifact, wanted: Wanted, n: int, *, near: Iterable[str] = (),
+         settings: dict[str, Any] | None = None) -> Picked:
     """``n`` samples of a generate, filter or evaluate artifact, drawn by hash, in file order.
 
     The verdicts of a generate artifact are those of the first of ``near`` (keys) that judged it, else of any.
+    ``settings`` are the run's settings of the task: they say where pictures lie.
     """
     judge = artifact if artifact.has(Verdict) else _judge(store, artifact, near)
     if judge is None and (wanted.right or wanted.wrong or wanted.kept_wrong):
@@ -97,7 +101,18 @@ def pick(store: Store, artifact: Artifact, wanted: Wanted, n: int, *, near: Iter
             heapq.heappush(best, entry)
         elif best:
             heapq.heappushpop(best, entry)
-    return Picked([s for _, _, s in sorted(best, key=lambda b: b[1])], matching, total, rationales, judge)
+    chosen = [s for _, _, s in sorted(best, key=lambda b: b[1])]
+    if settings is not None:
+        chosen = placed(chosen, rationales, settings)
+    return Picked(chosen, matching, total, rationales, judge)
+
+
+def placed(samples: list[Sample], rationales: Artifact, settings: dict[str, Any]) -> list[Sample]:
+    """The samples with the paths of their pictures, where there are any."""
+    if not any(s.problem.images for s in samples):
+        return samples
+    task = task_of(rationales, settings)
+    return [replace(s, pictures=tuple(task.picture(name) for name in s.problem.images)) for s in samples]
 
 
 def samples_of(store: Store, rationales: Artifact, judge: Artifact | None) -> Iterator[Sample]:
@@ -113,6 +128,8 @@ def samples_of(store: Store, rationales: Artifact, judge: Artifact | None) -> It
 
 
 def _input(store: Store, artifact: Artifact, role: str) -> Artifact:
+    if role == "rationales" and artifact.has(Rationale):  # written and judged in one stage (ada_sample)
+        return artifact
     address = str(artifact.manifest.get("inputs", {}).get(role, ""))
     found = store.get(address) if address else None
     if found is None:

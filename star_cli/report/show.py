@@ -16,6 +16,7 @@ from star_cli.report.artifact import FactsView, RationalesView
 from star_cli.report.curve import text_plot
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import Wanted
+from star_cli.report.selection import SelectionView
 from star_cli.report.tables import arms_of, percent, rounds_table, stages_table, sweep_table, width_of
 from star_cli.report.text import one_line
 from star_cli.runs import Event, Run, find_artifact, parse_path, runs
@@ -52,6 +53,8 @@ def view_of(home: Path, what: str, *, wanted: Wanted, n: int = 5, prompt: bool =
         return RationalesView(store, artifact, what, run_named, wanted, n, prompt)
     _refuse(options, what, f"looks at rationales, and a {artifact.stage} artifact holds none",
             "name a generate, filter or evaluate stage")
+    if artifact.stage == "select":
+        return SelectionView(artifact, what)
     return FactsView(artifact, what, n)
 
 

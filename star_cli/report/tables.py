@@ -17,8 +17,9 @@ from star_cli.report.text import clean, one_line
 from star_cli.runs import Event, Run
 from star_cli.store import Store
 
-STAGES = ("pretrain", "base", "problems", "generate", "score", "filter", "answers", "steps", "finetune", "evaluate")
-MINOR = ("problems", "answers", "steps", "base")  # too quick to show unless they are not
+STAGES = ("pretrain", "base", "problems", "generate", "score", "filter", "answers", "steps", "finetune", "health", "evaluate",
+          "select")
+MINOR = ("problems", "answers", "steps", "base", "health")  # too quick to show unless they are not
 GAPS = (1, 2)
 
 
@@ -119,6 +120,8 @@ def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]
         told = [interval(*r.forecast) if r.forecast else "-" for r in rows]
         accuracy.append(Column("forecast %\n[80 % band]", told))
     accuracy += [Column(clean(g).replace("=", "\n", 1), [percent(r.groups.get(g)) for r in rows]) for g in groups]
+    accuracy += [Column(name.replace("_right", "\nright %").replace("wrong_by_", "wrong by\n"), [percent(r.beside.get(name)) for r in rows])
+                 for name in dict.fromkeys(n for r in rows for n in r.beside)]
     work = [Column("solved\n%", [percent(r.solved) for r in rows]),
             Column("ration-\nalized %", [percent(r.rationalized) for r in rows]),
             Column("right, wrong\nstep %", [percent(r.wrong_steps) for r in rows]),
@@ -126,7 +129,26 @@ def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]
     seconds = [Column("seconds\nin all", [duration(_built(r)) for r in rows])]
     seconds += [Column(f"\n{clean(s)}", [duration(r.by_stage[s]) if s in r.by_stage else "-" for r in rows],
                        style="dim") for s in stage_names(rows)]
-    return first, [accuracy, [c for c in work if set(c.cells) != {"-"}], seconds]
+    return first, [accuracy, [c for c in work if set(c.cells) != {"-"}], seconds, health_block(rows)]
+
+
+def health_block(rows: list[RoundRow]) -> list[Column]:
+    """The columns of the loop's health (``star_cli.health.MEANING`` says what they are), as far as it is known."""
+    named = [("newly_solved", "newly\nsolved", _count), ("forgotten", "for-\ngotten", _count),
+             ("unhinted_pass", "unhinted\npass %", percent), ("unique_rationales", "unique\n%", percent),
+             ("length_drift", "length\ndrift", _factor), ("hint_only", "hint\nonly %", percent),
+             ("hint_leak", "hint\nleak %", percent), ("easiest_tenth", "easiest\ntenth %", percent),
+             ("balance", "\nbalance", _factor)]
+    found = [Column(head, [shown(r.health.get(name)) for r in rows]) for name, head, shown in named]
+    return [c for c in found if set(c.cells) != {"-"}]
+
+
+def _count(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _factor(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _built(row: RoundRow) -> float | None:

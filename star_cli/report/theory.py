@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from star_cli.errors import StarError
+from star_cli.report.curve import BLUE, settings, write_whole
 from star_cli.report.terminal import console
 from star_cli.theory.closed_form import Prediction, rounds_to_reach
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from star_cli.comparison import Comparison
 
 PLATEAU = 0.99
+DARK = "#222222"
 
 
 def as_record(told: Prediction) -> dict[str, Any]:
@@ -51,23 +55,69 @@ def show_comparison(found: Comparison) -> None:
     out = console()
     table = Table(title=f"{found.name}: accuracy beside the theory ({found.source})", title_justify="left",
                   box=SIMPLE_HEAD)
-    for name in ("round", "measured", "95 %", "theory", "inside", "wrong step", "theory"):
+    for name in ("round", "measured", "95 %", "theory", "inside", "runs of this size", "inside", "wrong step", "theory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         table.add_row(str(row.round), f"{row.accuracy:.4f}", f"{row.low:.4f} to {row.high:.4f}", f"{row.theory:.4f}",
-                      "yes" if row.inside else "no", share(row.wrong), share(row.theory_wrong))
+                      "yes" if row.inside else "no", f"{row.band[0]:.4f} to {row.band[1]:.4f}",
+                      "yes" if row.usual else "no", share(row.wrong), share(row.theory_wrong))
     out.print(table)
+    out.print("theory: endless samples; runs of this size: 95 % of simulated runs that obey the theory")
     table = Table(title=f"delta of each of the {found.steps} steps, theory convention, M={found.states}",
                   title_justify="left", box=SIMPLE_HEAD)
-    for name in ("round", "measured", "theory"):
+    for name in ("round", "measured", "95 %", "theory", "samples"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
-        table.add_row(str(row.round), *(" ".join(f"{d:.4f}" for d in ds) for ds in (row.delta, row.theory_delta)))
+        ends = " ".join(f"{a:.3f}-{b:.3f}" for a, b in zip(row.delta_low, row.delta_high, strict=True))
+        table.add_row(str(row.round), " ".join(f"{d:.4f}" for d in row.delta), ends,
+                      " ".join(f"{d:.4f}" for d in row.theory_delta), f"{row.samples:,}")
     out.print(table)
     for note in found.notes:
         out.print(note)
     if len(found.rows) > 1:
-        plot({"measured": [r.accuracy for r in found.rows], "theory": [r.theory for r in found.rows]}, found.name)
+        lines = {"measured": [r.accuracy for r in found.rows], "theory": [r.theory for r in found.rows]}
+        plot({**lines, **({"forecast": found.forecast} if found.forecast else {})}, found.name)
+
+
+def write_comparison(found: Comparison, path: Path) -> Path:
+    """Write accuracy, wrong steps and deltas by round, measured and expected, as an SVG or a PNG (by the suffix)."""
+    form = path.suffix.lower().lstrip(".")
+    if form not in ("svg", "png"):
+        raise StarError(f"a figure is written as .svg or .png, got {path.name!r}", hint=f"--figure {path.stem or 'x'}.svg")
+    chosen = settings(DARK)
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rounds, whole = [r.round for r in found.rows], io.BytesIO()
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(chosen)
+        figure = Figure(figsize=(10, 3.2), facecolor="white", layout="constrained")
+        FigureCanvasAgg(figure)
+        left, middle, right = figure.subplots(1, 3)
+        left.fill_between(rounds, [r.band[0] for r in found.rows], [r.band[1] for r in found.rows], color=DARK, alpha=0.12,
+                          lw=0, label="95 % of runs of this size")
+        left.plot(rounds, [r.theory for r in found.rows], color=DARK, ls="--", lw=1.4, label="theory")
+        if found.forecast:
+            left.plot(range(len(found.forecast)), found.forecast, color="#9a6b00", ls=":", lw=1.6, label="forecast")
+        spans = [[max(0.0, r.accuracy - r.low) for r in found.rows], [max(0.0, r.high - r.accuracy) for r in found.rows]]
+        left.errorbar(rounds, [r.accuracy for r in found.rows], spans, color=BLUE, marker="o", ms=5, lw=0, elinewidth=1.6,
+                      label="measured, 95 %")
+        known = [r for r in found.rows if r.wrong is not None]
+        middle.plot(rounds, [r.theory_wrong for r in found.rows], color=DARK, ls="--", lw=1.4)
+        middle.plot([r.round for r in known], [r.wrong for r in known], color=BLUE, marker="o", ms=5, lw=0)
+        for n in range(found.steps):
+            shade = matplotlib.colormaps["plasma"](0.1 + 0.7 * n / max(found.steps - 1, 1))
+            right.plot(rounds, [r.theory_delta[n] for r in found.rows], color=shade, ls="--", lw=1.2)
+            right.plot(rounds, [r.delta[n] for r in found.rows], color=shade, marker="o", ms=4, lw=0, label=f"step {n + 1}")
+        for axes, title in ((left, "accuracy"), (middle, "right answers with a wrong step"), (right, "delta of each step")):
+            axes.set_title(title, fontsize=10)
+            axes.set(xlabel="round", xticks=rounds, ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
+            axes.grid(color=DARK, alpha=0.15, lw=0.6)
+        left.legend(frameon=False, fontsize=8)
+        right.legend(frameon=False, fontsize=8)
+        figure.savefig(whole, format=form, dpi=120, metadata={"Date": None} if form == "svg" else None)
+    return write_whole(path, whole.getvalue())
 
 
 def plot(lines: Mapping[str, Sequence[float]], title: str) -> None:

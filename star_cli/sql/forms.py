@@ -62,7 +62,7 @@ def exact_match(gold: str, other: str, links: list[tuple[str, str]] | None = Non
     except (Unparsed, RecursionError):
         return None
     try:
-        return form(parse(other), links or []) == wanted
+        return bool(form(parse(other), links or []) == wanted)
     except (Unparsed, RecursionError):
         return False
 

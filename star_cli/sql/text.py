@@ -18,7 +18,7 @@ TOKEN = re.compile(
     |(?P<other>.)""",
     re.X | re.S,
 )
-FENCE = re.compile(r"^[ \t]*```[ \t]*\w*[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.S | re.M)
+FENCE = re.compile(r"```[ \t]*(?:\w+[ \t]*\n|sqlite\b|sql\b)?(.*?)(?:```|\Z)", re.S | re.I)
 START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
 BLANK = re.compile(r"\n[ \t]*\n")
 

@@ -25,7 +25,10 @@ class Evaluate(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         right: dict[str, list[float]] = {}
         groups: dict[str, list[str]] = {}
+        measured: dict[str, dict[str, list[float]]] = {}
         reasons: Counter[str] = Counter()
+        chances: dict[str, float] = {}
+        golds: Counter[str] = Counter()
         errors = Errors()
         wrong: list[float] = []
         tokens = 0
@@ -36,8 +39,13 @@ class Evaluate(Stage):
                               work.runtime.grade_workers)
             for problem, rationale, verdict in pairs:
                 if problem.id not in right:
+                    if problem.choices:
+                        chances[problem.id] = 1 / len(problem.choices)
+                        golds[problem.answer] += 1
                     groups[problem.id] = [f"{k}={v}" for k, v in self.task.groups(problem).items()]
                 right.setdefault(problem.id, []).append(float(verdict.correct))
+                for name, value in self.task.measures(problem, rationale.text).items():
+                    measured.setdefault(name, {}).setdefault(problem.id, []).append(value)
                 reasons[verdict.reason] += 1
                 errors.add(verdict)
                 tokens += rationale.tokens
@@ -50,18 +58,25 @@ class Evaluate(Stage):
         if not total:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
         errors.refuse(self.max_errors)
-        shares = {i: sum(v) / len(v) for i, v in right.items()}
-        metrics = [self._metric("accuracy", list(shares.values()))]
-        for group in sorted({g for named in groups.values() for g in named}):
-            metrics.append(self._metric(f"accuracy/{group}", [s for i, s in shares.items() if group in groups[i]]))
+        metrics = [m for name, values in {"accuracy": right, **measured}.items() for m in self._grouped(name, values, groups)]
         unparsed = reasons["NO_ANSWER"] / total
         metrics.append(Metric(name="unparsed", value=unparsed, n=total, round=self.round))
         metrics.append(Metric(name="tokens_per_answer", value=tokens / total, n=total, round=self.round))
+        if chances:  # what guessing gives, and always naming the commonest option
+            metrics.append(Metric(name="chance", value=sum(chances.values()) / len(chances), n=len(chances), round=self.round))
+            metrics.append(Metric(name="majority", value=max(golds.values()) / len(chances), n=len(chances), round=self.round))
         if wrong:
             metrics.append(self._metric("right_with_wrong_step", wrong))
         work.draft.write(Metric, metrics)
         return {"accuracy": metrics[0].value, "low": metrics[0].low, "high": metrics[0].high, "n": metrics[0].n,
                 "reasons": dict(reasons)}
+
+    def _grouped(self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]]) -> Iterator[Metric]:
+        """A measure over all problems, then over each group of them."""
+        shares = {i: sum(v) / len(v) for i, v in values.items()}
+        yield self._metric(name, list(shares.values()))
+        for group in sorted({g for i in shares for g in groups[i]}):
+            yield self._metric(f"{name}/{group}", [s for i, s in shares.items() if group in groups[i]])
 
     def _metric(self, name: str, shares: list[float]) -> Metric:
         value, low, high = share_interval(shares)

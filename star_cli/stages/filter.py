@@ -19,14 +19,16 @@ class Filter(Stage):
 
     ``dedupe``: "text" keeps equal texts once (the first), "equations" equal ordered lists of equations once (the text
     that is furthest from the others; a text without equations counts by its text), "none" keeps all; true and false
-    stand for "text" and "none". ``control="random"`` keeps as many examples of the same problems, drawn by ``seed``
-    from all their rationales whatever the verdicts; the verdicts are written as ever.
+    stand for "text" and "none". ``sound`` keeps only what has no annotated equation that does not hold.
+    ``control="random"`` keeps as many examples of the same problems, drawn by ``seed`` from all their rationales whatever
+    the verdicts; the verdicts are written as ever.
     """
 
     task: Task
     grader: Grader
     keep: int = 1
     dedupe: str = "text"
+    sound: bool = False
     max_errors: float = 0.02
     control: str = "none"
     seed: int = 0
@@ -58,12 +60,13 @@ class Filter(Stage):
         total = work.inputs["problems"].count(Problem)
         return {"problems": total, "asked": len(judged.seen), "solved": len(judged.solved), "kept": len(judged.examples),
                 "duplicates": judged.duplicates, "kept_wrong_steps": judged.wrong, "reasons": dict(judged.reasons),
+                **({"unsound": judged.unsound} if self.sound else {}),
                 **({"kept_right": judged.kept_right} if self.control == "random" else {})}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A rationale that may be kept: what of it would be learned, and whether its answer is right."""
+    """A rationale that may be kept: what of it would be learned, and whether its answer is right (and it is sound)."""
 
     sample: int
     text: str
@@ -81,7 +84,7 @@ class Judged:
         self.seen: set[str] = set()
         self.solved: set[str] = set()
         self.examples: list[Example] = []
-        self.duplicates = self.kept_right = 0
+        self.duplicates = self.kept_right = self.unsound = 0
         self.wrong: int | None = None
         self._problem: Problem | None = None
         self._offers: list[Offer] = []
@@ -100,7 +103,10 @@ class Judged:
                 self.wrong = (self.wrong or 0) + (verdict.wrong_steps > 0)
         if verdict.correct or self.spec.control == "random":
             text = self.spec.grader.judged(rationale.text)  # what runs on after the answer is not learned
-            self._offers.append(Offer(rationale.sample, text, rationale.hinted, verdict.correct))
+            fit = verdict.correct and (not self.spec.sound or holds_good(text))
+            self.unsound += verdict.correct and not fit
+            if fit or self.spec.control == "random":
+                self._offers.append(Offer(rationale.sample, text, rationale.hinted, fit))
 
     def close(self) -> None:
         """Keep of the last problem what the settings say."""
@@ -127,6 +133,13 @@ class Judged:
             if len(drawn) < n:
                 drawn.setdefault(mark_of(offer, self.spec.dedupe), offer)
         return sorted(drawn.values(), key=lambda o: o.sample)
+
+
+def holds_good(text: str) -> bool:
+    """Whether every annotated equation of a text holds (RFT)."""
+    from star_cli.equations import sound
+
+    return sound(text)
 
 
 def mark_of(offer: Offer, mode: str) -> Any:

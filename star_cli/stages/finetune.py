@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from star_cli.errors import StarError
 from star_cli.parts import Stage, Trainer, TrainJob, Work, stage
@@ -47,11 +44,6 @@ class Finetune(Stage):
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
         return {"steps": self.steps} if self.steps else {}
-
-
-def placed(rows: list[Example], picture: Callable[[str], str]) -> list[Example]:
-    """The examples with their pictures as paths on this machine."""
-    return [msgspec.structs.replace(e, images=[picture(name) for name in e.images]) if e.images else e for e in rows]
 
 
 def _numbered(rows: list[Example]) -> list[Example]:

@@ -28,7 +28,14 @@ class Problems(Stage):
         rows = work.draft.write(Problem, self.chosen())
         if not rows:
             raise StarError(f"the split {self.split!r} of this task holds no problems", hint="choose another split")
-        return {"problems": rows}
+        return {"problems": rows, **self._left_out(work)}
+
+    def _left_out(self, work: Work) -> dict[str, int]:
+        """What the task could not give, counted; said aloud, too."""
+        lost = {name: n for name, n in self.task.left_out(self.split).items() if n}
+        for name, n in lost.items():
+            work.warn(f"{n} problem(s) of the {self.split} split were left out: {name.replace('_', ' ')}")
+        return lost
 
     def chosen(self) -> Iterator[Problem]:
         """The problems of the artifact, in the task's order."""

@@ -122,17 +122,20 @@ class TinyScenes(Seeing):
         wrong = sum(seen.get(i) != thing for i, thing in truth.items()) if self.asks == "full" else 0
         return wrong + (self.written(problem, seen if self.asks == "full" else truth) != text.strip())
 
-    def fault(self, problem: Problem, text: str) -> str | None:
-        """Of a wrong answer: "seeing" where the caption is wrong and what follows follows from it, else "reasoning"."""
+    def measures(self, problem: Problem, text: str) -> dict[str, float]:
+        """Shares of all answers: ``caption_right``; and of what is wrong ``wrong_by_seeing`` (the rest follows from a wrong
+        caption) and ``wrong_by_reasoning`` (it does not follow, or the caption is right).
+        """
         if self.asks != "full":
-            return None
-        seen = self.seen(text)
-        return "seeing" if seen != cells_of(problem.meta["scene"]) and self.follows(problem, seen, text) else "reasoning"
-
-    def follows(self, problem: Problem, seen: dict[int, str], text: str) -> bool:
-        """Whether the reasoning is the one these cells lead to, right or wrong."""
+            return {}
+        seen, found = self.seen(text), self.sections(text)
+        sees = seen == cells_of(problem.meta["scene"])
+        wrong = found.get("CONCLUSION", "").strip("() ").lower() != problem.answer.lower()
         told = reasoned(problem, seen)
-        return told is None or self.sections(text).get("REASONING") == f"{told[0]} It is {told[1]}."
+        follows = told is None or (found.get("REASONING") == f"{told[0]} It is {told[1]}."
+                                   and self.written(problem, seen) in (None, text.strip()))
+        return {"caption_right": float(sees), "wrong_by_seeing": float(wrong and follows and not sees),
+                "wrong_by_reasoning": float(wrong and (sees or not follows))}
 
     def seen(self, text: str) -> dict[int, str]:
         """The cells as the caption of a text tells them."""

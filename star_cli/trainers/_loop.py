@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from star_cli.errors import StarError
 from star_cli.parts import TrainJob
+from star_cli.trainers import _optimizer, _vision
 
 if TYPE_CHECKING:
     from star_cli.trainers.sft import Data, Plan, Sft
 
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 MARK = "complete.json"  # written last into a checkpoint; one without it does not count
+LEAN = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``
 ROOM = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or trainer.lora_rank=16"
 
 
@@ -108,6 +110,8 @@ def fit(part: Sft, job: TrainJob, start: Path, data: Data, plan: Plan, scratch: 
 
     model, dtype, config = build(part, start, job)
     trainer = prepare(part, job, model, data, plan, scratch, mark)
+    if part.keep_optimizer:
+        _optimizer.take_up(trainer, start)
     try:
         trainer.train(resume_from_checkpoint=resume)
     except torch.OutOfMemoryError as e:
@@ -119,6 +123,8 @@ def fit(part: Sft, job: TrainJob, start: Path, data: Data, plan: Plan, scratch: 
             return losses, None
         model = build(part, start, job)[0]
         model.load_state_dict(state)
+    if part.keep_optimizer:
+        _optimizer.keep(trainer.optimizer, job.out)
     trainer.optimizer = trainer.lr_scheduler = trainer.model = trainer.model_wrapped = None  # two thirds of the memory
     if part.lora_rank:
         model = model.merge_and_unload()
@@ -131,11 +137,11 @@ def fit(part: Sft, job: TrainJob, start: Path, data: Data, plan: Plan, scratch: 
 def build(part: Sft, start: Path, job: TrainJob) -> tuple[Any, Any, tuple[Any, Any]]:
     """The model to train, with adapters where asked; its own precision, configuration and generation settings."""
     import torch
-    from transformers import AutoModelForCausalLM, set_seed
+    from transformers import set_seed
 
     set_seed(job.seed % 2**32)
     attention = {"attn_implementation": "flash_attention_2"} if can_pack(part) else {}
-    model = AutoModelForCausalLM.from_pretrained(str(start), dtype=job.start.dtype, **attention)
+    model = _vision.model_class(str(start)).from_pretrained(str(start), dtype=job.start.dtype, **attention)
     dtype = model.dtype
     config = copy.deepcopy(model.config), copy.deepcopy(model.generation_config)
     if not part.lora_rank:
@@ -161,7 +167,7 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
     from trl import SFTConfig, SFTTrainer
 
     cuda = torch.cuda.is_available()
-    lean = not cuda and plan.world == 1 and type(model).__name__ == "LlamaForCausalLM"
+    lean = not cuda and plan.world == 1 and type(model).__name__ in LEAN
     settings = SFTConfig(
         output_dir=str(scratch), max_steps=plan.steps, learning_rate=part.lr, warmup_steps=part.warmup,
         lr_scheduler_type=SCHEDULES[part.schedule], weight_decay=part.weight_decay, max_grad_norm=part.clip,
@@ -203,7 +209,7 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
 
         def get_train_dataloader(self) -> Any:
             return DataLoader(data.rows, batch_sampler=Passes(plan, self.args.process_index),
-                              collate_fn=self.data_collator, pin_memory=cuda)
+                              collate_fn=together, pin_memory=cuda)
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
                          num_items_in_batch: Any = None) -> Any:
@@ -216,7 +222,8 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             labels = inputs["labels"][:, 1:]
             taught = labels != -100
-            hidden = model.model(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state[:, :-1]
+            seen = {n: v for n, v in inputs.items() if n not in ("labels", "attention_mask")}
+            hidden = model.model(**seen, use_cache=False).last_hidden_state[:, :-1]
             logits = model.lm_head(hidden[taught])
             return torch.nn.functional.cross_entropy(logits, labels[taught], reduction="sum") / num_items_in_batch
 
@@ -226,7 +233,11 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """A checkpoint needs no page about itself."""
 
-    trainer = Loop(model=model, args=settings, train_dataset=datasets.Dataset.from_list(data.rows[:1]),
+    def together(rows: list[dict[str, Any]]) -> Any:
+        return _vision.collate(rows, data.eyes, data.tokenizer.pad_token_id or 0) if data.eyes else trainer.data_collator(rows)
+
+    glimpse = [{name: row[name] for name in ("input_ids", "labels")} for row in data.rows[:1]]  # all that TRL itself is given
+    trainer = Loop(model=model, args=settings, train_dataset=datasets.Dataset.from_list(glimpse),
                    processing_class=copy.deepcopy(data.tokenizer), callbacks=[Watch()])
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from star_cli.errors import StarError
 from star_cli.parts import ModelRef, Runtime, TrainJob
 from star_cli.records import Example, encode, read_records
-from star_cli.trainers import _loop
+from star_cli.trainers import _loop, _vision
 
 if TYPE_CHECKING:
     from star_cli.trainers.sft import Plan, Sft
@@ -28,7 +28,6 @@ def fit_apart(part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str,
               resume: str | None) -> tuple[list[float], Any]:
     """``fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     here = job.scratch / "processes"
     shutil.rmtree(here, ignore_errors=True)
@@ -58,7 +57,7 @@ def fit_apart(part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str,
         raise _failure(here, running.returncode)
     losses = json.loads((here / "losses.json").read_bytes())
     shutil.rmtree(here)
-    model = AutoModelForCausalLM.from_pretrained(str(job.out), dtype=torch.float32)
+    model = _vision.model_class(str(job.out)).from_pretrained(str(job.out), dtype=torch.float32)
     return losses, model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -20,7 +20,7 @@ from star_cli.canon import file_sha256, key, seed_of
 from star_cli.parts import RUNTIME, ModelRef, Trainer, TrainJob, need
 from star_cli.records import Example
 from star_cli.registry import register
-from star_cli.trainers import _loop, _worker
+from star_cli.trainers import _loop, _vision, _worker
 
 CANARIES = 8
 ENDLESS = 1 << 62
@@ -38,6 +38,8 @@ class Sft(Trainer):
     model's context, is left out and counted, never cut. ``packing`` lays the sequences of a forward pass end to end
     instead of padding them (null: where flash-attn is installed and the device is CUDA). Weights in half precision are
     trained in float32 (with ``lora_rank`` only the adapters are) and saved as they came.
+    ``keep_optimizer`` writes the optimiser's state beside the weights (8 bytes a weight) and begins with that of its start,
+    where there is one; the learning rate's schedule begins anew. One device.
     """
 
     install: ClassVar[str] = "pip install trl peft"
@@ -54,6 +56,7 @@ class Sft(Trainer):
     lora_alpha: float = 32.0
     lora_dropout: float = 0.0
     lora_targets: str = "all-linear"
+    keep_optimizer: bool = False
     micro_batch: int | None = field(default=None, metadata=RUNTIME)
     packing: bool | None = field(default=None, metadata=RUNTIME)
     gradient_checkpointing: bool = field(default=False, metadata=RUNTIME)
@@ -71,6 +74,8 @@ class Sft(Trainer):
             idle = f.name.startswith("lora_") and not self.lora_rank and getattr(self, f.name) != f.default
             need(not idle, f"trainer.{f.name}={getattr(self, f.name)} has no effect while trainer.lora_rank is 0",
                  "set trainer.lora_rank, for example to 16")
+        need(not (self.keep_optimizer and self.lora_rank), "trainer.keep_optimizer=true keeps no state of adapters, which are "
+             "merged when a training ends", "set trainer.lora_rank=0 or trainer.keep_optimizer=false")
         for name in ("max_length", "micro_batch"):
             value = getattr(self, name)
             need(value is None or value >= 1, f"trainer.{name} must be >= 1 or null, got {value}")
@@ -88,6 +93,8 @@ class Sft(Trainer):
             weights = weights_sha256(start)
             data = encode(self, job, start)
             plan = Plan.of(self, job, data, _loop.processes(job.runtime.gpus))
+            need(plan.world == 1 or not self.keep_optimizer, "trainer.keep_optimizer=true trains on one device only, got "
+                 f"runtime.gpus={job.runtime.gpus}", "set runtime.gpus=1")
             scratch = job.scratch / "checkpoints"
             mark = key([self, job.seed, plan.steps, weights, data.digest()])
             resume = _loop.resumable(scratch, mark)
@@ -103,13 +110,14 @@ class Sft(Trainer):
             if plan.world == 1:
                 save(model, start, job.out)
             del model
+        canary = _vision.kept_pictures(canary, job.out)
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
         shutil.rmtree(scratch, ignore_errors=True)
         window = max(1, round(len(losses) / 10))
         return {"loss_first": round(sum(losses[:window]) / window, 6),
                 "loss_last": round(sum(losses[-window:]) / window, 6),
                 "steps": plan.steps, "epochs": round(plan.steps * plan.batch / len(data.rows), 3),
-                "examples": len(data.rows), "tokens": plan.tokens(data), "dropped_long": data.dropped,
+                "examples": len(data.rows), "tokens": plan.tokens(data), "dropped_long": data.dropped, **_vision.counts(data),
                 "start_weights": weights, "end_weights": weights_sha256(job.out)}
 
 
@@ -117,14 +125,15 @@ class Sft(Trainer):
 class Data:
     """The examples as token ids: ``labels`` equal ``input_ids`` on the completion and the end of text, else -100."""
 
-    rows: list[dict[str, list[int]]]
+    rows: list[dict[str, Any]]
     examples: list[Example]
     dropped: int
     tokenizer: Any
+    eyes: Any = None  # of a model that reads pictures
 
     def digest(self) -> str:
         """The content of all rows, in order."""
-        return hashlib.sha256(json.dumps(self.rows).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(_vision.content(self.rows)).encode()).hexdigest()
 
 
 def encode(part: Sft, job: TrainJob, start: Path) -> Data:
@@ -136,6 +145,12 @@ def encode(part: Sft, job: TrainJob, start: Path) -> Data:
     need(end is not None, f"the tokenizer of {job.start.path} has no end-of-text token, so no completion could end",
          "set eos_token in its tokenizer_config.json")
     limit = min(part.max_length or ENDLESS, context_of(start))
+    eyes = _vision.eyes_of(job, start)
+    if eyes:
+        seen, those = _vision.rows_of(eyes, job.examples, limit)
+        need(bool(seen), f"all {len(job.examples)} examples are longer than {limit} tokens, their pictures included",
+             "raise trainer.max_length, or take a model that reads more")
+        return Data(seen, those, len(job.examples) - len(seen), tokenizer, eyes)
     prompts = encode_prompts(job.start, tokenizer, list(dict.fromkeys(e.prompt for e in job.examples)))
     completions = tokenizer([e.completion for e in job.examples], add_special_tokens=False)["input_ids"]
     rows, kept = [], []
@@ -261,10 +276,11 @@ def look_in(model: Any, data: Data) -> list[dict[str, Any]]:
         ids = torch.tensor([data.rows[i]["input_ids"]], device=model.device)
         labels = torch.tensor(data.rows[i]["labels"][1:], device=model.device)
         with torch.no_grad():
-            scores = model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
+            scores = model(input_ids=ids, **_vision.pixels_of(data, i, model.device)).logits[0, :-1].float().log_softmax(-1)
         taught = labels != -100
         total = scores[taught].gather(1, labels[taught, None]).sum().item()
         canary.append({"prompt": data.examples[i].prompt, "completion": data.examples[i].completion,
+                       **({"images": data.examples[i].images} if data.examples[i].images else {}),
                        "logprob": round(total, 5), "tokens": int(taught.sum())})
     model.to(dtype)
     return canary

@@ -145,9 +145,11 @@ class Orm(Verifier):
 
 def load(path: str, dtype: str) -> Any:
     """The model with its scalar head; a fresh head where the directory has none."""
-    from transformers import AutoModelForTokenClassification
+    from transformers import AutoConfig, AutoModelForTokenClassification
 
-    return AutoModelForTokenClassification.from_pretrained(path, num_labels=1, classifier_dropout=0.0, dtype=dtype)
+    config = AutoConfig.from_pretrained(path, num_labels=1)
+    config.classifier_dropout = 0.0
+    return AutoModelForTokenClassification.from_pretrained(path, config=config, dtype=dtype)
 
 
 def adapted(model: Any, settings: Any) -> Any:

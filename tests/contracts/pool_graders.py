@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from star_cli.graders.exact import Exact
 from star_cli.parts import Grader
 from star_cli.records import Problem, Rationale, Verdict
 
@@ -51,3 +52,24 @@ class Unruly(Grader):
                 pass
         answer = str("torch" in sys.modules or "transformers" in sys.modules) if text == "torch" else str(os.getpid())
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=True, answer=answer, reason="MATCH")
+
+
+@dataclass(kw_only=True)
+class Apart(Exact):
+    """``exact`` in workers; ``work`` seconds of processor time for each verdict, written down in ``log``."""
+
+    work: float = 0.0
+    log: str = ""
+
+    @property
+    def isolated(self) -> bool:
+        return True
+
+    def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
+        end = time.process_time() + self.work
+        while time.process_time() < end:
+            pass
+        if self.log:
+            with open(self.log, "a") as f:
+                f.write(f"{problem.id} {rationale.sample}\n")
+        return super().grade(problem, rationale)

@@ -95,7 +95,8 @@ def test_the_version_is_printed(star):
 def test_show_json_is_the_documented_format(made):
     told = call(made, "show", "demo", "--json").json
     assert list(told) == ["name", "status", "rounds", "stages"] and told["status"] == "finished"
-    assert set(told["rounds"][1]) == {"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds"}
+    assert set(told["rounds"][1]) == {"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds",
+                                      "health"}
     assert set(told["stages"][0]) == {"round", "stage", "key", "hit", "seconds"}
     assert {(s["round"], s["stage"]): s["key"] for s in told["stages"]} == keys(made, "demo")
 

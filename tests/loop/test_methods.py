@@ -12,6 +12,8 @@ from star_cli.records import Example, Problem, Rationale, Verdict
 from star_cli.runs import Run
 from star_cli.store import Artifact, Store
 
+QUICK = {"b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"]}  # 64 samples at 8 temperatures take long
+
 
 class Book:
     """The artifacts of a finished run, by round and name."""
@@ -29,7 +31,7 @@ class Book:
 def where(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
     for method in registry.names("method"):
-        done = call(place, "run", *SMALL, f"method={method}", f"name={method}")
+        done = call(place, "run", *SMALL, f"method={method}", f"name={method}", *QUICK.get(method, []))
         assert done.code == 0, done.err
     return place
 
@@ -50,7 +52,7 @@ def test_a_method_runs_to_its_end_and_learns(where, method):
 @pytest.mark.parametrize("method", registry.names("method"))
 def test_the_same_command_again_builds_nothing(where, method):
     before = {p: p.stat().st_mtime_ns for p in (where / "artifacts").glob("*/manifest.json")}
-    again = call(where, "run", *SMALL, f"method={method}", f"name={method}")
+    again = call(where, "run", *SMALL, f"method={method}", f"name={method}", *QUICK.get(method, []))
     assert again.code == 0 and "nothing was built" in again.out
     assert {p: p.stat().st_mtime_ns for p in (where / "artifacts").glob("*/manifest.json")} == before
     assert all(e.hit for e in Run(where, method).latest())

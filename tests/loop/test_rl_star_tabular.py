@@ -1,12 +1,16 @@
 """experiment=rl_star_tabular: the whole pipeline reproduces RL-STaR's closed form, and wrong steps leave the data."""
 
 import pytest
+from typer.testing import CliRunner
 
-from star_cli.comparison import compare_run, experiment_of
+from star_cli.cli import theory as _theory  # noqa: F401  (registers the commands)
+from star_cli.cli.main import app
+from star_cli.comparison import bands_of, compare_run, experiment_of
 from star_cli.config import launch
 from star_cli.errors import StarError
 from star_cli.parts import Completion, Prompt, Request, Sampling
 from star_cli.records import Example, Verdict
+from star_cli.report.theory import write_comparison
 from star_cli.runs import Run
 from star_cli.session import execute, open_store, residency
 from star_cli.tasks.zip import Zip
@@ -38,6 +42,36 @@ def test_the_curve_is_the_theorys(small):
     assert all(r.inside for r in found.rows), [(r.low, r.theory, r.high) for r in found.rows]
     told = trajectory([0.4] * 3, 64, 3, convention="generator")
     assert [r.theory for r in found.rows] == pytest.approx(told.accuracy)
+
+
+def test_the_band_of_runs_of_this_size_holds_what_was_measured_and_knows_that_data_is_finite(small):
+    rows = compare_run(small, "t", None, "theory").rows
+    assert all(r.usual for r in rows), [(r.band, r.accuracy) for r in rows]
+    assert rows[0].band[0] < rows[0].theory < rows[0].band[1] and rows[1].band[1] - rows[1].band[0] < 0.2
+    few = experiment_of(small, "t")
+    few.method.samples = 16
+    run, store = Run(small, "t"), open_store(small)
+    assert bands_of(few, run, store, [0.4] * 3, None, 2)[2][1] < rows[2].band[0]
+
+
+def test_the_steps_are_measured_on_the_next_rounds_samples_too(small):
+    rows = compare_run(small, "t", None, "theory").rows
+    assert [r.samples for r in rows] == [64 * (64 + 512)] * 3 + [64 * 64]
+    assert all(a <= d <= b and b - a < 0.03 for r in rows[:3] for a, d, b in zip(r.delta_low, r.delta, r.delta_high,
+                                                                                strict=True))
+    kept = Run(small, "t").artifact(open_store(small), 1, "filter").metrics
+    assert rows[0].wrong == pytest.approx(kept["kept_wrong_steps"] / kept["kept"])
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_comparison_is_drawn_by_the_command(small, tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    done = CliRunner().invoke(app, ["theory", "compare", "t", "--home", str(small), "--figure", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "runs of this size" in done.output and path.stat().st_size > 5000
+    assert path.read_bytes().startswith(b"<?xml" if suffix == "svg" else b"\x89PNG")
+    with pytest.raises(StarError, match="svg or .png"):
+        write_comparison(compare_run(small, "t", None, "theory"), tmp_path / "t.pdf")
 
 
 def test_the_measured_deltas_rise_to_one(small):
@@ -82,7 +116,11 @@ def test_the_run_composes_again_as_it_was_asked_for(small):
 def test_the_shipped_experiment_is_inside_its_interval_at_every_round(tmp_path):
     run_in(tmp_path, "experiment=rl_star_tabular")
     rows = compare_run(tmp_path, "t", None, "theory").rows
+    assert len(rows) == 5
     assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
+    assert all(r.usual for r in rows), [(r.band, r.accuracy) for r in rows]
+    wrong = [r.wrong or 0.0 for r in rows]
+    assert wrong[0] == pytest.approx(rows[0].theory_wrong, abs=0.02) and wrong == sorted(wrong, reverse=True)
 
 
 def test_a_prompt_for_each_step_follows_the_same_curve(tmp_path):

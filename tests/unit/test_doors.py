@@ -17,15 +17,15 @@ HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate", "toke
 
 # Of the rooms in DESIGN section 1, from the ground up: a file imports only from below itself or from its own line.
 FLOORS = [
-    {"errors", "quantity", "final", "stats", "sandbox_child", "prompts"},
-    {"canon", "records", "registry", "sandbox", "selection"},
-    {"store", "data", "images", "theory"},
+    {"errors", "quantity", "final", "stats", "sandbox_child", "prompts", "equations"},
+    {"canon", "records", "registry", "sandbox", "selection", "adastar"},
+    {"store", "data", "sql", "images", "theory"},
     {"parts"},
-    {"pool", "early", "turns", "sourced", "seeing", "candidates", "health"},
+    {"pool", "early", "turns", "sourced", "querying", "seeing", "eyes", "candidates", "health"},
     {"grading"},
     {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
     {"runs", "residency", "external"},
-    {"config", "tracking", "lab", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
+    {"config", "tracking", "lab", "adapting", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
      "comparison", "listing", "doctor", "budget", "versus"},
     {"cli", "__main__"},
 ]

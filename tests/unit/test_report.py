@@ -143,6 +143,15 @@ def test_the_text_plot_is_plain_and_small(home):
     assert len(lines) <= 16 and max(map(len, lines)) <= 60
 
 
+def test_the_forecast_stands_in_the_curve_with_its_band(home):
+    rows = rows_of(home)
+    assert curve.forecast_line(rows) == {} and "forecast" not in curve.svg(rows) + curve.text_plot(rows)
+    told = [replace(r, forecast=(0.1 * (n + 1), 0.05, 0.4)) if n else r for n, r in enumerate(rows)]
+    line = curve.forecast_line(told)["forecast"]
+    assert line[1:] == pytest.approx([0.2, 0.3]) and line[0] != line[0]
+    assert "forecast" in curve.text_plot(told) and "forecast" in curve.svg(told) and "80 % band" in curve.svg(told)
+
+
 def test_nothing_measured_is_no_plot(tmp_path):
     assert curve.text_plot([RoundRow(0)]) == ""
     assert curve.write_png([RoundRow(0)], tmp_path / "c.png").stat().st_size

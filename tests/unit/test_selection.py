@@ -1,15 +1,22 @@
 """Choosing from one pool: every estimator against brute force, ties included; intervals; the stage on small artifacts."""
 
+import io
 from itertools import combinations, permutations
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from star_cli.canon import key
 from star_cli.candidates import pool_of
+from star_cli.canon import key
 from star_cli.errors import StarError
 from star_cli.records import Metric, Problem, Rationale, Score, Verdict
+from star_cli.report.lines import Chart, Line
+from star_cli.report.page import write_page
+from star_cli.report.samples import Wanted
+from star_cli.report.show import view_of
+from star_cli.runs import Event, Run
 from star_cli.selection import (
     best_of_k,
     difference,
@@ -254,7 +261,8 @@ def test_artifacts_that_do_not_belong_together_are_sentences(store):
     half = keep(store, "half", {Score: [Score(problem_id="p", sample=0, score=1.0, verifier="orm")]})
     with pytest.raises(StarError, match=r"scores.orm has no score of problem p sample 1"):
         selected(store, {**inputs, "scores.orm": half})
-    twice = keep(store, "twice", {Score: [Score(problem_id="p", sample=0, score=s, verifier=v) for s, v in ((1.0, "a"), (2.0, "b"))]})
+    both = [Score(problem_id="p", sample=0, score=s, verifier=v) for s, v in ((1.0, "a"), (2.0, "b"))]
+    twice = keep(store, "twice", {Score: both})
     with pytest.raises(StarError, match="several scores"):
         selected(store, {**inputs, "scores.orm": twice})
     pool = pool_of(inputs["problems"], inputs["rationales"], inputs["verdicts"], {"dpo": inputs["scores.dpo"]})
@@ -262,3 +270,51 @@ def test_artifacts_that_do_not_belong_together_are_sentences(store):
         pool.values("best_of@2/orm")
     with pytest.raises(StarError, match="names no selection"):
         pool.values("bestof2")
+
+
+# ---- what people see
+def shown(view, width=120):
+    out = Console(file=io.StringIO(), width=width, highlight=False)
+    view.print(out)
+    return out.file.getvalue()
+
+
+def run_with_selection(home):
+    store, run = Store(home / "artifacts").open(), Run(home, "demo")
+    run.start({"config_key": "x", "overrides": [], "sweep": None})
+    artifact, found, made = selected(store, artifacts(store))
+    run.record(Event(3, "select", "select", artifact.key, False, 0.1, made), artifact)
+    return run, store, found
+
+
+def test_the_curve_over_k_is_shown_as_table_plot_and_json(tmp_path):
+    run_with_selection(tmp_path)
+    view = view_of(tmp_path, "demo/round-3/select", wanted=Wanted())
+    text = shown(view)
+    for part in ("best of k", "majority", "weighted vote", "best_of@4/dpo-majority@4", "no difference shown", "-33.3 [",
+                 "12.5 % unparsed", "2.5 different answers", "●", "accuracy by k candidates",
+                 "the exponential of the scores of dpo"):
+        assert part in text, part
+    assert max(map(len, shown(view, 60).splitlines())) <= 60
+    told = view.as_json()
+    gaps = {m["name"]: m["says"] for m in told["metrics"] if "says" in m}
+    assert gaps["best_of@4/dpo-majority@4"] == "no difference shown" and told["facts"]["candidates"] == 4
+
+
+def test_the_page_of_the_run_holds_the_selection(tmp_path):
+    run, store, _ = run_with_selection(tmp_path)
+    text = write_page(run, store).read_text()
+    assert "Picking an answer: round-3/select" in text and "best_of@4/dpo-majority@4" in text and "<svg" in text
+    assert "http:" not in text and "<script" not in text
+
+
+def test_the_chart_is_a_file_of_the_two_kinds(tmp_path):
+    _, _, found = run_with_selection(tmp_path)
+    chart = Chart([Line("a <b>", [(1.0, 0.2, 0.1, 0.3), (2.0, 0.4, None, None)])], "k", log=2)
+    assert chart.write(tmp_path / "a.png", "t").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in chart.write(tmp_path / "a.svg").read_text() and "a &lt;b&gt;" in chart.svg()
+    with pytest.raises(StarError, match="ends neither"):
+        chart.write(tmp_path / "a.gif")
+    with pytest.raises(StarError, match="does not exist"):
+        chart.write(tmp_path / "no" / "a.png")
+    assert Chart([], "k").text() == ""

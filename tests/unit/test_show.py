@@ -39,7 +39,8 @@ def test_the_json_of_a_run_is_the_stable_format(star, home):
     assert list(told) == ["name", "status", "rounds", "stages"]
     assert told["name"] == "demo" and told["status"] == "finished"
     for row in told["rounds"]:
-        assert list(row) == ["round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds"]
+        assert list(row) == ["round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds",
+                             "health"]
     for stage in told["stages"]:
         assert list(stage) == ["round", "stage", "key", "hit", "seconds"]
     assert [r["round"] for r in told["rounds"]] == [0, 1, 2]

@@ -1,6 +1,7 @@
 """The closed form: printed vectors, general laws, valid ranges."""
 
-from itertools import pairwise
+from fractions import Fraction
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -309,3 +310,39 @@ def test_values_out_of_range_are_named_with_a_next_step(call, words: str) -> Non
 
 def test_rounding_at_the_ends_of_the_range_is_forgiven() -> None:
     assert trajectory([1 + 1e-15, 0.5, -1 / 63 - 1e-16], 64, 0).delta[0] == (1.0, 0.5, -1 / 63)
+
+
+def exact_round(delta: list[Fraction], states: int) -> tuple[list[Fraction], Fraction, Fraction]:
+    """(deltas after a round, J, P(some step wrong | kept)) in fractions, by counting every history of a chain.
+
+    A history is, step by step, whether the step was right and whether the chain then stands on the true path.
+    """
+    kept, wrong, right = Fraction(0), Fraction(0), [Fraction(0)] * len(delta)
+    for history in product((True, False), (True, False), repeat=len(delta)):
+        mass, on = Fraction(1), True
+        for n, d in enumerate(delta):
+            good, then = history[2 * n : 2 * n + 2]
+            alpha, beta = (1 + (states - 1) * d) / states, (1 - d) / states
+            mass *= {(True, True, True): alpha, (True, False, False): (states - 1) * beta, (False, True, False): alpha,
+                     (False, False, True): beta, (False, False, False): 1 - alpha - beta}.get((on, good, then), Fraction(0))
+            on = then
+        if on and mass:
+            kept += mass
+            wrong += mass * (not all(history[::2]))
+            right = [r + mass * history[2 * n] for n, r in enumerate(right)]
+    return [(states * r / kept - 1) / (states - 1) for r in right], kept, wrong / kept
+
+
+@pytest.mark.parametrize("start", [("theory", (0.2,) * 3), ("theory", (0.1,) * 3), ("generator", (0.2,) * 3),
+                                   ("generator", (0.1,) * 3), ("theory", (0.3, 0.1, 0.05)), ("theory", (0.0, 0.1, 0.1)),
+                                   ("theory", (-0.01, 0.2, 0.2)), ("theory", (0.3, 0.25)), ("theory", (0.5, 0.4, 0.3, 0.2))])
+def test_every_printed_start_follows_exact_fractions_to_1e_12(start: tuple[str, tuple[float, ...]]) -> None:
+    convention, values = start
+    told = trajectory(values, 64, 5, convention=convention)
+    delta = [Fraction(str(v)) * (Fraction(64, 63) if convention == "generator" else 1) for v in values]
+    for r in range(6):
+        assert told.delta[r] == pytest.approx([float(d) for d in delta], abs=1e-12)
+        after, kept, wrong = exact_round(delta, 64)
+        assert told.accuracy[r] == pytest.approx(float(kept), abs=1e-12)
+        assert told.wrong_given_kept[r] == pytest.approx(float(wrong), abs=1e-12)
+        delta = after

@@ -1,0 +1,44 @@
+"""star compare: runs, or the arms of sweeps, at equal budgets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from star_cli.cli.main import app
+from star_cli.cli.run import Json
+
+
+@app.command(epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
+             "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json")
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or sweeps (all their arms).")],
+    budget: Annotated[str, typer.Option("--budget", help="What is made equal: samples, tokens, flops or seconds.")] = "samples",
+    metric: Annotated[str, typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, "
+                                                         "best_of@8/dpo.")] = "accuracy",
+    out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
+    home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare methods at equal budgets, with intervals; a difference inside its interval is never called a gain.
+
+    Runs that differ in their seed alone are one line, with an interval over problems and seeds. All must have been
+    evaluated on the same problems.
+    """
+    from star_cli.config import home_of
+    from star_cli.report.compare import chart_of, print_versus
+    from star_cli.report.terminal import console
+    from star_cli.versus import compare_runs
+
+    found = compare_runs(home_of(home), runs, budget, metric)
+    if out is not None:
+        chart_of(found).write(out, title=", ".join(runs))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=1))
+        return
+    print_versus(found, console())
+    if out is not None:
+        typer.echo(f"plot       {out}")

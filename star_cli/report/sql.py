@@ -1,0 +1,94 @@
+"""What a text's SQL gave beside what the gold query gives: both results side by side where they differ, or the error."""
+
+from __future__ import annotations
+
+import time
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.records import Problem
+from star_cli.report.text import one_line
+from star_cli.sql.execute import Failed, Result, instances, run
+from star_cli.sql.files import made
+from star_cli.sql.results import same
+from star_cli.sql.text import ordered, sql_of
+
+SECONDS = 2.0  # for each query
+ROWS, WIDTH, CELL = 8, 44, 18  # rows shown of a result, characters of a side and of a cell
+
+
+def is_sql(problem: Problem) -> bool:
+    """Whether a problem's answer is SQL on a database that it names."""
+    return bool(problem.meta.get("database") or problem.meta.get("tables")) and problem.answer.lstrip()[:6].upper() in (
+        "SELECT", "WITH")
+
+
+def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
+    """(name, text) fields: the SQL, the first instance where results differ (or the first), both results, the error."""
+    sql, _ = sql_of(text)
+    found = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
+    flags = problem.meta.get("flags")
+    if flags:
+        found.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
+    try:
+        tables = problem.meta.get("tables")
+        paths = instances(made("given", [tables] if isinstance(tables, str) else list(tables)) if tables
+                          else Path(str(problem.meta["database"])))
+    except (Failed, StarError) as e:
+        return [*found, ("results", f"not shown: {e}")]
+    return found + (_on(paths, problem.answer, sql) if sql is not None else [])
+
+
+def _on(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+    shown: list[tuple[str, str]] = []
+    for path in paths:
+        wanted, given = _run(path, gold), _run(path, sql)
+        if isinstance(given, str):
+            return [("error", f"{given} (on {path.name})")]
+        if isinstance(wanted, str):
+            return [("error", f"the gold query: {wanted} (on {path.name})")]
+        equal = same(wanted, given, ordered(gold))
+        if not equal or not shown:
+            shown = [("results", f"{'equal' if equal else 'different'} on {path.name}"
+                                 f"{'' if equal else f', rows: {len(wanted.rows):,} expected, {len(given.rows):,} found'}"),
+                     ("", beside(wanted, given) if not equal else side(wanted))]
+        if not equal:
+            return shown
+    if len(paths) > 1:
+        shown[0] = ("results", f"equal on all {len(paths)} instances; on {paths[0].name}:")
+    return shown
+
+
+def _run(path: Path, sql: str) -> Result | str:
+    try:
+        return run(path, sql, time.monotonic() + SECONDS)
+    except Failed as e:
+        return e.why
+
+
+def side(result: Result) -> str:
+    """One result as lines."""
+    return "\n".join(_lines(result))
+
+
+def beside(gold: Result, given: Result) -> str:
+    """Two results next to each other; a mark between lines that differ."""
+    left, right = ["expected", *_lines(gold)], ["found", *_lines(given)]
+    width = max(len(x) for x in left)
+    return "\n".join(f"{a:<{width}} {'|' if a == b or i < 1 else '≠'} {b}".rstrip()
+                     for i, (a, b) in enumerate(zip_longest(left, right, fillvalue="")))
+
+
+def _lines(result: Result) -> list[str]:
+    rows = [tuple(map(_cell, row)) for row in result.rows[:ROWS]]
+    heads = tuple(_cell(c) for c in result.columns)
+    widths = [max(len(r[i]) for r in [heads, *rows]) for i in range(len(heads))]
+    lines = ["  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True))[:WIDTH].rstrip() for row in [heads, *rows]]
+    return lines + [f"... {len(result.rows) - ROWS:,} more"] * (len(result.rows) > ROWS) + ["(no rows)"] * (not rows)
+
+
+def _cell(value: Any) -> str:
+    text = "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else one_line(str(value))
+    return text if len(text) <= CELL else text[:CELL - 1] + "…"

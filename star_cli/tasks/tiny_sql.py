@@ -1,0 +1,131 @@
+"""tiny_sql: questions over random little databases, answered in SQL; small enough for a tiny model to learn.
+
+{"id": "easy/shop_sale_0/how many sale are there", "question": "how many sale are there",
+ "answer": "SELECT count(*) FROM sale", "meta": {"hardness": "easy", "database": "...", "schema": "shop(...)"}}
+
+    Q: shop(id, name, city, size, cost)
+    sale(id, shop_id -> shop.id, kind, price, score)
+    how many sale are there
+    A: count sale
+    ```sql
+    SELECT count(*) FROM sale
+    ```
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from star_cli.canon import seed_of
+from star_cli.parts import RUNTIME, need
+from star_cli.querying import Querying, grader_of
+from star_cli.records import Example, Problem
+from star_cli.registry import register
+from star_cli.sql.determinism import flags
+from star_cli.sql.execute import instances, run
+from star_cli.sql.files import made
+from star_cli.sql.forms import LEVELS
+from star_cli.sql.questions import KINDS, Draw, Question
+from star_cli.sql.worlds import World, world
+
+SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a question falls into by hash
+TRIES = 60  # draws for each question wanted: what was drawn before, has no rows or no single answer is drawn again
+SECONDS = 5.0
+
+
+@register("task", "tiny_sql")
+class TinySql(Querying):
+    """``schemas`` random databases, each with ``instances`` of other rows; a prediction must be right on all of them.
+
+    ``train``, ``dev`` and ``test`` say how many questions of each hardness (easy, medium, hard, extra: Spider's) are
+    drawn, fewer where fewer exist. A question belongs to one split by a hash of its text. The SQLite files are written
+    to ``<temp>/star-databases-<user id>`` (files.py). A lesson ``"hard"`` is a question with plan and SQL, ``"hard/hinted"``
+    one that shows the SQL.
+    """
+
+    schemas: int = 4
+    instances: int = 2
+    parents: int = 9
+    children: int = 24
+    train: int = 250
+    dev: int = 40
+    test: int = 60
+    seed: int = 0
+    shots: str = field(default="none", metadata=RUNTIME)
+    lessons: dict[str, int] = field(metadata=RUNTIME, default_factory=lambda: {
+        "easy": 1500, "medium": 1500, "hard": 100, "extra": 30, "medium/hinted": 400, "hard/hinted": 700,
+        "extra/hinted": 700})
+    max_tokens: ClassVar[int] = 160
+    grader: ClassVar[dict[str, Any]] = grader_of()
+
+    def check(self) -> None:
+        for name in ("schemas", "instances", "train", "dev", "test"):
+            need(getattr(self, name) >= 1, f"task.{name} must be >= 1, got {getattr(self, name)}")
+        need(3 <= self.parents <= 14, f"task.parents must be from 3 to 14, got {self.parents}")
+        need(3 <= self.children <= 80, f"task.children must be from 3 to 80, got {self.children}")
+        super().check()
+        for place, _ in self.worlds():
+            instances(place)  # the files are there, also for problems that were made before
+
+    def worlds(self) -> list[tuple[Path, World]]:
+        """Every database's folder and what is in it; missing files are written."""
+        found = [world(self.seed, i, self.instances, self.parents, self.children) for i in range(self.schemas)]
+        return [(made(w.schema.name, list(w.scripts)), w) for w in found]
+
+    def problems(self, split: str) -> Iterator[Problem]:
+        self.check_split(split)
+        worlds = self.worlds()
+        for level in LEVELS:
+            rng = random.Random(seed_of("tiny_sql", self.seed, split, level))
+            yield from (p for p, _ in drawn(worlds, level, getattr(self, split), SHARES[split], rng))
+
+    def gold(self, problem: Problem) -> str | None:
+        return f" {problem.meta['plan']}{self.answer_only(problem).replace(' ', chr(10), 1)}"
+
+    def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
+        worlds = self.worlds()
+        for name, count in lessons.items():
+            level, _, form = name.partition("/")
+            need(level in LEVELS and form in ("", "hinted"),
+                 f"unknown lesson {name!r}, expected a hardness such as 'easy' or 'easy/hinted'")
+            rng = random.Random(seed_of("lesson", seed, name))
+            for i, (p, _) in enumerate(drawn(worlds, level, count, SHARES["train"], rng, repeat=True)):
+                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=self.prompt(p, form == "hinted").text,
+                              completion=self.gold(p) or "", origin="gold")
+
+
+def drawn(worlds: list[tuple[Path, World]], level: str, count: int, share: range, rng: random.Random,
+          repeat: bool = False) -> Iterator[tuple[Problem, Question]]:
+    """``count`` questions of a hardness that fall into a share of the buckets; each once, unless ``repeat``."""
+    seen: set[str] = set()
+    for _ in range(TRIES * count):
+        if not count:
+            return
+        place, w = rng.choice(worlds)
+        made_of = rng.choice(KINDS[level])
+        q = made_of(Draw(w, rng))
+        name = f"{level}/{w.schema.name}/{q.text}"
+        if seed_of("split", q.text) % 10 not in share or (not repeat and name in seen) or not usable(str(place), q.sql):
+            continue
+        seen.add(name)
+        count -= 1
+        yield Problem(id=name, question=q.text, answer=q.sql, meta={
+            "hardness": level, "database": str(place), "schema": w.schema.text(types=False), "plan": q.plan,
+            "links": [list(x) for x in w.schema.links]}), q
+
+
+@lru_cache(maxsize=65536)
+def usable(place: str, sql: str) -> bool:
+    """Whether a query has one result, with rows, on every instance."""
+    deadline = time.monotonic() + SECONDS
+    paths = instances(Path(place))
+    if not all(run(path, sql, deadline).rows for path in paths):
+        return False
+    counted = "GROUP BY" in sql and "LIMIT" in sql  # only counts have ties: numbers of a column are all different
+    return not counted or not any(flags(path, sql, deadline) for path in paths)

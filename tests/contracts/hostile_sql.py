@@ -1,0 +1,134 @@
+"""Hostile SQL, for the tests of the sql grader, and a grader that notes when each verdict was begun.
+
+Every statement is named for what it tries. ``pet`` is a table of the database it is tried on; ``{decoy}`` and ``{own}``
+stand for the paths of another database and of the very one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from star_cli.graders.sql import Sql
+from star_cli.records import Problem, Rationale, Verdict
+
+FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+CROSS = ", ".join(f"pet p{i}" for i in range(12))
+NESTED = "(" * 900 + "1" + ")" * 900
+WRITES = {
+    "drop": "DROP TABLE pet",
+    "drop if exists": "DROP TABLE IF EXISTS pet",
+    "delete": "DELETE FROM pet",
+    "delete returning": "DELETE FROM pet RETURNING *",
+    "with delete": "WITH x AS (SELECT 1) DELETE FROM pet",
+    "update": "UPDATE pet SET name = 'x'",
+    "with update": "WITH x AS (SELECT 1) UPDATE pet SET age = 0 RETURNING age",
+    "insert": "INSERT INTO pet VALUES (99, 'x', 1, 1)",
+    "with insert": "WITH x AS (SELECT 1) INSERT INTO pet SELECT 98, 'x', 1, 1",
+    "replace": "REPLACE INTO pet VALUES (1, 'x', 1, 1)",
+    "create table": "CREATE TABLE t AS SELECT * FROM pet",
+    "create temp table": "CREATE TEMP TABLE t AS SELECT * FROM pet",
+    "create view": "CREATE VIEW v AS SELECT 1",
+    "create trigger": "CREATE TRIGGER g AFTER INSERT ON pet BEGIN DELETE FROM pet; END",
+    "create index": "CREATE INDEX i ON pet(age)",
+    "create virtual table": "CREATE VIRTUAL TABLE f USING fts5(a)",
+    "alter": "ALTER TABLE pet RENAME TO dog",
+    "reindex": "REINDEX",
+    "analyze": "ANALYZE",
+    "vacuum": "VACUUM",
+    "vacuum into": "VACUUM INTO '{decoy}.copy'",
+    "attach": "ATTACH '{decoy}' AS d",
+    "attach itself": "ATTACH 'file:{own}?mode=rw' AS d",
+    "detach": "DETACH main",
+    "writable schema": "PRAGMA writable_schema=1",
+    "query_only off": "PRAGMA query_only=0",
+    "journal mode": "PRAGMA journal_mode=WAL",
+    "user version": "PRAGMA user_version=7",
+    "temp store directory": "PRAGMA temp_store_directory='/tmp'",
+    "begin": "BEGIN IMMEDIATE",
+    "savepoint": "SAVEPOINT s",
+    "rollback": "ROLLBACK",
+    "load_extension": "SELECT load_extension('/tmp/evil.so')",
+    "load_extension with entry": "SELECT load_extension('libc.so.6', 'system')",
+    "writefile": "SELECT writefile('{decoy}', 'x')",
+    "readfile": "SELECT readfile('/etc/passwd')",
+    "edit": "SELECT edit('x', 'sh -c id')",
+    "fts3_tokenizer": "SELECT fts3_tokenizer('simple', x'4141414141414141')",
+    "dbpage": "SELECT data FROM sqlite_dbpage",
+    "schema table": "SELECT sql FROM sqlite_master",
+    "schema write": "UPDATE sqlite_master SET sql = ''",
+    "pragma function": "SELECT * FROM pragma_database_list",
+    "pragma table_info": "SELECT * FROM pragma_table_info('pet')",
+    "dbstat": "SELECT * FROM dbstat",
+    "explain": "EXPLAIN SELECT * FROM pet",
+}
+HIDDEN = {
+    "second statement": "SELECT name FROM pet; DROP TABLE pet",
+    "second statement in a comment's shadow": "SELECT name FROM pet; /* harmless */ DROP TABLE pet --",
+    "statement after a line comment": "SELECT name FROM pet --\n; DELETE FROM pet",
+    "comment before a drop": "/* SELECT */ DROP TABLE pet",
+    "line comment before a drop": "-- SELECT name FROM pet\nDROP TABLE pet",
+    "open comment": "SELECT name FROM pet /* ; DROP TABLE pet",
+    "open quote": "SELECT 'name FROM pet; DROP TABLE pet",
+    "semicolon in a string, then one outside": "SELECT ';' FROM pet; DELETE FROM pet WHERE name = ';'",
+    "nul byte": "SELECT name FROM pet\x00; DROP TABLE pet",
+    "nul byte first": "\x00DROP TABLE pet",
+    "zero-width space": "SELECT\u200bname\u200bFROM\u200bpet",
+    "zero-width joiner in a keyword": "DR\u200dOP TABLE pet",
+    "byte order mark": "\ufeffDROP TABLE pet",
+    "right-to-left override": "SELECT name FROM pet \u202e; DROP TABLE pet",
+    "full-width semicolon": "SELECT name FROM pet\uff1b DROP TABLE pet",
+    "homoglyph": "S\u0395LECT name FROM pet",
+    "lone surrogate": "SELECT '\ud800' FROM pet",
+    "parameter": "SELECT ?1, :a, @b FROM pet",
+}
+HEAVY = {
+    "endless count": FOREVER + "SELECT count(*) FROM c",
+    "endless rows": FOREVER + "SELECT x FROM c",
+    "endless with a filter": FOREVER + "SELECT x FROM c WHERE x < 0",
+    "endless in a subquery": "SELECT name FROM pet WHERE age IN (" + FOREVER + "SELECT x FROM c)",
+    "endless growing text": "WITH RECURSIVE c(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM c) SELECT length(x) FROM c",
+    "endless sort": FOREVER + "SELECT x FROM c ORDER BY -x LIMIT 1",
+    "endless distinct": FOREVER + "SELECT DISTINCT x % 1000000007 FROM c",
+    "endless window": FOREVER + "SELECT sum(x) OVER (ORDER BY x) FROM c",
+    "cross join": f"SELECT count(*) FROM {CROSS}",
+    "cross join rows": f"SELECT * FROM {CROSS}",
+    "cross join sorted": f"SELECT p0.name FROM {CROSS} ORDER BY p1.kg, p2.age, p3.name",
+    "cross join grouped": f"SELECT p0.name, count(DISTINCT p1.id || p2.id) FROM {CROSS} GROUP BY p3.name",
+    "cross join concatenated": f"SELECT group_concat(p0.name || p1.name) FROM {CROSS}",
+    "like that backtracks": f"SELECT '{'a' * 15000}' LIKE '{'%a' * 20}b'",
+    "glob that backtracks": f"SELECT '{'a' * 15000}' GLOB '{'*a' * 20}b'",
+    "huge printf": "SELECT printf('%.*c', 2000000000, 'x')",
+    "huge pad": "SELECT printf('%1000000000d', 1)",
+    "replace bomb": "SELECT replace(replace(replace(printf('%9999d', 1), ' ', printf('%999d', 1)), ' ', printf('%999d', 1)), "
+                    "' ', 'xxxxxxxxx')",
+    "randomblob": "SELECT hex(randomblob(1000000000))",
+    "zeroblob": "SELECT length(zeroblob(2000000000))",
+    "deep parentheses": f"SELECT {NESTED}",
+    "deeper parentheses": f"SELECT {'(' * 9000}1{')' * 9000}",
+    "long sum": "SELECT " + " + ".join(["1"] * 4500),
+    "many unions": " UNION ALL ".join(["SELECT 1"] * 1200),
+    "many columns": "SELECT " + ", ".join(["id"] * 4000) + " FROM pet",
+    "many joins": "SELECT count(*) FROM " + ", ".join(f"pet a{i}" for i in range(70)),
+    "100 kB": "SELECT name FROM pet WHERE name IN (" + ", ".join(["'abcdefgh'"] * 9000) + ")",
+    "100 kB of comment": "SELECT name FROM pet --" + "x" * 100_000,
+    "10 MB of spaces": "SELECT name" + " " * 10_000_000 + "FROM pet",
+    "nested views of itself": "WITH " + ", ".join(f"t{i} AS (SELECT a.x FROM t{i - 1} a, t{i - 1} b)" if i else
+                                                  "t0 AS (SELECT 1 AS x UNION ALL SELECT 2)" for i in range(9))
+                              + " SELECT count(*) FROM t8",
+    "correlated": "SELECT (SELECT count(*) FROM pet b, pet c, pet d, pet e, pet f, pet g, pet h WHERE b.id + c.id > a.id) "
+                  f"FROM pet a, {CROSS}",
+}
+STATEMENTS = {**WRITES, **HIDDEN, **HEAVY}
+
+
+@dataclass(kw_only=True)
+class Timed(Sql):
+    """The sql grader; when a verdict was begun is written to ``notes``."""
+
+    notes: str = ""
+
+    def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
+        Path(self.notes).write_text(repr(time.time()))
+        return super().grade(problem, rationale)

@@ -1,0 +1,196 @@
+"""What verifiers promise: DPO and ORM really learn, start where they are told, and score what they were trained on."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import pytest
+import torch
+
+from star_cli.errors import StarError
+from star_cli.models.tiny import Tiny
+from star_cli.parts import ModelRef, Runtime, TrainJob, Verification, VerifyJob
+from star_cli.records import Example, Labelled, Pair
+from star_cli.trainers.sft import Sft, weights_sha256
+from star_cli.verifiers._forward import likelihoods
+from star_cli.verifiers.dpo import Dpo
+from star_cli.verifiers.orm import Orm
+
+RUNTIME = Runtime(train_threads=1)
+
+
+def solutions(n, seed=0):
+    """(problem, right solution, wrong solution): right ones end in the even digit, wrong ones in the odd one."""
+    rng = random.Random(seed)
+    for i in range(n):
+        a = rng.randrange(100)
+        yield f"p{i}", f"{a}?", f" so {a} {2 * (a % 5)}", f" so {a} {2 * (a % 5) + 1}"
+
+
+DATA = list(solutions(60))
+PAIRS = [Pair(problem_id=i, prompt=p, chosen=r, rejected=w) for i, p, r, w in DATA]
+LABELLED = [Labelled(problem_id=i, round=1, sample=n, prompt=p, completion=t, correct=n == 0, origin="own", generator="g")
+            for i, p, r, w in DATA for n, t in enumerate((r, w))]
+HELD_OUT = list(solutions(30, seed=9))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def sft(tmp_path_factory):
+    """A generator that writes right and wrong solutions alike."""
+    here = tmp_path_factory.mktemp("sft")
+    Tiny(layers=1, width=32, heads=1, context=256, vocab=290).initialise([p + r + w for _, p, r, w in DATA], here / "base", 0)
+    rows = [Example(problem_id=i, sample=n, prompt=p, completion=t, origin="own")
+            for i, p, r, w in DATA for n, t in enumerate((r, w))]
+    Sft(lr=1e-2, batch=16).train(TrainJob(start=ref(here / "base"), examples=rows, out=here / "model",
+                                         scratch=here / "scratch", seed=0, runtime=RUNTIME, steps=120))
+    return here / "model"
+
+
+def ref(path):
+    return ModelRef(key="start", path=str(path), dtype="float32", chat=False)
+
+
+def job(start, out, *, pairs=PAIRS, labelled=LABELLED, **settings):
+    (out / "model").mkdir(parents=True, exist_ok=True)
+    told = {"lr": 5e-3, "batch": 16, "steps": 60, **settings}
+    return VerifyJob(start=ref(start), pairs=pairs, labelled=labelled, out=out / "model", scratch=out / "scratch", seed=3,
+                     runtime=RUNTIME, settings=Verification(**told))
+
+
+@pytest.fixture(scope="module")
+def dpo(sft, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dpo")
+    return out / "model", Dpo().train(job(sft, out))
+
+
+@pytest.fixture(scope="module")
+def orm(sft, tmp_path_factory):
+    out = tmp_path_factory.mktemp("orm")
+    return out / "model", Orm().train(job(sft, out, steps=150))
+
+
+def told_apart(verifier, model, sign=1.0):
+    """The share of held-out problems whose right solution scores higher than its wrong one."""
+    right = verifier.score(ref(model), [(p, r) for _, p, r, _ in HELD_OUT], RUNTIME)
+    wrong = verifier.score(ref(model), [(p, w) for _, p, _, w in HELD_OUT], RUNTIME)
+    return sum(a > b for a, b in zip(right, wrong, strict=True)) / len(HELD_OUT)
+
+
+def test_dpo_starts_from_the_generator_and_learns_to_prefer_what_is_right(sft, dpo):
+    model, metrics = dpo
+    assert metrics["start_weights"] == weights_sha256(sft) != metrics["end_weights"] == weights_sha256(model)
+    assert metrics["loss_first"] == pytest.approx(math.log(2), abs=0.15), "at the start policy and reference are one"
+    assert metrics["loss_last"] < 0.5 * metrics["loss_first"] and metrics["preferred_last"] > 0.9
+    assert told_apart(Dpo(), sft) < 0.8 < told_apart(Dpo(), model)
+
+
+def test_dpo_gives_the_loss_of_its_formula(sft, tmp_path):
+    """One step at a learning rate of nearly nothing after a real one: the logged loss is -log sigmoid(beta * margin)."""
+    out = tmp_path / "one"
+    Dpo().train(job(sft, out, steps=8))
+    four = PAIRS[:4]
+    found = Dpo().train(job(sft, tmp_path / "two", pairs=four, steps=1, batch=4))
+    assert found["loss_first"] == pytest.approx(math.log(2), abs=1e-5)
+    texts = [(p.prompt, t) for p in four for t in (p.chosen, p.rejected)]
+    new, old = likelihoods(ref(out / "model"), texts, 1), likelihoods(ref(sft), texts, 1)
+    ratio = [a - b for a, b in zip(new, old, strict=True)]
+    margin = [ratio[i] - ratio[i + 1] for i in range(0, 8, 2)]
+    assert max(map(abs, margin)) > 0.01, "eight steps moved it"
+
+
+def test_a_score_is_the_likelihood_of_the_solution_alone(dpo):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, _ = dpo
+    net, tokenizer = AutoModelForCausalLM.from_pretrained(model).eval(), AutoTokenizer.from_pretrained(model)
+    items = [(p, r) for _, p, r, _ in HELD_OUT[:5]] + [("a much longer prompt than the others " * 3, " 4")]
+    for (prompt, completion), score in zip(items, Dpo().score(ref(model), items, RUNTIME), strict=True):
+        head = tokenizer(prompt)["input_ids"]
+        tail = [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        with torch.no_grad():
+            logits = net(torch.tensor([head + tail])).logits[0].double().log_softmax(-1)
+        expected = sum(float(logits[len(head) - 1 + i, t]) for i, t in enumerate(tail))
+        assert score == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_canary_of_a_dpo_verifier_is_its_own_opinion(dpo):
+    model, _ = dpo
+    canary = json.loads((model / "canary.json").read_text())
+    scores = Dpo().score(ref(model), [(c["prompt"], c["completion"]) for c in canary], RUNTIME)
+    assert scores == pytest.approx([c["logprob"] for c in canary], abs=1e-3)
+
+
+def test_engine_and_forward_pass_score_alike(dpo):
+    from star_cli.engines.transformers import Transformers
+
+    model, _ = dpo
+    items = [(p, t) for _, p, r, w in HELD_OUT[:8] for t in (r, w)]
+    session = Transformers().open(ref(model), RUNTIME)
+    try:
+        assert session.score(items) == pytest.approx(Dpo().score(ref(model), items, RUNTIME), abs=1e-3)
+    finally:
+        session.close()
+
+
+def test_equal_trainings_give_equal_bytes(sft, dpo, tmp_path):
+    assert Dpo().train(job(sft, tmp_path))["end_weights"] == dpo[1]["end_weights"]
+
+
+def test_orm_learns_to_tell_right_from_wrong(sft, orm):
+    model, metrics = orm
+    assert metrics["start_weights"] == weights_sha256(sft) and metrics["right"] == metrics["wrong"] == len(DATA)
+    assert metrics["loss_last"] < 0.8 * metrics["loss_first"]
+    assert told_apart(Orm(), model) > 0.8
+
+
+def test_orm_scores_do_not_depend_on_what_is_scored_beside(orm):
+    model, _ = orm
+    items = [(p, t) for _, p, r, w in HELD_OUT for t in (r, w)]
+    alone = [Orm().score(ref(model), [item], RUNTIME)[0] for item in items[:4]]
+    assert Orm().score(ref(model), items, RUNTIME)[:4] == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_orm_with_adapters_is_a_plain_model_afterwards(sft, tmp_path, every):
+    metrics = Orm(every_token=every).train(job(sft, tmp_path, steps=4, lora_rank=4))
+    assert metrics["end_weights"] != metrics["start_weights"]
+    assert len(Orm().score(ref(tmp_path / "model"), [("1?", " so 1 2")], RUNTIME)) == 1
+
+
+def test_dpo_with_adapters_is_a_plain_model_afterwards(sft, tmp_path):
+    metrics = Dpo().train(job(sft, tmp_path, steps=20, lora_rank=4))
+    assert metrics["preferred_last"] > metrics["preferred_first"] or metrics["preferred_last"] > 0.9
+    assert not list((tmp_path / "model").glob("adapter*"))
+    Dpo().score(ref(tmp_path / "model"), [("1?", " so 1 2")], RUNTIME)
+
+
+def test_orm_needs_both_classes(sft, tmp_path):
+    with pytest.raises(StarError, match="60 right and 0 wrong"):
+        Orm().train(job(sft, tmp_path, labelled=[x for x in LABELLED if x.correct]))
+
+
+def test_pairs_longer_than_the_model_reads_are_counted_and_all_of_them_a_sentence(sft, tmp_path):
+    long = Pair(problem_id="long", prompt="9?", chosen=" 1 2" * 400, rejected=" 3")
+    assert Dpo().train(job(sft, tmp_path / "a", pairs=[*PAIRS, long], steps=1))["dropped_long"] == 1
+    with pytest.raises(StarError, match="all 1 pairs are longer than the 256 tokens"):
+        Dpo().train(job(sft, tmp_path / "b", pairs=[long]))
+
+
+def test_a_language_model_is_no_orm_and_a_directory_without_one_is_a_sentence(sft):
+    with pytest.raises(StarError, match="holds no outcome reward model"):
+        Orm().score(ref(sft), [("1?", " 1")], RUNTIME)
+
+
+def test_a_diverging_training_is_a_sentence(sft, tmp_path):
+    with pytest.raises(StarError, match="the loss is not finite"):
+        Dpo(lr=1e25).train(job(sft, tmp_path))

@@ -1,0 +1,132 @@
+"""The filter: what counts as equal, where a kept row comes from, and the control that keeps as much without looking."""
+
+from types import SimpleNamespace
+
+import pytest
+from conftest import SMALL, call
+
+from star_cli.canon import key
+from star_cli.errors import StarError
+from star_cli.graders.exact import Exact
+from star_cli.parts import Keep, Runtime
+from star_cli.records import Example, Problem, Rationale, Verdict
+from star_cli.runs import Run
+from star_cli.stages.filter import Filter
+from star_cli.store import Store
+from star_cli.tasks.addition import Addition
+from star_cli.tracking import NoMeter
+
+TEXTS = {"1:1+1": ["a 2", "a 2", "b 2", "c 3", "d 4"], "1:1+2": ["a 9", "b 9", "c 9", "d 9", "e 9"],
+         "1:2+2": ["w 4", "x 4", "y 4", "z 4", "v 5"]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "artifacts").open()
+
+
+def keep(store, name, records, inputs=None, tag=None):
+    draft = store.draft(key([name]))
+    for kind, rows in records.items():
+        draft.write(kind, rows)
+    return store.commit(draft, {"stage": name, "tag": tag or {}, "inputs": inputs or {}, "metrics": {}, "seconds": 0.0})
+
+
+def filtered(store, texts=None, *, round=2, **settings):
+    """(examples, verdicts, metrics) of a filter over small texts whose last line is the answer."""
+    texts = texts or TEXTS
+    ends = {i: str(sum(map(int, i.partition(":")[2].split("+")))) for i in texts}
+    problems = keep(store, f"problems{round}", {Problem: [
+        Problem(id=i, question=i.partition(":")[2].replace("+", " + "), answer=ends[i], meta={"digits": 1}) for i in texts]})
+    rows = [Rationale(problem_id=i, sample=n, text=t.replace(" ", "\n</scratch>\n") if "scratch" not in t else t, hinted=False,
+                      finish="stop", tokens=1, logprob=None, seed=0, prompt_key="")
+            for i, some in texts.items() for n, t in enumerate(some)]
+    written = keep(store, f"generate{round}", {Rationale: rows}, {"model": "f" * 32}, {"round": round, "hint": False})
+    draft = store.draft(key(["filter", settings, round]))
+    work = SimpleNamespace(draft=draft, inputs={"problems": problems, "rationales": written}, runtime=Runtime(),
+                           meter=lambda what, total: NoMeter())
+    made = Filter(task=Addition(), grader=Exact(after="</scratch>"), **{"keep": 0, **settings}).run(work)
+    artifact = store.commit(draft, {"stage": "filter", "tag": {}, "inputs": {}, "metrics": made, "seconds": 0.0})
+    return list(artifact.read(Example)), list(artifact.read(Verdict)), made
+
+
+def samples(examples):
+    return [(e.problem_id, e.sample) for e in examples]
+
+
+def test_a_kept_row_says_its_round_and_its_generator(store):
+    examples, _, _ = filtered(store)
+    assert {(e.round, e.generator, e.origin) for e in examples} == {(2, "f" * 32, "own")}
+    other, _, _ = filtered(store, round=3)
+    assert not {e.identity() for e in examples} & {e.identity() for e in other}
+
+
+@pytest.mark.parametrize(("dedupe", "kept", "duplicates"), [
+    ("text", [0, 2], 1), (True, [0, 2], 1), ("none", [0, 1, 2], 0), (False, [0, 1, 2], 0)])
+def test_what_counts_as_equal_is_a_setting(store, dedupe, kept, duplicates):
+    examples, verdicts, made = filtered(store, dedupe=dedupe)
+    assert [e.sample for e in examples if e.problem_id == "1:1+1"] == kept
+    assert made["duplicates"] == duplicates and made["solved"] == 2 and len(verdicts) == 15
+
+
+def test_true_and_text_are_one_setting():
+    stages = [Filter(task=Addition(), grader=Exact(), dedupe=d) for d in (True, "text", False, "none")]
+    assert key(stages[0]) == key(stages[1]) != key(stages[2]) == key(stages[3])
+
+
+def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):
+    texts = {"1:1+1": [f"{words} <<1+1=2>>\n</scratch>\n2" for words in ("so", "so", "a much longer way of saying it")]
+             + ["by <<2*1=2>>\n</scratch>\n2", "no equation\n</scratch>\n2", "none either\n</scratch>\n2"]}
+    examples, _, made = filtered(store, texts, dedupe="equations")
+    assert [e.sample for e in examples] == [2, 3, 4, 5] and made["duplicates"] == 2
+    assert [e.sample for e in filtered(store, texts, dedupe="equations", keep=2)[0]] == [2, 3]
+
+
+def test_the_limit_keeps_the_first_ones(store):
+    assert samples(filtered(store, keep=1)[0]) == [("1:1+1", 0), ("1:2+2", 0)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep": 1}, {"keep": 3}, {"dedupe": "none"}])
+def test_the_control_keeps_as_many_of_the_same_problems_whatever_the_verdicts(store, settings):
+    real, verdicts, told = filtered(store, **settings)
+    drawn = {seed: filtered(store, control="random", seed=seed, **settings) for seed in range(8)}
+    for examples, judged, made in drawn.values():
+        assert judged == verdicts and made["kept"] == told["kept"] and made["solved"] == told["solved"]
+        assert sorted(e.problem_id for e in examples) == sorted(e.problem_id for e in real)
+        assert len({e.identity() for e in examples}) == len(examples)
+        right = {v.identity() for v in judged if v.correct}
+        assert made["kept_right"] == sum((e.problem_id, e.sample) in right for e in examples)
+        if settings.get("dedupe") != "none":
+            assert len({(e.problem_id, e.completion) for e in examples}) == len(examples)
+    assert len({tuple(samples(e)) for e, _, _ in drawn.values()}) > 1
+    assert any(made["kept_right"] < made["kept"] for _, _, made in drawn.values())
+    assert samples(filtered(store, control="random", seed=3, **settings)[0]) == samples(drawn[3][0])
+
+
+def test_the_control_draws_every_sample_equally_often(store):
+    texts = {f"1:{a}+{b}": [f"{c} {a + b}" for c in "uvwxy"] for a in range(1, 10) for b in range(1, 10)}
+    drawn = [e.sample for seed in range(4) for e in filtered(store, texts, control="random", seed=seed, keep=1)[0]]
+    assert len(drawn) == 324 and all(40 <= drawn.count(n) <= 95 for n in range(5))
+
+
+def test_the_control_is_another_artifact_and_a_seed_matters_only_there(store):
+    plain = Filter(task=Addition(), grader=Exact())
+    assert key(plain) != key(Filter(task=Addition(), grader=Exact(), control="random"))
+
+
+@pytest.mark.parametrize("settings", [{"control": "all"}, {"dedupe": "words"}, {"limit": -1}])
+def test_a_setting_without_sense_is_a_sentence(settings):
+    with pytest.raises(StarError, match="filter."):
+        Keep(**settings).check()
+
+
+def test_settings_arrive_from_the_command_line(home):
+    args = [*SMALL, "rounds=1", "samples=3", "sampling.temperature=1", "method.rationalize=false"]
+    for name, extra in (("plain", []), ("control", ["filter.control=random"]), ("named", ["filter.dedupe=text"])):
+        done = call(home, "run", *args, *extra, f"name={name}")
+        assert done.code == 0, done.err
+    made = {n: Run(home, n).artifact(Store(home / "artifacts"), 1, "filter") for n in ("plain", "control", "named")}
+    assert made["plain"].key == made["named"].key != made["control"].key
+    assert made["control"].metrics["kept"] == made["plain"].metrics["kept"] > made["control"].metrics["kept_right"]
+    assert call(home, "run", *args, "filter.dedupe=words", "name=x").code == 1
+    assert "filter.dedupe must be text" in call(home, "run", *args, "filter.dedupe=words", "name=x").err
