@@ -47,6 +47,7 @@ class Spending:
 
     rounds: dict[int, Cost] = field(default_factory=dict)
     parameters: int | None = None
+    base: str = ""  # the key of the model the run starts from
     uncounted: list[str] = field(default_factory=list)
 
     def until(self, round: int) -> Cost:
@@ -66,7 +67,8 @@ def spending(run: Run, store: Store) -> Spending:
     found = {key: store.get(key) for key in events}
     needed = ancestors(found)
     total = Spending(parameters=next((p for a in found.values() if a and a.stage in BASE
-                                      and (p := parameters_of(a)) is not None), None))
+                                      and (p := parameters_of(a)) is not None), None),
+                     base=next((key for key, e in events.items() if e.stage in BASE), ""))
     for key, event in events.items():
         if key in needed and event.stage not in BASE:
             cost = _cost(event, found[key], found, total)

@@ -413,6 +413,10 @@ class Verifier(Part):
         """The score of each (prompt, completion), in order, by the trained weights' own forward pass."""
         raise NotImplementedError
 
+    def engine_is_faster(self) -> bool:
+        """Whether a living engine computes these scores faster than ``score`` on this machine."""
+        return False
+
 
 class Model(Part):
     """A base model: pretrained here (``local = True``) or brought from outside."""

@@ -19,7 +19,7 @@ from star_cli.records import Example, Problem
 
 LETTERS = "ABCDEFGHIJ"
 ASKS = ("full", "no_caption", "answer")
-BLOCKS = (*ASKS, "negative", "negative_no_caption", "caption")
+BLOCKS = (*ASKS, "negative", "negative_no_caption", "caption", "choice")
 ROLES = ("CAPTION", "REASONING", "CONCLUSION", "EXPLANATION")
 
 
@@ -41,7 +41,7 @@ class Seeing(Task):
     """``asks`` says which sections a model writes: full (caption, reasoning, conclusion), no_caption, or answer alone.
 
     ``template`` is "default" or a file of blocks (``== full``, ``== no_caption``, ``== answer``, ``== negative``,
-    ``== negative_no_caption``, ``== caption``), ``tags`` are the four headings it fills in: see, think, answer, and why an
+    ``== negative_no_caption``, ``== caption``, ``== choice``), ``tags`` are the four headings it fills in: see, think, answer, and why an
     option is wrong. A problem whose ``meta`` holds ``against`` asks why that option is wrong; only the hinted prompt
     names the right one.
     """
@@ -65,7 +65,7 @@ class Seeing(Task):
         missing = [b for b in BLOCKS if b not in blocks_of(text)]
         need(not missing, f"task.template={self.template} has no block {', '.join(missing)}",
              "a block begins with a line such as '== full'")
-        for name in BLOCKS[:-1]:
+        for name in BLOCKS[:-2]:
             for place in ("{question}", "{choices}", *(("{right}", "{wrong}") if "negative" in name else ())):
                 need(place in blocks_of(text)[name], f"the block {name!r} of task.template={self.template} has no {place}")
         found = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -96,7 +96,10 @@ class Seeing(Task):
 
     def asked(self, problem: Problem, hint: bool) -> str:
         """The text of a prompt; with ``hint`` that of a negative one names the right choice."""
-        places = {"question": problem.question, "choices": lettered(problem.choices or [])}
+        line = blocks_of(self.text())["choice"]
+        places = {"question": problem.question, "choices": "\n".join(
+            line.replace("{letter}", letter.lower()).replace("{text}", text)
+            for letter, text in zip(LETTERS, problem.choices or [], strict=False))}
         against = problem.meta.get("against")
         if against is None:
             return self.fill(self.asks, **places)
@@ -131,8 +134,3 @@ class Seeing(Task):
 def placed(rows: list[Example], picture: Callable[[str], str]) -> list[Example]:
     """Examples with their pictures as paths on this machine."""
     return [msgspec.structs.replace(e, images=[picture(name) for name in e.images]) if e.images else e for e in rows]
-
-
-def lettered(choices: list[str]) -> str:
-    """One line a choice: ``(a) red circle``."""
-    return "\n".join(f"({letter.lower()}) {text}" for letter, text in zip(LETTERS, choices, strict=False))

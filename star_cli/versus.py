@@ -210,6 +210,9 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
                             "in common", hint="compare runs that are finished; star resume RUN")
     used = {a.name for g in groups for a in g.arms}
     notes += [f"{a.name} is left out: another run has the same settings and seed" for a in arms if a.name not in used]
+    bases = len({a.spent.base for a in arms})
+    if bases > 1:
+        notes.append(f"the runs start from {bases} different base models, so a difference is not the methods' alone")
     left = sorted({w for a in arms for w in a.spent.uncounted})
     if left:
         notes.append("FLOPs leave out stages that do not count their tokens: " + ", ".join(left[:6])

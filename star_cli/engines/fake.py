@@ -20,6 +20,7 @@ from star_cli.errors import EngineDied, StarError
 from star_cli.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request, Runtime
 from star_cli.registry import register
 
+CHOICE = re.compile(r"^(?:\(([a-j])\) .*|.* \(([a-j])\))$", re.M)
 SUM = re.compile(r"(\d[\d ]*?) \+ (\d[\d ]*)")
 
 
@@ -80,7 +81,7 @@ class FakeSession(InMemory):
     def _solve(self, request: Request) -> str:
         found = SUM.search(request.prompt.text)
         if found is None:
-            return f"an answer to {len(request.prompt.text)} characters"
+            return sections(request) or f"an answer to {len(request.prompt.text)} characters"
         a, b = (int(g.replace(" ", "")) for g in found.groups())
         hinted = "Target: " in request.prompt.text
         chance = self.skill + (1 - self.skill) * 0.5 if hinted else self.skill
@@ -97,6 +98,17 @@ class FakeSession(InMemory):
         if not self.spec.stale:
             self.skill = skill_of(model)
         return True
+
+
+def sections(request: Request) -> str | None:
+    """A guess at a multiple-choice question: the headings in the prompt's last line, with a letter below CONCLUSION."""
+    letters = [a or b for a, b in CHOICE.findall(request.prompt.text)]
+    if not letters:
+        return None
+    fate = request.seed if request.sampling.temperature else seed_of("guess", request.prompt.text)
+    letter = random.Random(fate).choice(letters)
+    return "\n".join(f"{tag}: ({letter})" if tag == "CONCLUSION" else f"{tag}: a guess"
+                     for tag in request.prompt.text.splitlines()[-1].split())
 
 
 def skill_of(model: ModelRef) -> float:

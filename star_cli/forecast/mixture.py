@@ -6,9 +6,11 @@ pass rate m and a spread s over its problems, p ~ Beta(m s, (1-m) s). Which prob
 much is learnt from them does not follow from any theory we know; it is a law with constants chosen by hand
 (docs/forecast.md):
 
-    logit m_g(n) = logit m_g(0) + kappa [ log(1 + K_g / tau) + rho log(1 + K_rest / tau) ] + noise
+    logit m_g(n) = logit m_g(0) + kappa [ log(1 + K_g / tau) + rho log(1 + K_rest / tau) ] - wear log(1 + (E / limit)^2)
+                   + noise
 
-with K_g the rationales kept of the group and K_rest those of the other groups. The model is fine-tuned from the base
+with K_g the rationales kept of the group, K_rest those of the other groups, and E how often fine-tuning passes over them:
+a few rationales repeated too often are learnt by heart, and the rest is forgotten. The model is fine-tuned from the base
 anew, so m_g(0) stands on the right in every round. The constants have spreads of their own, and every run draws them.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +29,16 @@ from star_cli.parts import Experiment
 DRAWS = 600
 
 
+class Constants(NamedTuple):
+    """The law's constants in one possible run."""
+
+    kappa: float
+    tau: float
+    rho: float
+    wear: float
+    limit: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Law:
     """The law's constants as (mean, standard deviation) of their logarithms, and the noise in logits."""
@@ -33,11 +46,13 @@ class Law:
     kappa: tuple[float, float] = (math.log(1.3), 0.3)
     tau: tuple[float, float] = (math.log(20.0), 0.8)
     rho: tuple[float, float] = (math.log(0.25), 0.7)
+    wear: tuple[float, float] = (math.log(2.0), 0.4)
+    limit: tuple[float, float] = (math.log(12.0), 0.4)
     noise: float = 0.35
 
-    def drawn(self, rng: np.random.Generator) -> tuple[float, float, float]:
-        """One possible (kappa, tau, rho)."""
-        return tuple(float(np.exp(rng.normal(*c))) for c in (self.kappa, self.tau, self.rho))  # type: ignore[return-value]
+    def drawn(self, rng: np.random.Generator) -> Constants:
+        """One possible (kappa, tau, rho, wear, limit)."""
+        return Constants(*(float(np.exp(rng.normal(*c))) for c in (self.kappa, self.tau, self.rho, self.wear, self.limit)))
 
 
 LAW = Law()
@@ -107,7 +122,7 @@ def forecast_mixture(x: Experiment, evidence: Evidence, seed: int, law: Law = LA
     curves = np.array([run(x, groups, law.drawn(rng), law.noise, rng) for _ in range(DRAWS)])
     wrong = [evidence.own.wrong / evidence.own.checked] if evidence.own.checked else []
     told = [f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
-            "how much is learnt from kept rationales follows a law set by hand for the tiny model on addition "
+            "how much is learnt from kept rationales and lost by repeating them follows a law made for the tiny model on addition "
             "(docs/forecast.md); for other models and tasks it is a guess with a wide band",
             "what is kept but wrong is known for the base only, so for round 1's data"]
     if evidence.hinted is not None:
@@ -115,10 +130,15 @@ def forecast_mixture(x: Experiment, evidence: Evidence, seed: int, law: Law = LA
     return summed_up("mixture", curves, wrong=wrong, pilot=evidence.record(), assumptions=told)
 
 
-def run(x: Experiment, groups: list[Group], constants: tuple[float, float, float], noise: float,
-        rng: np.random.Generator) -> list[float]:
+def passes(x: Experiment, round: int, kept: float) -> float:
+    """How often round ``round`` of fine-tuning sees each of ``kept`` rationales; 0 where the trainer has no batches."""
+    steps = x.schedule.steps(round)
+    return float(x.schedule.epochs or 0) if steps is None else steps * float(getattr(x.trainer, "batch", 0)) / kept
+
+
+def run(x: Experiment, groups: list[Group], constants: Constants, noise: float, rng: np.random.Generator) -> list[float]:
     """The measured accuracies of one possible run."""
-    kappa, tau, rho = constants
+    kappa, tau, rho, wear, limit = constants
     own0 = np.array([rng.beta(*g.own) for g in groups])
     same = [g.own == g.shown for g in groups]
     shown0 = np.array([o if s else rng.beta(*g.shown) for g, o, s in zip(groups, own0, same, strict=True)])
@@ -136,6 +156,7 @@ def run(x: Experiment, groups: list[Group], constants: tuple[float, float, float
         kept = train * (kept + (1 - solved) * hints)
         if n < x.method.rounds:
             gain = kappa * (np.log1p(kept / tau) + rho * np.log1p((kept.sum() - kept) / tau))
+            gain -= wear * math.log1p((passes(x, n + 1, max(float(kept.sum()), 1.0)) / limit) ** 2)
             gain = np.where(kept.sum() > 0, gain + common + 0.5 * noise * rng.standard_normal(len(groups)), 0.0)
     return measured
 

@@ -58,5 +58,5 @@ class StarSQL(Method):
                     seen.append((problems, hinted, kept[1]))
             model = lab.finetune(base, kept, round=n)
             lab.evaluate(model, round=n)
-        lab.choose(model, base, lab.collect(seen, round=self.rounds), round=self.rounds)
+        lab.choose(model, model, lab.collect(seen, round=self.rounds), round=self.rounds)
         return model

@@ -64,11 +64,23 @@ class TinyVLM(Model):
 
     def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
         """Write the processor and a random model to ``out``; equal arguments, equal bytes."""
-        import torch
-        from transformers import Idefics3Config, Idefics3ForConditionalGeneration
         from transformers.utils import logging
 
         out.mkdir(parents=True, exist_ok=True)
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()  # it warns of the defaults it compares with, which are not ours
+        logging.disable_progress_bar()
+        try:
+            self._write(texts, out, seed)
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
+
+    def _write(self, texts: Iterable[str], out: Path, seed: int) -> None:
+        import torch
+        from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
         tokenizer = make_tokenizer(texts, self.vocab, self.context)
         self._processor(tokenizer).save_pretrained(out)
         eos, pad, image = tokenizer.convert_tokens_to_ids([EOS, PAD, IMAGE[0]])
@@ -87,13 +99,7 @@ class TinyVLM(Model):
             torch.manual_seed(seed)
             model = Idefics3ForConditionalGeneration(config)
         model.to(torch.float32 if self.dtype == "auto" else getattr(torch, self.dtype))
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            model.save_pretrained(out)
-        finally:
-            if bars:
-                logging.enable_progress_bar()
+        model.save_pretrained(out)
 
     def _processor(self, tokenizer: Any) -> Any:
         from transformers import Idefics3Processor

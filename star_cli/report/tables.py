@@ -120,7 +120,9 @@ def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]
         told = [interval(*r.forecast) if r.forecast else "-" for r in rows]
         accuracy.append(Column("forecast %\n[80 % band]", told))
     accuracy += [Column(clean(g).replace("=", "\n", 1), [percent(r.groups.get(g)) for r in rows]) for g in groups]
-    accuracy += [Column(name.replace("_right", "\nright %").replace("wrong_by_", "wrong by\n"), [percent(r.beside.get(name)) for r in rows])
+    heads = {"caption_right": "caption\nright %", "wrong_by_seeing": "wrong by\nseeing",
+             "wrong_by_reasoning": "wrong by\nreasoning"}
+    accuracy += [Column(heads.get(name, f"\n{name}"), [percent(r.beside.get(name)) for r in rows])
                  for name in dict.fromkeys(n for r in rows for n in r.beside)]
     work = [Column("solved\n%", [percent(r.solved) for r in rows]),
             Column("ration-\nalized %", [percent(r.rationalized) for r in rows]),

@@ -55,21 +55,27 @@ def show_comparison(found: Comparison) -> None:
     out = console()
     table = Table(title=f"{found.name}: accuracy beside the theory ({found.source})", title_justify="left",
                   box=SIMPLE_HEAD)
-    for name in ("round", "measured", "95 %", "theory", "inside", "runs of this size", "inside", "wrong step", "theory"):
+    for name in ("round", "measured", "95 %", "theory", "inside", "wrong step", "theory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         table.add_row(str(row.round), f"{row.accuracy:.4f}", f"{row.low:.4f} to {row.high:.4f}", f"{row.theory:.4f}",
-                      "yes" if row.inside else "no", f"{row.band[0]:.4f} to {row.band[1]:.4f}",
-                      "yes" if row.usual else "no", share(row.wrong), share(row.theory_wrong))
+                      "yes" if row.inside else "no", share(row.wrong), share(row.theory_wrong))
     out.print(table)
-    out.print("theory: endless samples; runs of this size: 95 % of simulated runs that obey the theory")
-    table = Table(title=f"delta of each of the {found.steps} steps, theory convention, M={found.states}",
+    table = Table(title="the theory's curve is for endless samples; 95 % of simulated runs of this size lie in",
                   title_justify="left", box=SIMPLE_HEAD)
-    for name in ("round", "measured", "95 %", "theory", "samples"):
+    for name in ("round", "runs of this size", "measured", "inside"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
-        ends = " ".join(f"{a:.3f}-{b:.3f}" for a, b in zip(row.delta_low, row.delta_high, strict=True))
-        table.add_row(str(row.round), " ".join(f"{d:.4f}" for d in row.delta), ends,
+        table.add_row(str(row.round), f"{row.band[0]:.4f} to {row.band[1]:.4f}", f"{row.accuracy:.4f}",
+                      "yes" if row.usual else "no")
+    out.print(table)
+    table = Table(title=f"delta of each of the {found.steps} steps, theory convention, M={found.states}",
+                  title_justify="left", box=SIMPLE_HEAD)
+    for name in ("round", "measured", "95 % within", "theory", "samples"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found.rows:
+        half = max((b - a) / 2 for a, b in zip(row.delta_low, row.delta_high, strict=True))
+        table.add_row(str(row.round), " ".join(f"{d:.4f}" for d in row.delta), f"{half:.4f}",
                       " ".join(f"{d:.4f}" for d in row.theory_delta), f"{row.samples:,}")
     out.print(table)
     for note in found.notes:

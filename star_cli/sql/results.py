@@ -12,7 +12,7 @@ from typing import Any
 from star_cli.sql.execute import Result
 
 Row = tuple[Any, ...]
-TRIES = 5000  # column orders that are tried before two results count as different
+WORK = 500_000  # rows looked at in trying column orders, before two results count as different
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]
     width = len(a[0]) if a else 0
     left, right = ([_column(rows, i, rules) for i in range(width)] for rows in (a, b))
     fits = [[j for j in range(width) if right[j] == left[i]] for i in range(width)]
-    tried = 0
+    tried, most = 0, max(24, WORK // max(1, len(a)))
 
     def extend(order: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         nonlocal tried
@@ -112,7 +112,7 @@ def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]
             yield order
             return
         for j in fits[len(order)]:
-            if j not in order and tried < TRIES:
+            if j not in order and tried < most:
                 yield from extend((*order, j))
 
     if width and all(fits):

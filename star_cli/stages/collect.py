@@ -10,7 +10,7 @@ from star_cli.errors import StarError
 from star_cli.grading import joined
 from star_cli.parts import Grader, Stage, Task, Work, stage
 from star_cli.records import Example, Labelled, Verdict
-from star_cli.stages.merge import sources
+from star_cli.stages._inputs import sources
 from star_cli.store import Artifact
 
 

@@ -29,9 +29,9 @@ class Finetune(Stage):
                             hint="a stronger base model, more samples or a higher sampling.temperature may solve some")
         work.draft.write(Example, _numbered(rows))
         meter = work.meter("finetune", self.steps or 0)
-        job = TrainJob(start=work.model(work.inputs["start"]), examples=placed(rows, work.picture), out=work.draft.directory("model"),
-                       scratch=work.draft.directory("scratch", fresh=False), seed=self.seed, runtime=work.runtime,
-                       steps=self.steps, epochs=self.epochs,
+        job = TrainJob(start=work.model(work.inputs["start"]), examples=placed(rows, work.picture),
+                       out=work.draft.directory("model"), scratch=work.draft.directory("scratch", fresh=False),
+                       seed=self.seed, runtime=work.runtime, steps=self.steps, epochs=self.epochs,
                        progress=lambda done, total, loss: meter.step(loss=loss))
         try:
             metrics = self.trainer.train(job)

@@ -8,6 +8,7 @@ from typing import Any
 
 from star_cli.parts import Stage, Work, stage
 from star_cli.records import Example
+from star_cli.stages._inputs import sources
 
 
 @stage("merge")
@@ -42,9 +43,3 @@ class Merge(Stage):
 
         kept = work.draft.write(Example, rows())
         return {"kept": kept, "duplicates": duplicates, "over_limit": over, "origins": dict(origins)}
-
-
-def sources(work: Work, role: str = "examples") -> list[Any]:
-    """The inputs ``role.0``, ``role.1``, ... in order."""
-    found = sorted((r for r in work.inputs if r.startswith(f"{role}.")), key=lambda r: int(r.rpartition(".")[2]))
-    return [work.inputs[r] for r in found]

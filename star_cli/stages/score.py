@@ -58,7 +58,7 @@ class ScoreStage(Stage):
     def _scores(self, work: Work, trained: Artifact, items: list[tuple[str, str]]) -> list[float]:
         by = self.by
         if by == "auto":
-            by = "engine" if on_gpu() else "forward"
+            by = "engine" if self.verifier.engine_is_faster() else "forward"
         if by == "engine":
             if not self.verifier.likelihood:
                 raise StarError(f"verification.score_by=engine, but the engine cannot compute the scores of "
@@ -69,13 +69,6 @@ class ScoreStage(Stage):
 
     def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
         return {"scores": inputs["rationales"].count(Rationale)}
-
-
-def on_gpu() -> bool:
-    """Whether there is a GPU to score on."""
-    import torch
-
-    return bool(torch.cuda.is_available())
 
 
 def same_tokenizer(verifier: Artifact, generator: Artifact) -> None:

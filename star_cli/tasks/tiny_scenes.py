@@ -4,7 +4,7 @@
  "choices": ["0", "1", "2", "3"], "images": ["rc----bs--gt------.png"], "meta": {"kind": "count", "scene": "rc----bs--gt------"}}
 
     CAPTION: 1 red circle 2 - 3 - 4 blue square 5 - 6 green triangle 7 - 8 - 9 -
-    REASONING: circles 1:1. There are 1.
+    REASONING: circles 1:1 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1. It is 1 (b).
     CONCLUSION: (b)
 
 A picture's name says all that is in it: two letters a cell, in reading order. It is drawn where it is needed, into
@@ -59,9 +59,9 @@ class TinyScenes(Seeing):
     size: int = 48
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 6000, "full": 400, "no_caption": 400, "answer": 400, "negative": 400, "negative_no_caption": 400})
+        "caption": 1500, "full": 1600, "no_caption": 300, "answer": 200, "negative": 500, "negative_no_caption": 200})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
-    max_tokens: ClassVar[int] = 128
+    max_tokens: ClassVar[int] = 160
 
     def check(self) -> None:
         need(self.size >= 24 and self.size % SIDE == 0, f"task.size must be a multiple of {SIDE} and >= 24, got {self.size}")
@@ -103,7 +103,7 @@ class TinyScenes(Seeing):
             letter = LETTERS[(problem.choices or []).index(answer)] if answer in (problem.choices or []) else None
             if letter is None:
                 return None
-            lines = {"CAPTION": caption(cells), "REASONING": f"{reasoning} It is {answer}.",
+            lines = {"CAPTION": caption(cells), "REASONING": f"{reasoning} It is {answer} ({letter.lower()}).",
                      "CONCLUSION": f"({letter.lower()})"}
         if self.asks != "full":
             del lines["CAPTION"]
@@ -131,9 +131,7 @@ class TinyScenes(Seeing):
         seen, found = self.seen(text), self.sections(text)
         sees = seen == cells_of(problem.meta["scene"])
         wrong = found.get("CONCLUSION", "").strip("() ").lower() != problem.answer.lower()
-        told = reasoned(problem, seen)
-        follows = told is None or (found.get("REASONING") == f"{told[0]} It is {told[1]}."
-                                   and self.written(problem, seen) in (None, text.strip()))
+        follows = self.written(problem, seen) in (None, text.strip())
         return {"caption_right": float(sees), "wrong_by_seeing": float(wrong and follows and not sees),
                 "wrong_by_reasoning": float(wrong and (sees or not follows))}
 
@@ -181,9 +179,9 @@ def having(cells: dict[int, str], what: str) -> list[int]:
 
 
 def counted(cells: dict[int, str], what: str) -> tuple[str, int]:
-    """("circles 1:1 4:2.", 2): each cell with the count so far."""
+    """("circles 1:1 2:1 3:1 4:2 ... 9:2.", 2): every cell with the count so far."""
     found = having(cells, what)
-    return " ".join([what, *(f"{n}:{i}" for i, n in enumerate(found, 1))]) + ".", len(found)
+    return " ".join([what, *(f"{n}:{sum(m <= n for m in found)}" for n in sorted(cells))]) + ".", len(found)
 
 
 def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli import images
-from star_cli.data import content_of, files, read
+from star_cli.data import files, read
 from star_cli.errors import StarError
 from star_cli.parts import RUNTIME, need
 from star_cli.records import Example, Problem
@@ -58,7 +58,8 @@ class VisualQA(Seeing, Sourced):
             need(getattr(self, name) in ("refuse", "skip"),
                  f"task.{name} must be refuse or skip, got {getattr(self, name)!r}")
         need(self.max_pixels >= 1, f"task.max_pixels must be >= 1, got {self.max_pixels}")
-        need(self.path is not None, "task=visual_qa does not know its data", "give it with task.path=FILE; pictures lie beside it")
+        need(self.path is not None, "task=visual_qa does not know its data",
+             "give it with task.path=FILE; pictures lie beside it")
         told, self.content = self.content, None
         super().check()
         self.content = pictured(str(self.base()), str(self.content), self.image, tuple(self._files()))
@@ -80,7 +81,7 @@ class VisualQA(Seeing, Sourced):
         return self.id
 
     def fields(self) -> dict[str, type]:
-        return {name: object for name in (self.question, self.options, self.answer, self.image)}
+        return dict.fromkeys((self.question, self.options, self.answer, self.image), object)
 
     def problems(self, split: str) -> Iterator[Problem]:
         lost: dict[str, int] = {"bad_picture": 0, "bad_answer": 0}
@@ -196,5 +197,6 @@ def _names(field: str, marks: tuple[tuple[str, int, int], ...]) -> tuple[str, ..
     for path, _, _ in marks:
         for _, row in read(Path(path)):
             value = row.get(field)
-            found.update(dict.fromkeys(x for x in ([value] if isinstance(value, str) else value or []) if isinstance(x, str)))
+            told = value if isinstance(value, list) else [value]
+            found.update(dict.fromkeys(x for x in told if isinstance(x, str)))
     return tuple(found)

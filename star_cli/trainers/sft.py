@@ -117,7 +117,8 @@ class Sft(Trainer):
         return {"loss_first": round(sum(losses[:window]) / window, 6),
                 "loss_last": round(sum(losses[-window:]) / window, 6),
                 "steps": plan.steps, "epochs": round(plan.steps * plan.batch / len(data.rows), 3),
-                "examples": len(data.rows), "tokens": plan.tokens(data), "dropped_long": data.dropped, **_vision.counts(data),
+                "examples": len(data.rows), "tokens": plan.tokens(data),
+                "sequence_tokens": plan.sequence_tokens(data), "dropped_long": data.dropped, **_vision.counts(data),
                 "start_weights": weights, "end_weights": weights_sha256(job.out)}
 
 
@@ -229,6 +230,10 @@ class Plan:
         """How many completion tokens the whole training sees."""
         counts = [len(row["labels"]) - row["labels"].count(-100) for row in data.rows]
         return sum(counts[i] for rows in self.stream() for i in rows)
+
+    def sequence_tokens(self, data: Data) -> int:
+        """How many tokens the whole training sees, prompts included: what its work is measured by."""
+        return sum(len(data.rows[i]["input_ids"]) for rows in self.stream() for i in rows)
 
 
 def directory_of(ref: ModelRef) -> Path:

@@ -125,10 +125,10 @@ STATEMENTS = {**WRITES, **HIDDEN, **HEAVY}
 
 @dataclass(kw_only=True)
 class Timed(Sql):
-    """The sql grader; when a verdict was begun is written to ``notes``."""
+    """The sql grader; when a verdict was begun is written to a file for each sample in the folder ``notes``."""
 
     notes: str = ""
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
-        Path(self.notes).write_text(repr(time.time()))
+        (Path(self.notes) / str(rationale.sample)).write_text(repr(time.time()))
         return super().grade(problem, rationale)

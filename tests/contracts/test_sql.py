@@ -65,22 +65,17 @@ def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path,
     decoy = tmp_path / "decoy"
     decoy.mkdir()
     (decoy / "decoy.sqlite").write_bytes((folder / "pets.sqlite").read_bytes())
-    notes = tmp_path / "notes"
+    (tmp_path / "notes").mkdir()
     before = prints(folder, decoy)
-    grader = Timed(seconds=1.0, notes=str(notes))
+    grader = Timed(seconds=0.7, notes=str(tmp_path / "notes"))
     problem = Problem(id="p", question="", answer=GOLD, meta={"database": str(folder)})
     texts = [fenced(s.replace("{decoy}", str(decoy / "decoy.sqlite")).replace("{own}", str(folder / "pets.sqlite")))
              for s in STATEMENTS.values()]
     late: dict[str, float] = {}
     reasons: dict[str, str] = {}
-
-    def items() -> Any:
-        for i, text in enumerate(texts):  # one at a time, so that each one's own time is seen
-            yield problem, rationale(text, i)
-
-    for name, item in zip(STATEMENTS, items(), strict=True):
-        (_, _, verdict), = graded(grader, [item], 1)
-        late[name] = time.time() - float(notes.read_text()) - grader.seconds
+    items = ((problem, rationale(text, i)) for i, text in enumerate(texts))
+    for name, (_, r, verdict) in zip(STATEMENTS, graded(grader, items, 1), strict=True):
+        late[name] = time.time() - float((tmp_path / "notes" / str(r.sample)).read_text()) - grader.seconds
         reasons[name] = verdict.reason
         assert not verdict.correct, (name, verdict)
     assert prints(folder, decoy) == before

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import start
 
 from star_cli import registry
 from star_cli.engines.transformers import Transformers
@@ -221,3 +223,78 @@ def test_more_pictures_than_allowed_is_a_sentence(first, runtime):
     path = TASK.picture(next(TASK.problems("dev")).images[0])
     with pytest.raises(StarError, match="has 5 pictures; 4 are allowed"):
         list(session.stream([Request(("p", 0), Prompt("?", (path,) * 5), Sampling(), 4, (), 0)]))
+
+
+# ---- chat templates -------------------------------------------------------------------------------------------------
+TEMPLATE = ("{% for m in messages %}U:{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}"
+            "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %}A:{% endif %}")
+
+
+@pytest.fixture(scope="module")
+def talker(untrained: ModelRef, home: Path) -> ModelRef:
+    """The same weights with a chat template in their processor."""
+    import shutil
+
+    from transformers import AutoProcessor
+
+    out = home / "talker"
+    shutil.copytree(untrained.path, out)
+    processor = AutoProcessor.from_pretrained(out)
+    processor.chat_template = TEMPLATE
+    processor.save_pretrained(out)
+    return ModelRef("talker", str(out), dtype="float32")
+
+
+def test_a_chat_template_says_where_the_picture_stands(talker):
+    row = examples()[0]
+    data = encoded(talker, [row])
+    shown = data.rows[0]["input_ids"][:data.rows[0]["labels"].count(-100)]
+    text = data.tokenizer.decode(shown)
+    assert text.startswith("U:<fake_token_around_image>") and text.endswith(f"{row.prompt}A:")
+    prompt = Prompt(row.prompt, tuple(row.images))
+    assert data.eyes.ids(prompt).count(data.eyes.token_id) == 1 and shown.count(data.eyes.token_id) == 9
+    assert len(data.eyes.ids(prompt)) + data.eyes.extra(prompt) == len(shown)
+
+
+def test_a_text_with_the_picture_s_own_token_is_a_sentence_where_a_template_would_read_it(talker):
+    import msgspec
+
+    with pytest.raises(StarError, match="contains <image>"):
+        encoded(talker, [msgspec.structs.replace(examples()[0], prompt="what is <image>?")])
+
+
+# ---- real data ------------------------------------------------------------------------------------------------------
+PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mathvision"
+
+
+def mathvision() -> Any:
+    if not PUBLIC.is_dir():
+        pytest.skip(f"no copy of the public data at {PUBLIC} (STAR_TEST_DATA names another place)")
+    task = registry.get("task", "visual_qa")(path=str(PUBLIC / "mathvision.jsonl"), groups_by=["subject"])
+    task.check()
+    return task
+
+
+def test_mathvision_loads_and_its_prompts_show_question_choices_and_picture():
+    task = mathvision()
+    problems = [p for split in task.splits for p in task.problems(split)]
+    assert len(problems) > 300 and sum(sum(task.left_out(s).values()) for s in task.splits) == 0
+    for p in problems:
+        prompt = task.prompt(p)
+        assert len(prompt.images) == 1 and Path(prompt.images[0]).is_file() and "<image" not in prompt.text
+        assert p.question in prompt.text and all(c in prompt.text for c in p.choices)
+        assert task.groups(p)["subject"]
+
+
+@has_vllm
+@pytest.mark.slow
+def test_a_round_of_see_think_learn_runs_end_to_end_on_mathvision(tmp_path):
+    mathvision()
+    process = start(
+        tmp_path, "run", "task=visual_qa", f"task.path={PUBLIC / 'mathvision.jsonl'}", "method=see_think_learn", "model=tiny_vlm",
+        "rounds=1", "problems=60", "samples=4", "sampling.temperature=1", "sampling.max_tokens=64", "evaluation.limit=20",
+        "model.layers=2", "task.lessons={answer:0,full:250}", "pretraining.steps=150", "trainer.max_length=1024",
+        "schedule.start=10", "method.wrong_options=1", "runtime.max_num_seqs=32", "name=mv")
+    out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+    assert "chance" in out and "seconds" in out

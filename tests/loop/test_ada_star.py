@@ -115,6 +115,14 @@ def test_what_was_written_is_all_there_and_a_hint_is_never_learned(home):
         assert looked.metrics["solved"] + looked.metrics["hinted"] == looked.metrics["problems"]
 
 
+def test_what_was_written_can_be_looked_at(home):
+    rows = call(home, "show", "ada/round-2/ada_sample", "--hinted", "-n", "500", "--json").json["samples"]
+    told = Book(home, "ada")(2, "ada_sample").metrics
+    assert len(rows) == told["hinted"] and sum(r["correct"] for r in rows) == told["hinted_right"]
+    shown = call(home, "show", "ada", "--json").json["rounds"][2]
+    assert shown["solved"] == told["solved"] / told["problems"]
+
+
 def test_the_size_of_a_chunk_changes_nothing(home, tmp_path, monkeypatch):
     from star_cli.stages.ada_star import AdaSample
 

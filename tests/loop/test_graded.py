@@ -27,7 +27,7 @@ def star(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("task", "grader"), [("gsm8k", "numeric"), ("mbpp", "code")])
 def test_a_task_with_data_of_its_own_runs_end_to_end(home: Path, task: str, grader: str) -> None:
     done = star(home, "run", f"task={task}", f"task.path={DATA / (task + '.jsonl')}", "task.shots=none", *SMALL,
-                *(["grader.truncated=true"] if grader == "code" else []))
+                *(["grader=code", "grader.truncated=true"] if grader == "code" else []))
     nothing_kept = "no rationale was kept in round 1" in done.stderr  # honest with a tiny model
     assert done.returncode == 0 or nothing_kept, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -12,7 +12,8 @@ from star_cli.records import Example, Problem, Rationale, Verdict
 from star_cli.runs import Run
 from star_cli.store import Artifact, Store
 
-QUICK = {"b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"]}  # 64 samples at 8 temperatures take long
+QUICK = {"b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
+         "see_think_learn": ["task=tiny_scenes", "+pretraining.lessons={full:8}"]}  # 64 samples at 8 temperatures take long
 
 
 class Book:

@@ -24,8 +24,9 @@ FLOORS = [
     {"pool", "early", "turns", "sourced", "querying", "seeing", "eyes", "candidates", "health"},
     {"grading"},
     {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
+    {"verifiers"},
     {"runs", "residency", "external"},
-    {"config", "tracking", "lab", "adapting", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
+    {"config", "tracking", "lab", "choosing", "adapting", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
      "comparison", "listing", "doctor", "budget", "versus"},
     {"cli", "__main__"},
 ]
@@ -108,9 +109,9 @@ DOORS = {
     "matplotlib": lambda f: f.startswith("report/"),
     "plotext": lambda f: f.startswith("report/"),
     # doctor says what was found; data.py reads data sets that lie on a hub
-    **dict.fromkeys(HEAVY, lambda f: f.split("/")[0] in ("engines", "trainers", "models")),
-    "torch": lambda f: f.split("/")[0] in ("engines", "trainers", "models") or f == "doctor.py",
-    "datasets": lambda f: f.startswith("trainers/") or f == "data.py",
+    **dict.fromkeys(HEAVY, lambda f: f.split("/")[0] in ("engines", "trainers", "models", "verifiers")),
+    "torch": lambda f: f.split("/")[0] in ("engines", "trainers", "models", "verifiers") or f == "doctor.py",
+    "datasets": lambda f: f.startswith(("trainers/", "verifiers/")) or f == "data.py",
 }
 LAZY = HEAVY | {"vllm", "wandb", "hydra", "omegaconf", "matplotlib", "plotext"}
 

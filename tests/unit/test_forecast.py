@@ -11,9 +11,10 @@ from star_cli.cli.main import app
 from star_cli.config import launch
 from star_cli.errors import StarError
 from star_cli.forecast.chain import Sizes, bridged, counted, kept_walks, possible, rows_run, shared_run
-from star_cli.forecast.mixture import Group, kept_share, posterior, run, spread
+from star_cli.forecast.mixture import Constants, Group, kept_share, passes, posterior, run, spread
 from star_cli.forecast.outlook import last_slope, load, score, summed_up
 from star_cli.forecast.pilot import Tally
+from star_cli.parts import Schedule
 from star_cli.runs import Run
 from star_cli.session import execute, open_store, residency
 from star_cli.theory.closed_form import trajectory
@@ -101,21 +102,45 @@ def test_samples_of_one_problem_count_as_one():
     assert posterior([(4, 8)] * 10) == (5.5, 5.5)
 
 
+LAW = Constants(kappa=1.3, tau=20.0, rho=0.25, wear=2.0, limit=12.0)
+
+
+class X:
+    """An experiment of 600 sequences a round, as far as the mixture looks at it."""
+
+    schedule = Schedule(start=60, grow=1.0)
+
+    class method:
+        rounds, samples = 3, 1
+
+    class sampling:
+        temperature = 0.0
+
+    class filter:
+        limit = 1
+
+    class trainer:
+        batch = 10
+
+
+def test_a_few_rationales_repeated_too_often_are_expected_to_spoil_the_model():
+    assert passes(X, 1, 30.0) == 20.0
+    assert passes(type("E", (X,), {"schedule": Schedule(epochs=2.5)}), 1, 30.0) == 2.5
+    assert passes(type("T", (X,), {"trainer": object()}), 1, 30.0) == 0.0
+
+    def last(problems):
+        group = Group(own=(30.5, 30.5), shown=(30.5, 30.5), hinted=None, spread=1.0, train=problems, held_out=200)
+        rng = np.random.default_rng(0)
+        return np.mean([run(X, [group], LAW, 0.3, rng)[-1] for _ in range(200)])
+
+    assert last(20) < 0.4 and last(2000) > 0.9
+
+
 def test_a_group_that_nobody_solves_is_not_expected_to_be_perfect_without_hints():
-    class X:
-        class method:
-            rounds, samples = 3, 1
-
-        class sampling:
-            temperature = 0.0
-
-        class filter:
-            limit = 1
-
     def last(hinted):
         groups = [Group(own=(0.5, 60.5), shown=(0.5, 60.5), hinted=hinted, spread=1.0, train=500, held_out=50)]
         rng = np.random.default_rng(0)
-        return np.mean([run(X, groups, (1.3, 20.0, 0.25), 0.3, rng)[-1] for _ in range(200)])
+        return np.mean([run(X, groups, LAW, 0.3, rng)[-1] for _ in range(200)])
 
     assert last(None) < 0.2 and last((30.5, 30.5)) > last(None) + 0.1
 

@@ -93,8 +93,8 @@ def data(folder: Path, n: int = 6, **changed: Any) -> Path:
     rows = []
     for i in range(n):
         picture(folder / f"{i}.png", (10 + i, 10))
-        rows.append({"id": str(i), "question": f"<image1> how wide is {i}?", "options": ["a", "bb", "ccc"], "answer": "ABC"[i % 3],
-                     "image": f"{i}.png", "split": "train", **changed})
+        rows.append({"id": str(i), "question": f"<image1> how wide is {i}?", "options": ["a", "bb", "ccc"],
+                     "answer": "ABC"[i % 3], "image": f"{i}.png", "split": "train", **changed})
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     return folder / "data.jsonl"
 
@@ -128,22 +128,17 @@ def test_what_is_left_out_is_said_and_stands_in_the_manifest(tmp_path):
     from star_cli.store import Store
 
     path = data(tmp_path, 30)
-    (tmp_path / "3.png").write_bytes(b"?")
+    good = task_of(path)
     said: list[str] = []
 
     class Bench:
         warn = staticmethod(said.append)
         draft = Store(tmp_path / "store").draft("a" * 32)
 
-    split = next(s for s in ("train", "dev")
-                 if any(r == 1 for r in (task_of(path, bad_images="skip"),) for r in [_lost(r, s)]))
+    split = next(s for s in ("train", "dev") if "3" in {p.id for p in good.problems(s)})
+    (tmp_path / "3.png").write_bytes(b"?")
     metrics = Problems(task=task_of(path, bad_images="skip"), split=split).run(Bench())  # type: ignore[arg-type]
     assert metrics["bad_picture"] == 1 and "bad picture" in said[0]
-
-
-def _lost(task: Any, split: str) -> int:
-    list(task.problems(split))
-    return int(task.left_out(split)["bad_picture"])
 
 
 def test_a_changed_picture_changes_the_address_and_a_moved_folder_does_not(tmp_path):
@@ -170,7 +165,8 @@ def test_a_picture_outside_the_data_s_folder_is_a_sentence(name, tmp_path):
     assert "relative to the data file" in (e.value.hint or "")
 
 
-@pytest.mark.parametrize("bad", [{"answer": "Z"}, {"options": ["one"]}, {"options": "ab"}, {"answer": 9}, {"options": list("abcdefghijk")}])
+@pytest.mark.parametrize("bad", [
+    {"answer": "Z"}, {"options": ["one"]}, {"options": "ab"}, {"answer": 9}, {"options": list("abcdefghijk")}])
 def test_a_question_without_a_right_option_is_refused_or_left_out_and_counted(bad, tmp_path):
     path = data(tmp_path, **bad)
     with pytest.raises(StarError, match="none of the options"):
@@ -187,7 +183,8 @@ def test_letters_numbers_and_texts_are_answers(tmp_path):
 
 # ---- templates --------------------------------------------------------------------------------------------------------
 def test_a_template_and_its_headings_can_be_one_s_own(tmp_path):
-    blocks = {b: "Q {question} {choices}" + (" {right} {wrong}" if "negative" in b else "") + f" <{{CAPTION}}> {b}" for b in BLOCKS}
+    sides = {b: " {right} {wrong}" if "negative" in b else "" for b in BLOCKS}
+    blocks = {b: "Q {question} {choices}" + sides[b] + f" <{{CAPTION}}> {b}" for b in BLOCKS}
     mine = tmp_path / "mine.txt"
     mine.write_text("".join(f"== {name}\n{text}\n\n" for name, text in blocks.items()))
     task = task_of(data(tmp_path), template=str(mine), tags=["see", "think", "answer", "why"])

@@ -112,6 +112,7 @@ def test_equal_settings_are_one_group_and_a_label_tells_groups_apart(tmp_path):
     assert {g.label: [a.name for a in g.arms] for g in v.groups} == {
         "star sampling.temperature=None": ["s0", "s1"], "rft": ["r0", "r1"], "star sampling.temperature=1.0": ["hot"]}
     assert any("again is left out" in n for n in v.notes)
+    assert any("start from 6 different base models" in n for n in v.notes)
 
 
 def test_methods_meet_at_the_largest_budget_that_all_reached(tmp_path):
