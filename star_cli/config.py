@@ -84,7 +84,7 @@ class Composed:
         told_by_user = [o for o in self.overrides if o.partition("=")[0] not in ("name", "home")]
         kinds = ("task", "grader", "model", "trainer", "method", "verifier")
         parts = {kind: registry.name_of(getattr(self.experiment, kind, None)) for kind in kinds}
-        return {"overrides": told_by_user, "config": self.config, "config_key": key(_texts(told)), "sweep": self.sweep,
+        return {"overrides": told_by_user, "config": self.config, "config_key": key([_texts(told), parts]), "sweep": self.sweep,
                 "arm": self.arm, "home": str(self.experiment.home), "parts": parts}
 
 

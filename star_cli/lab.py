@@ -279,7 +279,8 @@ class Lab(Choosing, Adapting):
     def _meter(self, what: str, total: int) -> Meter:
         if what in ("finetune", "pretrain", "verifier"):
             self.residency.sleep()
-        return self.observer.meter(what, total)
+        meter: Meter = self.observer.meter(what, total)
+        return meter
 
     def _glance(self, problem: Problem, rationale: Rationale) -> bool | None:
         return self.x.grader.grade(problem, rationale).correct if getattr(self.x.grader, "cheap", True) else None

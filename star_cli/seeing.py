@@ -41,9 +41,9 @@ class Seeing(Task):
     """``asks`` says which sections a model writes: full (caption, reasoning, conclusion), no_caption, or answer alone.
 
     ``template`` is "default" or a file of blocks (``== full``, ``== no_caption``, ``== answer``, ``== negative``,
-    ``== negative_no_caption``, ``== caption``, ``== choice``), ``tags`` are the four headings it fills in: see, think, answer, and why an
-    option is wrong. A problem whose ``meta`` holds ``against`` asks why that option is wrong; only the hinted prompt
-    names the right one.
+    ``== negative_no_caption``, ``== caption``, and ``== choice``, one line of the choices). ``tags`` are the four headings
+    it fills in: see, think, answer, and why an option is wrong. A problem whose ``meta`` holds ``against`` asks why that
+    option is wrong; only the hinted prompt names the right one.
     """
 
     asks: str = "full"

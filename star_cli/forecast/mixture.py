@@ -122,7 +122,7 @@ def forecast_mixture(x: Experiment, evidence: Evidence, seed: int, law: Law = LA
     curves = np.array([run(x, groups, law.drawn(rng), law.noise, rng) for _ in range(DRAWS)])
     wrong = [evidence.own.wrong / evidence.own.checked] if evidence.own.checked else []
     told = [f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
-            "how much is learnt from kept rationales and lost by repeating them follows a law made for the tiny model on addition "
+            "what is learnt from kept rationales and lost by repeating them follows a law made for the tiny model on addition "
             "(docs/forecast.md); for other models and tasks it is a guess with a wide band",
             "what is kept but wrong is known for the base only, so for round 1's data"]
     if evidence.hinted is not None:

@@ -70,11 +70,10 @@ class Chart:
         how = {"drawstyle": "steps-post"} if self.steps else {}
         for i, line in enumerate(self.lines):
             colour = COLOURS[i % len(COLOURS)]
-            banded = [p for p in line.points if p[2] is not None and p[3] is not None]
-            at, ys = [p[0] for p in banded], [p[1] for p in banded]
-            lows, highs = [p[2] for p in banded], [p[3] for p in banded]
+            banded = [(x, y, low, high) for x, y, low, high in line.points if low is not None and high is not None]
+            at, ys, lows, highs = ([p[n] for p in banded] for n in range(4))
             if self.steps:
-                off = [[y - low for y, low in zip(ys, lows, strict=True)], [high - y for y, high in zip(ys, highs, strict=True)]]
+                off = [[p[1] - p[2] for p in banded], [p[3] - p[1] for p in banded]]
                 axes.errorbar(at, ys, yerr=off, fmt="none", ecolor=colour, alpha=0.5, capsize=3, lw=1.2)
             else:
                 axes.fill_between(at, lows, highs, color=colour, alpha=0.13, lw=0)

@@ -54,9 +54,9 @@ class Pairs(Stage):
         rng.shuffle(wrong)
         # the product walked along its diagonals: neighbours differ on both sides, and none comes twice
         walk = ((i % len(right), (i + turn) % len(wrong)) for turn in range(len(wrong)) for i in range(len(right)))
-        chosen = {}
+        chosen: dict[tuple[int, int], None] = {}
         for i, j in walk:
-            chosen.setdefault((i, j))
+            chosen.setdefault((i, j), None)
             if len(chosen) == self.limit:
                 break
         return [(right[i], wrong[j]) for i, j in chosen]

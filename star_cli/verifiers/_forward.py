@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from star_cli.parts import ModelRef
+from star_cli.parts import ModelRef, need
 from star_cli.trainers import _loop
-from star_cli.trainers.sft import context_of, directory_of, encode_prompts, need
+from star_cli.trainers.sft import context_of, directory_of, encode_prompts
 
 Row = tuple[list[int], list[int]]  # token ids of the prompt, and of the completion with its end of text
 

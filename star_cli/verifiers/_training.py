@@ -23,7 +23,7 @@ class Course:
         self.part, self.job = part, job
         self.start = directory_of(job.start)
         self.sft = Sft(lr=part.lr or s.lr, schedule=s.schedule, warmup=s.warmup, batch=s.batch, lora_rank=s.lora_rank,
-                       **({"lora_alpha": s.lora_alpha} if s.lora_rank else {}))
+                       lora_alpha=s.lora_alpha)
         batch = min(s.batch, len(lengths))
         steps = part.steps or s.steps or math.ceil(s.epochs * len(lengths) / batch)
         micro = max(1, _loop.tokens_at_once() // max(lengths))
@@ -96,4 +96,5 @@ class Course:
         window = max(1, round(len(losses) / 10))
         return {"loss_first": round(sum(losses[:window]) / window, 6), "loss_last": round(sum(losses[-window:]) / window, 6),
                 "steps": self.plan.steps, "epochs": round(self.plan.steps * self.plan.batch / len(self.plan.lengths), 3),
+                "sequence_tokens": sum(self.plan.lengths[i] for rows in self.plan.stream() for i in rows),
                 "start_weights": weights_sha256(self.start), "end_weights": weights_sha256(out)}

@@ -82,3 +82,31 @@ def test_kill_9_on_vllm_leaves_the_same_bytes(tmp_path: Path) -> None:
     assert kills, "the run was over before it could be killed"
     star(killed)
     assert hashes(killed) == hashes(whole)
+
+
+EVERY = {  # reduced in size, nothing else: real vLLM, TRL and a tiny Llama
+    "star": ["samples=1", "sampling.temperature=0.0"], "star_acc": ["samples=1", "sampling.temperature=0.0"], "direct": [],
+    "rft": ["samples=6"], "rest_em": ["samples=6"], "expert_iteration": ["samples=4"],
+    "vstar": ["samples=6", "method.gold=false", "sampling.temperature=1.0", "verification.temperature=1.0",
+              "verification.steps=20", "verification.candidates=4", "verification.ks=[1,2,4]"],
+    "b_star": ["samples=4", "method.gold=false", "method.queries=10", "method.temperatures=[0.5,1.0]", "method.n_star=2"],
+    "ada_star": ["method.beta=40"]}
+
+
+@pytest.mark.slow
+def test_every_method_runs_for_real(tmp_path: Path) -> None:
+    """One after the other in one home, two rounds each; they share the base, and each resumes to nothing to do."""
+    common = ["problems=60", "task.dev=30", "rounds=2", "schedule.start=20"]
+    for method, settings in EVERY.items():
+        args = [f"method={method}", *common, *settings, f"name={method}"]
+        line, env = command(tmp_path, *args)
+        line = [x for x in line if not any(x.startswith(f"{n}=") for n in ("name", "rounds", "samples", "sampling.temperature")
+                                           if any(a.startswith(f"{n}=") for a in args) and x not in args)]
+        for _ in range(2):
+            done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=600, cwd=tmp_path)
+            assert done.returncode == 0, (method, done.stdout[-2000:] + done.stderr)
+        assert "nothing was built" in done.stdout, method
+        shown = subprocess.run([sys.executable, "-m", "star_cli.cli.main", "show", method, "--json"], env=env,
+                               capture_output=True, text=True, timeout=100, cwd=tmp_path)
+        rows = json.loads(shown.stdout)["rounds"]
+        assert [r["round"] for r in rows] == [0, 1, 2] and all(r["n"] == 11 for r in rows), method

@@ -26,8 +26,8 @@ FLOORS = [
     {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
     {"verifiers"},
     {"runs", "residency", "external"},
-    {"config", "tracking", "lab", "choosing", "adapting", "forecast", "report", "session", "sweeps", "resume", "single", "upkeep", "compare",
-     "comparison", "listing", "doctor", "budget", "versus"},
+    {"config", "tracking", "lab", "choosing", "adapting", "forecast", "report", "session", "sweeps", "resume", "single",
+     "upkeep", "compare", "comparison", "listing", "doctor", "budget", "versus"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}

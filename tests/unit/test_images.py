@@ -185,11 +185,12 @@ def test_letters_numbers_and_texts_are_answers(tmp_path):
 def test_a_template_and_its_headings_can_be_one_s_own(tmp_path):
     sides = {b: " {right} {wrong}" if "negative" in b else "" for b in BLOCKS}
     blocks = {b: "Q {question} {choices}" + sides[b] + f" <{{CAPTION}}> {b}" for b in BLOCKS}
+    blocks["choice"] = "{letter}: {text}"
     mine = tmp_path / "mine.txt"
     mine.write_text("".join(f"== {name}\n{text}\n\n" for name, text in blocks.items()))
     task = task_of(data(tmp_path), template=str(mine), tags=["see", "think", "answer", "why"])
     problem = all_of(task)[0]
-    assert task.prompt(problem).text == "Q how wide is 0? (a) a\n(b) bb\n(c) ccc <see> full"
+    assert task.prompt(problem).text == "Q how wide is 0? a: a\nb: bb\nc: ccc <see> full"
     assert task.grader == {"name": "conclusion", "tag": "answer"} and task.answer_only(problem) == "answer: (a)"
     mine.write_text(mine.read_text().replace("== answer", "== reply"))
     with pytest.raises(StarError, match="has no block answer"):
