@@ -13,6 +13,7 @@ from star_cli.records import Problem, Rationale, Score, Verdict
 from star_cli.selection import Floats, Ints, best_of_k, pass_at_k, vote_at_k, vote_weights
 from star_cli.store import Artifact
 
+OWN = "likelihood"  # the selector by the log-probability that the generator gave its sample
 NOT_PARSED = ("NO_ANSWER", "GRADER_ERROR")
 NAME = re.compile(r"(pass|oracle|majority|weighted|best_of)@(\d+)(?:/(.+))?")
 
@@ -93,6 +94,7 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
     opinions = {name: _scores(name, artifact) for name, artifact in scores.items()}
     samples: dict[str, list[tuple[str, int]]] = {p.id: [] for p in problems.read(Problem)}
     tokens = 0
+    own: dict[tuple[str, int], float] | None = {}
     for r in rationales.read(Rationale):
         if r.problem_id not in samples:
             raise StarError(f"the rationales {rationales.key} have a problem {r.problem_id} that {problems.key} has not",
@@ -102,8 +104,14 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
                             hint="grade these rationales with star evaluate")
         samples[r.problem_id].append((r.problem_id, r.sample))
         tokens += r.tokens
+        if own is not None and r.logprob is not None:
+            own[r.identity()[0], r.sample] = r.logprob
+        else:
+            own = None
     if not sum(map(len, samples.values())):
         raise StarError(f"the rationales {rationales.key} hold no candidate", hint="sample some first")
+    if own is not None:  # the writer's opinion of its own samples: what any verifier has to beat
+        opinions.setdefault(OWN, own)
     return _pool(samples, given, opinions, tokens)
 
 

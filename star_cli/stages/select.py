@@ -17,7 +17,8 @@ SCORES = "scores."
 @stage("select")
 class Select(Stage):
     """Inputs: ``problems``, ``rationales`` (N samples a problem), ``verdicts`` (an evaluate or filter artifact of them)
-    and any number of ``scores.NAME``. Writes metrics named pass@k, oracle@k (the same number: it picks a right one where
+    and any number of ``scores.NAME``; where the samples have log-probabilities these are the scores "likelihood", the
+    generator's own opinion. Writes metrics named pass@k, oracle@k (the same number: it picks a right one where
     there is one), majority@k, weighted@k/NAME, best_of@k/NAME, and paired differences such as best_of@8/dpo-majority@8.
 
     Votes are expectations over k-subsets: over all of them where there are at most 2000, else over 2000 drawn by ``seed``.
