@@ -50,6 +50,7 @@ class Root:
     method: Any = None
     model: Any = None
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # settings of a method where it is the chosen one
+    verifiers: dict[str, dict[str, Any]] = field(default_factory=dict)  # and of a verifier
     verifier: Any = None
     verification: Verification = field(default_factory=Verification)
     sampling: Sampling = field(default_factory=Sampling)
@@ -177,7 +178,8 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     if isinstance(live["verifier"], Auto):
         live["verifier"] = registry.get("verifier", live["method"].verifier)()
     as_published(live, overrides)
-    own = settings_of_method(live, overrides)
+    own = settings_of("method", live, overrides)
+    settings_of("verifier", live, overrides)
     for name in ("rounds", "samples"):
         value = live.pop(name)
         if value is not None and name not in own and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
@@ -206,19 +208,19 @@ def as_published(live: dict[str, Any], overrides: list[str]) -> None:
             setattr(part, setting, value)
 
 
-def settings_of_method(live: dict[str, Any], overrides: list[str]) -> set[str]:
-    """Set what ``methods`` says of the chosen method, unless an override does; returns the names of what it set."""
+def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[str]:
+    """Set what ``methods`` (or ``verifiers``) says of the chosen one, unless an override does; the names of what it set."""
     told = {o.lstrip("+").partition("=")[0] for o in overrides}
-    asked, method = live.pop("methods"), live["method"]
+    asked, part = live.pop(f"{kind}s"), live[kind]
     for other in asked:
-        registry.get("method", other)
-    own = {k: v for k, v in asked.get(registry.name_of(method), {}).items()
-           if f"method.{k}" not in told and k not in told}
+        registry.get(kind, other)
+    own = {k: v for k, v in asked.get(registry.name_of(part), {}).items()
+           if f"{kind}.{k}" not in told and not (kind == "method" and k in told)}
     for name, value in own.items():
-        if name not in {f.name for f in fields(method)}:
-            raise StarError(f"methods.{registry.name_of(method)}.{name}={value}: this method has no {name}",
-                            hint=f"it has {', '.join(f.name for f in fields(method))}")
-        setattr(method, name, value)
+        if name not in {f.name for f in fields(part)}:
+            raise StarError(f"{kind}s.{registry.name_of(part)}.{name}={value}: this {kind} has no {name}",
+                            hint=f"it has {', '.join(f.name for f in fields(part)) or 'no settings'}")
+        setattr(part, name, value)
     return set(own)
 
 

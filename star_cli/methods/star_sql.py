@@ -23,9 +23,9 @@ class StarSQL(Method):
     """``hinted`` samples are drawn with the hint for each unsolved question (0: ``samples`` of them);
     ``rationalize=false`` leaves that out.
 
-    Of the unhinted samples those of all rounds teach the verifier, of the hinted ones too with ``verify_hinted``. The
-    paper's number of rounds, temperature, epochs and what is kept of several right samples were not to be found; 3 rounds,
-    0.8 and all different ones are ours.
+    The verifier starts from the last generator and learns from the samples of all rounds, the hinted ones too with
+    ``verify_hinted``. The paper's number of rounds, temperature, epochs, what is kept of several right samples and where
+    its verifier starts were not to be found; 3 rounds, 0.8, all different ones and the last generator are ours.
     """
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.8, "filter.limit": 0, "verification.temperature": 0.8}

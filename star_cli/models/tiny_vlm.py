@@ -1,6 +1,6 @@
 """tiny_vlm: a small vision-language model (Idefics3, SmolVLM's family) made and pretrained on this machine.
 
-{"model_type": "idefics3", "vision_config": {"image_size": 48, "patch_size": 8}, "text_config": {"hidden_size": 64}}
+{"model_type": "idefics3", "vision_config": {"image_size": 32, "patch_size": 8}, "text_config": {"hidden_size": 64}}
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TinyVLM(Model):
     heads: int = 2
     context: int = 2048
     vocab: int = 400
-    image: int = 48
+    image: int = 32
     patch: int = 8
     shuffle: int = 2
     vision_layers: int = 2

@@ -1,11 +1,11 @@
-"""tiny_scenes: little pictures of our own, a 3 x 3 grid of coloured shapes, with questions that need seeing and reasoning.
+"""tiny_scenes: little pictures of our own, a grid of coloured shapes, with questions that need seeing and reasoning.
 
-{"id": "count:rc----bs--gt------:circles", "question": "How many circles are there?", "answer": "B",
- "choices": ["0", "1", "2", "3"], "images": ["rc----bs--gt------.png"], "meta": {"kind": "count", "scene": "rc----bs--gt------"}}
+{"id": "count:rc--bsgc:circles", "question": "How many circles are there?", "answer": "C",
+ "choices": ["0", "1", "2", "3"], "images": ["rc--bsgc.png"], "meta": {"kind": "count", "scene": "rc--bsgc", "about": ["circles"]}}
 
-    CAPTION: 1 red circle 2 - 3 - 4 blue square 5 - 6 green triangle 7 - 8 - 9 -
-    REASONING: circles 1:1 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1. It is 1 (b).
-    CONCLUSION: (b)
+    CAPTION: 1 red circle 2 - 3 blue square 4 green circle
+    REASONING: circles 1:1 2:1 3:1 4:2. It is 2 (c).
+    CONCLUSION: (c)
 
 A picture's name says all that is in it: two letters a cell, in reading order. It is drawn where it is needed, into
 star-tiny-scenes-<user>/ below the system's folder for temporary files, and drawn again if it was removed.
@@ -13,6 +13,7 @@ star-tiny-scenes-<user>/ below the system's folder for temporary files, and draw
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -30,12 +31,11 @@ from star_cli.records import Example, Problem
 from star_cli.registry import register
 from star_cli.seeing import LETTERS, Seeing
 
-SIDE = 3
 COLOURS = {"r": ("red", (222, 45, 38)), "g": ("green", (44, 162, 60)), "b": ("blue", (40, 90, 220))}
 SHAPES = {"c": "circle", "s": "square", "t": "triangle"}
 PLURALS = {f"{s}s": s for s in SHAPES.values()}
 THINGS = [f"{c} {s}" for c, _ in COLOURS.values() for s in SHAPES.values()]
-NAME = re.compile(r"(?:[rgb][cst]|--){9}")
+NAME = re.compile(r"(?:(?:(?:[rgb][cst]|--){2}){2}|(?:(?:[rgb][cst]|--){3}){3})")
 WAYS = {"right of": (0, 1), "left of": (0, -1), "above": (-1, 0), "below": (1, 0)}
 KINDS = ("count", "compare", "beside", "sum")
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}
@@ -48,7 +48,7 @@ class TinyScenes(Seeing):
     """Kinds of questions: ``count``, ``compare`` (two counts), ``beside`` (relative position), ``sum`` (of two counts).
 
     ``train``, ``dev`` and ``test`` say how many questions there are in all, of every kind equally many; a scene belongs to
-    one split by hash. ``size`` is the picture's edge in pixels. Lessons of a tiny base model: ``caption``, ``full``,
+    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Lessons of a tiny base model: ``caption``, ``full``,
     ``no_caption``, ``answer``, ``negative`` and ``negative_no_caption`` (the last two show the right choice).
     """
 
@@ -56,15 +56,18 @@ class TinyScenes(Seeing):
     train: int = 2000
     dev: int = 240
     test: int = 400
-    size: int = 48
+    side: int = 2
+    size: int = 32
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 1500, "full": 1600, "no_caption": 300, "answer": 200, "negative": 500, "negative_no_caption": 200})
+        "caption": 1000, "full": 1200, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 160
 
     def check(self) -> None:
-        need(self.size >= 24 and self.size % SIDE == 0, f"task.size must be a multiple of {SIDE} and >= 24, got {self.size}")
+        need(self.side in (2, 3), f"task.side must be 2 or 3, got {self.side}")
+        need(self.size >= 8 * self.side and self.size % self.side == 0,
+             f"task.size must be a multiple of task.side={self.side} and >= {8 * self.side}, got {self.size}")
         strange = [k for k in self.kinds if k not in KINDS]
         need(not strange and bool(self.kinds), f"task.kinds must be among {', '.join(KINDS)}, got {self.kinds}")
         for name in ("train", "dev", "test"):
@@ -73,7 +76,7 @@ class TinyScenes(Seeing):
 
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
-        yield from drawn(self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split))
+        yield from drawn(self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split), self.side)
 
     def picture(self, name: str) -> str:
         """The path of a picture; it is drawn now unless it is there."""
@@ -149,7 +152,7 @@ class TinyScenes(Seeing):
             asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full"}.get(name, name)
             form = replace(self, asks=asks)
             rng = random.Random(seed_of("lesson", seed, name))
-            for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name))):
+            for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side)):
                 if name.startswith("negative"):
                     options = [x for x in LETTERS[:len(p.choices or [])] if x != p.answer]
                     p = Problem(id=p.id, question=p.question, answer=p.answer, choices=p.choices, images=p.images,
@@ -163,7 +166,7 @@ class TinyScenes(Seeing):
 # ---- scenes and questions -------------------------------------------------------------------------------------------
 def cells_of(scene: str) -> dict[int, str]:
     """{1: "red circle", 2: "-", ...} of a scene's name."""
-    pairs = [scene[i:i + 2] for i in range(0, 2 * SIDE * SIDE, 2)]
+    pairs = [scene[i:i + 2] for i in range(0, len(scene), 2)]
     return {n: "-" if p == "--" else f"{COLOURS[p[0]][0]} {SHAPES[p[1]]}" for n, p in enumerate(pairs, 1)}
 
 
@@ -179,7 +182,7 @@ def having(cells: dict[int, str], what: str) -> list[int]:
 
 
 def counted(cells: dict[int, str], what: str) -> tuple[str, int]:
-    """("circles 1:1 2:1 3:1 4:2 ... 9:2.", 2): every cell with the count so far."""
+    """("circles 1:1 2:1 3:1 4:2.", 2): every cell with the count so far."""
     found = having(cells, what)
     return " ".join([what, *(f"{n}:{sum(m <= n for m in found)}" for n in sorted(cells))]) + ".", len(found)
 
@@ -189,7 +192,7 @@ def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:
     kind, about = problem.meta["kind"], problem.meta["about"]
     if kind == "beside":
         at = next((n for n, thing in sorted(cells.items()) if thing == about[1]), None)
-        to = beside(at, about[0]) if at else None
+        to = beside(at, about[0], math.isqrt(len(cells))) if at else None
         if to is None or to not in cells:
             return None
         return f"{about[1]} {at}. {about[0]} {at} is {to}.", cells[to] if cells[to] != "-" else "nothing"
@@ -204,18 +207,18 @@ def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:
     return f"{lines} {a} {sign} {b}.", answer
 
 
-def beside(cell: int, way: str) -> int | None:
+def beside(cell: int, way: str, side: int) -> int | None:
     """The cell next to a cell, or None at the edge."""
-    row, column = divmod(cell - 1, SIDE)
+    row, column = divmod(cell - 1, side)
     row, column = row + WAYS[way][0], column + WAYS[way][1]
-    return row * SIDE + column + 1 if 0 <= row < SIDE and 0 <= column < SIDE else None
+    return row * side + column + 1 if 0 <= row < side and 0 <= column < side else None
 
 
-def drawn(kinds: list[str], count: int, split: str, seed: int) -> Iterator[Problem]:
+def drawn(kinds: list[str], count: int, split: str, seed: int, side: int) -> Iterator[Problem]:
     """``count`` different questions of a split, the kinds in turn."""
     rng, seen = random.Random(seed), set[str]()
     while len(seen) < count:
-        scene = scene_of(rng)
+        scene = scene_of(rng, side)
         if seed_of("split", scene) % 10 not in SHARES[split]:
             continue
         problem = question(kinds[len(seen) % len(kinds)], scene, rng)
@@ -224,10 +227,11 @@ def drawn(kinds: list[str], count: int, split: str, seed: int) -> Iterator[Probl
             yield problem
 
 
-def scene_of(rng: random.Random) -> str:
-    """A random scene of 3 to 7 things."""
-    filled = set(rng.sample(range(SIDE * SIDE), rng.randint(3, 7)))
-    return "".join(rng.choice("rgb") + rng.choice("cst") if i in filled else "--" for i in range(SIDE * SIDE))
+def scene_of(rng: random.Random, side: int) -> str:
+    """A random scene of 2 to 4 things in 4 cells, or 3 to 7 in 9."""
+    low, high = {2: (2, 4), 3: (3, 7)}[side]
+    filled = set(rng.sample(range(side * side), rng.randint(low, high)))
+    return "".join(rng.choice("rgb") + rng.choice("cst") if i in filled else "--" for i in range(side * side))
 
 
 def question(kind: str, scene: str, rng: random.Random) -> Problem | None:
@@ -288,17 +292,18 @@ def draw(scene: str, size: int) -> Any:
     import numpy as np
 
     picture = np.full((size, size, 3), 255, dtype=np.uint8)
-    cell = size // SIDE
+    side = math.isqrt(len(scene) // 2)
+    cell = size // side
     y, x = np.mgrid[0:cell, 0:cell]
     middle, reach = (cell - 1) / 2, cell * 0.4
     up = y - (middle - reach)  # how far below the triangle's top
     masks = {"c": (y - middle) ** 2 + (x - middle) ** 2 <= reach ** 2,
              "s": (abs(y - middle) <= reach * 0.9) & (abs(x - middle) <= reach * 0.9),
              "t": (up >= 0) & (up <= 2 * reach) & (abs(x - middle) <= up / 2)}
-    for n in range(SIDE * SIDE):
+    for n in range(side * side):
         colour, shape = scene[2 * n], scene[2 * n + 1]
         if colour != "-":
-            row, column = divmod(n, SIDE)
+            row, column = divmod(n, side)
             picture[row * cell:(row + 1) * cell, column * cell:(column + 1) * cell][masks[shape]] = COLOURS[colour][1]
     return picture
 

@@ -96,14 +96,14 @@ def test_only_the_completion_and_the_end_of_text_are_learnt(untrained):
         assert taught[-1] == data.tokenizer.eos_token_id
         assert row["input_ids"][-len(taught):] == taught, "labels stand where their tokens stand"
         shown = row["input_ids"][:-len(taught)]
-        assert shown.count(data.eyes.token_id) == 9 and data.tokenizer.decode(shown).endswith(example.prompt)
+        assert shown.count(data.eyes.token_id) == 4 and data.tokenizer.decode(shown).endswith(example.prompt)
 
 
 def test_a_batch_holds_every_row_s_own_picture_and_its_padding_teaches_nothing(untrained):
     data = encoded(untrained, examples())
     rows = sorted(data.rows, key=lambda r: -len(r["input_ids"]))[:3] + data.rows[:1]
     batch = _vision.collate(rows, data.eyes, 1)
-    assert batch["pixel_values"].shape == (4, 1, 3, 48, 48)
+    assert batch["pixel_values"].shape == (4, 1, 3, 32, 32)
     for i, row in enumerate(rows):
         length = len(row["input_ids"])
         assert batch["input_ids"][i, :length].tolist() == row["input_ids"]
@@ -121,9 +121,9 @@ def test_rows_with_other_numbers_of_pictures_and_without_any_make_one_batch(untr
 
     rows = [one, msgspec.structs.replace(two, images=two.images + one.images), msgspec.structs.replace(one, images=[])]
     data = encoded(untrained, rows)
-    assert [r["input_ids"].count(data.eyes.token_id) for r in data.rows] == [9, 18, 0]
+    assert [r["input_ids"].count(data.eyes.token_id) for r in data.rows] == [4, 8, 0]
     batch = _vision.collate(data.rows, data.eyes, 1)
-    assert batch["pixel_values"].shape == (2, 2, 3, 48, 48)
+    assert batch["pixel_values"].shape == (2, 2, 3, 32, 32)
     assert not batch["pixel_values"][0, 1].any(), "what one row lacks is empty"
 
 
@@ -132,7 +132,7 @@ def test_a_text_that_looks_like_a_picture_stays_text(untrained):
 
     row = msgspec.structs.replace(examples()[0], prompt="what is <image> or <eos>?", completion="<image><eos>")
     data = encoded(untrained, [row])
-    assert data.rows[0]["input_ids"].count(data.eyes.token_id) == 9
+    assert data.rows[0]["input_ids"].count(data.eyes.token_id) == 4
     taught = [i for i in data.rows[0]["labels"] if i != -100]
     assert taught.count(data.tokenizer.eos_token_id) == 1 and data.tokenizer.decode(taught[:-1]) == "<image><eos>"
 
@@ -140,7 +140,7 @@ def test_a_text_that_looks_like_a_picture_stays_text(untrained):
 def test_training_counts_tokens_of_pictures_and_of_text_and_its_loss_falls(first):
     _, metrics = first
     n = sum(LESSONS.values())
-    assert metrics["pictures"] == n and metrics["image_tokens"] == 9 * n and metrics["prompt_text_tokens"] > 0
+    assert metrics["pictures"] == n and metrics["image_tokens"] == 4 * n and metrics["prompt_text_tokens"] > 0
     assert metrics["loss_last"] < metrics["loss_first"]
 
 
@@ -194,7 +194,7 @@ def test_vllm_writes_what_transformers_writes_before_and_after_a_swap(first, sec
             texts, scores = expected[model.key]
             found = written(session)
             assert {i: c.text for i, c in found.items()} == {i: c.text for i, c in texts.items()}
-            assert all(c.image_tokens == 9 == texts[i].image_tokens for i, c in found.items())
+            assert all(c.image_tokens == 4 == texts[i].image_tokens for i, c in found.items())
             for i, c in found.items():
                 assert abs(c.logprob - texts[i].logprob) < 2e-3
             mine = session.score([(model.shown(c), c["completion"]) for c in model.canary])
@@ -252,7 +252,7 @@ def test_a_chat_template_says_where_the_picture_stands(talker):
     text = data.tokenizer.decode(shown)
     assert text.startswith("U:<fake_token_around_image>") and text.endswith(f"{row.prompt}A:")
     prompt = Prompt(row.prompt, tuple(row.images))
-    assert data.eyes.ids(prompt).count(data.eyes.token_id) == 1 and shown.count(data.eyes.token_id) == 9
+    assert data.eyes.ids(prompt).count(data.eyes.token_id) == 1 and shown.count(data.eyes.token_id) == 4
     assert len(data.eyes.ids(prompt)) + data.eyes.extra(prompt) == len(shown)
 
 

@@ -251,7 +251,7 @@ def test_a_picture_is_drawn_from_its_name_alone_and_again_when_it_is_gone():
     before = path.read_bytes()
     path.unlink()
     assert Path(TASK.picture(name)).read_bytes() == before
-    assert images.check(path) == (48, 48)
+    assert images.check(path) == (32, 32)
     with pytest.raises(StarError, match="is no picture of task=tiny_scenes"):
         TASK.picture("../../etc/passwd")
 
