@@ -14,7 +14,7 @@ from star_cli.selection import Floats, Ints, best_of_k, pass_at_k, vote_at_k, vo
 from star_cli.store import Artifact
 
 OWN = "likelihood"  # the selector by the log-probability that the generator gave its sample
-NOT_PARSED = ("NO_ANSWER", "GRADER_ERROR")
+NOT_PARSED = ("NO_ANSWER", "GRADER_ERROR", "TIMEOUT")
 NAME = re.compile(r"(pass|oracle|majority|weighted|best_of)@(\d+)(?:/(.+))?")
 
 

@@ -39,6 +39,7 @@ class TinyVLM(Model):
     shuffle: int = 2
     vision_layers: int = 2
     vision_width: int = 64
+    spread: float = 0.08  # standard deviation of the first weights; the usual 0.02 is slow to leave at this width
     dtype: str = "float32"
     chat: bool | None = False
 
@@ -54,6 +55,7 @@ class TinyVLM(Model):
         need(self.vocab >= 300, f"model.vocab must be >= 300 (256 bytes and 42 special tokens), got {self.vocab}")
         need(self.tokens + 64 <= self.context, f"model.context={self.context} has no room beside the {self.tokens} tokens "
              "of a picture", "raise model.context")
+        need(self.spread > 0, f"model.spread must be > 0, got {self.spread}")
         need(self.dtype in DTYPES, f"model.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
         need(not self.chat, "model.chat=true, but a tiny model has no chat template", "set model.chat=false")
 
@@ -86,11 +88,12 @@ class TinyVLM(Model):
         eos, pad, image = tokenizer.convert_tokens_to_ids([EOS, PAD, IMAGE[0]])
         config = Idefics3Config(
             image_token_id=image, scale_factor=self.shuffle, tie_word_embeddings=False, pad_token_id=pad, eos_token_id=eos,
-            bos_token_id=None,
-            vision_config={"hidden_size": self.vision_width, "intermediate_size": 2 * self.vision_width,
+            bos_token_id=None, initializer_range=self.spread,
+            vision_config={"initializer_range": self.spread,
+                           "hidden_size": self.vision_width, "intermediate_size": 2 * self.vision_width,
                            "num_hidden_layers": self.vision_layers, "num_attention_heads": self.vision_width // 32,
                            "image_size": self.image, "patch_size": self.patch, "model_type": "idefics3_vision"},
-            text_config={"model_type": "llama", "vocab_size": len(tokenizer), "hidden_size": self.width,
+            text_config={"model_type": "llama", "initializer_range": self.spread, "vocab_size": len(tokenizer), "hidden_size": self.width,
                          "intermediate_size": 4 * self.width, "num_hidden_layers": self.layers,
                          "num_attention_heads": self.heads, "num_key_value_heads": self.heads,
                          "max_position_embeddings": self.context, "tie_word_embeddings": False, "bos_token_id": None,
