@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from star_cli.parts import Method
+from star_cli.parts import Method, need
 from star_cli.registry import register
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class VStar(Method):
     """The generator restarts from the base every round on all data so far; the verifier is trained once, at the end.
 
-    ``gold=false`` for data without solutions of its own: then the base writes the first samples, and the verifier starts
-    from the first fine-tuned model. ``verifier=orm`` trains the paper's baseline instead, ``verifier=none`` votes only.
+    ``gold=false`` for data without solutions of its own: then the base writes the first samples. ``verifier_start`` is what
+    the verifier is trained from (and DPO's reference): sft, the first fine-tuned model, as in the paper; or last, the final
+    generator, a better judge where no gold solutions made the first one good; auto is sft with gold and last without.
+    ``verifier=orm`` trains the paper's baseline instead, ``verifier=none`` votes only.
     The paper does not state its sampling temperature; 0.7 is ours.
     """
 
@@ -31,6 +33,12 @@ class VStar(Method):
     rounds: int = 3
     samples: int = 16
     gold: bool = True
+    verifier_start: str = "auto"
+
+    def check(self) -> None:
+        super().check()
+        need(self.verifier_start in ("auto", "sft", "last"),
+             f"method.verifier_start must be auto, sft or last, got {self.verifier_start!r}")
 
     def run(self, lab: Lab) -> Artifact:
         base = lab.base_model()
@@ -49,6 +57,7 @@ class VStar(Method):
             model = lab.finetune(base, [lab.merge(kept, round=t)], round=t)
             first = first or model
             lab.evaluate(model, round=t)
-        assert first is not None
-        lab.choose(model, first, lab.collect(seen, gold=gold, round=self.rounds), round=self.rounds)
+        start = first if self.verifier_start == "sft" or (self.verifier_start == "auto" and self.gold) else model
+        assert start is not None
+        lab.choose(model, start, lab.collect(seen, gold=gold, round=self.rounds), round=self.rounds)
         return model

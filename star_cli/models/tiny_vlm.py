@@ -93,8 +93,8 @@ class TinyVLM(Model):
                            "hidden_size": self.vision_width, "intermediate_size": 2 * self.vision_width,
                            "num_hidden_layers": self.vision_layers, "num_attention_heads": self.vision_width // 32,
                            "image_size": self.image, "patch_size": self.patch, "model_type": "idefics3_vision"},
-            text_config={"model_type": "llama", "initializer_range": self.spread, "vocab_size": len(tokenizer), "hidden_size": self.width,
-                         "intermediate_size": 4 * self.width, "num_hidden_layers": self.layers,
+            text_config={"model_type": "llama", "initializer_range": self.spread, "vocab_size": len(tokenizer),
+                         "hidden_size": self.width, "intermediate_size": 4 * self.width, "num_hidden_layers": self.layers,
                          "num_attention_heads": self.heads, "num_key_value_heads": self.heads,
                          "max_position_embeddings": self.context, "tie_word_embeddings": False, "bos_token_id": None,
                          "eos_token_id": eos, "pad_token_id": pad, "rms_norm_eps": 1e-6})

@@ -4,7 +4,7 @@
  "choices": ["0", "1", "2", "3"], "images": ["rc--bsgc.png"], "meta": {"kind": "count", "scene": "rc--bsgc", "about": ["circles"]}}
 
     CAPTION: 1 red circle 2 - 3 blue square 4 green circle
-    REASONING: circles 1:1 2:1 3:1 4:2. It is 2 (c).
+    REASONING: circles 1 circle 1 2 - 1 3 square 1 4 circle 2. It is 2 (c).
     CONCLUSION: (c)
 
 A picture's name says all that is in it: two letters a cell, in reading order. It is drawn where it is needed, into
@@ -62,7 +62,7 @@ class TinyScenes(Seeing):
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
         "caption": 1000, "full": 1200, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
-    max_tokens: ClassVar[int] = 160
+    max_tokens: ClassVar[int] = 200
 
     def check(self) -> None:
         need(self.side in (2, 3), f"task.side must be 2 or 3, got {self.side}")
@@ -182,9 +182,11 @@ def having(cells: dict[int, str], what: str) -> list[int]:
 
 
 def counted(cells: dict[int, str], what: str) -> tuple[str, int]:
-    """("circles 1:1 2:1 3:1 4:2.", 2): every cell with the count so far."""
-    found = having(cells, what)
-    return " ".join([what, *(f"{n}:{sum(m <= n for m in found)}" for n in sorted(cells))]) + ".", len(found)
+    """("circles 1 circle 1 2 - 1 3 square 1 4 circle 2.", 2): of every cell its shape, or colour, and the count so far."""
+    found, word = having(cells, what), 1 if what in PLURALS else 0
+    steps = (f"{n} {thing.split()[word] if thing != '-' else thing} {sum(m <= n for m in found)}"
+             for n, thing in sorted(cells.items()))
+    return " ".join([what, *steps]) + ".", len(found)
 
 
 def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:

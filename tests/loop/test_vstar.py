@@ -24,6 +24,7 @@ VSTAR = [*SMALL, "samples=4", "problems=60", "verification.candidates=4", "verif
 def where(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
     runs = {"gold": ["method=vstar"], "bare": ["method=vstar", "method.gold=false"],
+            "early": ["method=vstar", "method.gold=false", "method.verifier_start=sft"],
             "votes": ["method=vstar", "method.gold=false", "verifier=none"], "rft": ["method=rft"],
             "rest_em": ["method=rest_em", "samples=16", "filter.limit=2"], "star_acc": ["method=star_acc"],
             "expert": ["method=expert_iteration"], "expert_on": ["method=expert_iteration", "method.start=previous",
@@ -98,9 +99,9 @@ def test_pairs_are_of_one_problem_and_right_over_wrong(where):
     assert m["problems"] + m["without_both"] == len({p for s in sides.values() for p, _ in s})
 
 
-def test_the_verifier_is_trained_once_from_the_first_fine_tuned_model(where):
-    gold, bare = Book(where, "gold"), Book(where, "bare")
-    for book, first in ((gold, gold(0, "finetune")), (bare, bare(1, "finetune"))):
+def test_the_verifier_is_trained_once_from_the_model_it_is_told(where):
+    gold, bare, early = (Book(where, name) for name in ("gold", "bare", "early"))
+    for book, first in ((gold, gold(0, "finetune")), (bare, bare(2, "finetune")), (early, early(1, "finetune"))):
         made = [e for e in book.events if e.stage == "verifier"]
         assert [(e.round, e.name) for e in made] == [(2, "verifier-fake")]
         assert book(2, "verifier-fake").manifest["inputs"]["start"] == first.key
