@@ -24,6 +24,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from star_cli.canon import seed_of
 from star_cli.errors import StarError
 from star_cli.parts import need
@@ -39,6 +41,7 @@ NAME = re.compile(r"(?:(?:(?:[rgb][cst]|--){2}){2}|(?:(?:[rgb][cst]|--){3}){3})"
 WAYS = {"right of": (0, 1), "left of": (0, -1), "above": (-1, 0), "below": (1, 0)}
 KINDS = ("count", "compare", "beside", "sum")
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}
+LESSONS = ("caption", "letter", "full", "no_caption", "answer", "negative", "negative_no_caption")
 CELL = re.compile(r"(\d) (-|[a-z]+ [a-z]+)")
 VERSION = 1  # of how things are drawn: it is part of the pictures' place and of the task's identity
 
@@ -48,8 +51,9 @@ class TinyScenes(Seeing):
     """Kinds of questions: ``count``, ``compare`` (two counts), ``beside`` (relative position), ``sum`` (of two counts).
 
     ``train``, ``dev`` and ``test`` say how many questions there are in all, of every kind equally many; a scene belongs to
-    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Lessons of a tiny base model: ``caption``, ``full``,
-    ``no_caption``, ``answer``, ``negative`` and ``negative_no_caption`` (the last two show the right choice).
+    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Lessons of a tiny base model: ``caption``,
+    ``letter`` (which letter stands for a value), ``full``, ``no_caption``, ``answer``, ``negative`` and
+    ``negative_no_caption`` (these two show the right choice).
     """
 
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
@@ -60,7 +64,7 @@ class TinyScenes(Seeing):
     size: int = 32
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 1000, "full": 1200, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
+        "caption": 1000, "letter": 1500, "full": 1200, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 200
 
@@ -146,10 +150,8 @@ class TinyScenes(Seeing):
         from dataclasses import replace
 
         for name, count in lessons.items():
-            if name not in ("caption", "full", "no_caption", "answer", "negative", "negative_no_caption"):
-                raise StarError(f"unknown lesson {name!r} of task=tiny_scenes",
-                                hint="expected caption, full, no_caption, answer, negative or negative_no_caption")
-            asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full"}.get(name, name)
+            need(name in LESSONS, f"unknown lesson {name!r} of task=tiny_scenes", f"expected {', '.join(LESSONS)}")
+            asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full", "letter": "no_caption"}.get(name, name)
             form = replace(self, asks=asks)
             rng = random.Random(seed_of("lesson", seed, name))
             for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side)):
@@ -159,8 +161,17 @@ class TinyScenes(Seeing):
                                 meta={**p.meta, "against": rng.choice(options)})
                 prompt = self.fill("caption") if name == "caption" else form.asked(p, hint=True)
                 told = form.gold(p) if name != "caption" else f"{self.tag('CAPTION')}: {caption(cells_of(p.meta['scene']))}"
+                if name == "letter":
+                    prompt, told = form._spelt(p, rng.choice(p.choices or []))
                 yield Example(problem_id=f"lesson/{name}/{n}", sample=0, prompt=prompt, completion=str(told),
                               origin="gold", images=p.images)
+
+    def _spelt(self, problem: Problem, value: str) -> tuple[str, str]:
+        """A lesson in naming a choice: the value is the question, its letter the answer."""
+        choices = problem.choices or []
+        letter = LETTERS[choices.index(value)].lower()
+        prompt = self.asked(msgspec.structs.replace(problem, question=value), hint=False)
+        return prompt, f"{self.tag('REASONING')}: It is {value} ({letter}).\n{self.tag('CONCLUSION')}: ({letter})"
 
 
 # ---- scenes and questions -------------------------------------------------------------------------------------------
