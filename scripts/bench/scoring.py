@@ -42,7 +42,8 @@ def main() -> None:
         seconds: dict[str, list[float]] = {"engine": [], "forward": []}
         found: dict[str, list[float]] = {}
         for _ in range(args.turns):
-            for name, way in (("engine", lambda: session.score(items)), ("forward", lambda: likelihoods(model, items, args.threads))):
+            for name, way in (("engine", lambda: session.score(items)),
+                              ("forward", lambda: likelihoods(model, items, args.threads))):
                 started = time.monotonic()
                 found[name] = list(way())
                 seconds[name].append(time.monotonic() - started)

@@ -1,7 +1,7 @@
 """tiny_scenes: little pictures of our own, a grid of coloured shapes, with questions that need seeing and reasoning.
 
-{"id": "count:rc--bsgc:circles", "question": "How many circles are there?", "answer": "C",
- "choices": ["0", "1", "2", "3"], "images": ["rc--bsgc.png"], "meta": {"kind": "count", "scene": "rc--bsgc", "about": ["circles"]}}
+{"id": "count:rc--bsgc:circles", "question": "How many circles are there?", "answer": "C", "images": ["rc--bsgc.png"],
+ "choices": ["0", "1", "2", "3", "4"], "meta": {"kind": "count", "scene": "rc--bsgc", "about": ["circles"]}}
 
     CAPTION: 1 red circle 2 - 3 blue square 4 green circle
     REASONING: circles 1 circle 1 2 - 1 3 square 1 4 circle 2. It is 2 (c).
@@ -24,8 +24,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
 from star_cli.canon import seed_of
 from star_cli.errors import StarError
 from star_cli.parts import need
@@ -41,7 +39,7 @@ NAME = re.compile(r"(?:(?:(?:[rgb][cst]|--){2}){2}|(?:(?:[rgb][cst]|--){3}){3})"
 WAYS = {"right of": (0, 1), "left of": (0, -1), "above": (-1, 0), "below": (1, 0)}
 KINDS = ("count", "compare", "beside", "sum")
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}
-LESSONS = ("caption", "letter", "full", "no_caption", "answer", "negative", "negative_no_caption")
+LESSONS = ("caption", "full", "no_caption", "answer", "negative", "negative_no_caption")
 CELL = re.compile(r"(\d) (-|[a-z]+ [a-z]+)")
 VERSION = 1  # of how things are drawn: it is part of the pictures' place and of the task's identity
 
@@ -51,9 +49,10 @@ class TinyScenes(Seeing):
     """Kinds of questions: ``count``, ``compare`` (two counts), ``beside`` (relative position), ``sum`` (of two counts).
 
     ``train``, ``dev`` and ``test`` say how many questions there are in all, of every kind equally many; a scene belongs to
-    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Lessons of a tiny base model: ``caption``,
-    ``letter`` (which letter stands for a value), ``full``, ``no_caption``, ``answer``, ``negative`` and
-    ``negative_no_caption`` (these two show the right choice).
+    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Choices stand
+    in a fixed order unless ``shuffle``: to find the letter of a value is the last thing that a tiny model learns. Lessons of
+    a tiny base model: ``caption``, ``full``, ``no_caption``, ``answer``, ``negative`` and ``negative_no_caption`` (these
+    two show the right choice).
     """
 
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
@@ -61,10 +60,11 @@ class TinyScenes(Seeing):
     dev: int = 240
     test: int = 400
     side: int = 2
+    shuffle: bool = False
     size: int = 32
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 1000, "letter": 1500, "full": 1200, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
+        "caption": 1000, "full": 800, "no_caption": 300, "answer": 200, "negative": 400, "negative_no_caption": 200})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 200
 
@@ -80,7 +80,7 @@ class TinyScenes(Seeing):
 
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
-        yield from drawn(self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split), self.side)
+        yield from drawn(self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split), self.side, self.shuffle)
 
     def picture(self, name: str) -> str:
         """The path of a picture; it is drawn now unless it is there."""
@@ -151,27 +151,18 @@ class TinyScenes(Seeing):
 
         for name, count in lessons.items():
             need(name in LESSONS, f"unknown lesson {name!r} of task=tiny_scenes", f"expected {', '.join(LESSONS)}")
-            asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full", "letter": "no_caption"}.get(name, name)
+            asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full"}.get(name, name)
             form = replace(self, asks=asks)
             rng = random.Random(seed_of("lesson", seed, name))
-            for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side)):
+            for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side, self.shuffle)):
                 if name.startswith("negative"):
                     options = [x for x in LETTERS[:len(p.choices or [])] if x != p.answer]
                     p = Problem(id=p.id, question=p.question, answer=p.answer, choices=p.choices, images=p.images,
                                 meta={**p.meta, "against": rng.choice(options)})
                 prompt = self.fill("caption") if name == "caption" else form.asked(p, hint=True)
                 told = form.gold(p) if name != "caption" else f"{self.tag('CAPTION')}: {caption(cells_of(p.meta['scene']))}"
-                if name == "letter":
-                    prompt, told = form._spelt(p, rng.choice(p.choices or []))
                 yield Example(problem_id=f"lesson/{name}/{n}", sample=0, prompt=prompt, completion=str(told),
                               origin="gold", images=p.images)
-
-    def _spelt(self, problem: Problem, value: str) -> tuple[str, str]:
-        """A lesson in naming a choice: the value is the question, its letter the answer."""
-        choices = problem.choices or []
-        letter = LETTERS[choices.index(value)].lower()
-        prompt = self.asked(msgspec.structs.replace(problem, question=value), hint=False)
-        return prompt, f"{self.tag('REASONING')}: It is {value} ({letter}).\n{self.tag('CONCLUSION')}: ({letter})"
 
 
 # ---- scenes and questions -------------------------------------------------------------------------------------------
@@ -208,7 +199,8 @@ def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:
         to = beside(at, about[0], math.isqrt(len(cells))) if at else None
         if to is None or to not in cells:
             return None
-        return f"{about[1]} {at}. {about[0]} {at} is {to}.", cells[to] if cells[to] != "-" else "nothing"
+        colour = cells[to].split()[0] if cells[to] != "-" else "nothing"
+        return f"{about[1]} {at}. {about[0]} {at} is {to} {cells[to]}.", colour
     told = [counted(cells, what) for what in about]
     lines = " ".join(line for line, _ in told)
     if kind == "count":
@@ -227,14 +219,14 @@ def beside(cell: int, way: str, side: int) -> int | None:
     return row * side + column + 1 if 0 <= row < side and 0 <= column < side else None
 
 
-def drawn(kinds: list[str], count: int, split: str, seed: int, side: int) -> Iterator[Problem]:
+def drawn(kinds: list[str], count: int, split: str, seed: int, side: int, shuffle: bool) -> Iterator[Problem]:
     """``count`` different questions of a split, the kinds in turn."""
     rng, seen = random.Random(seed), set[str]()
     while len(seen) < count:
         scene = scene_of(rng, side)
         if seed_of("split", scene) % 10 not in SHARES[split]:
             continue
-        problem = question(kinds[len(seen) % len(kinds)], scene, rng)
+        problem = question(kinds[len(seen) % len(kinds)], scene, rng, shuffle)
         if problem and problem.id not in seen:
             seen.add(problem.id)
             yield problem
@@ -247,8 +239,8 @@ def scene_of(rng: random.Random, side: int) -> str:
     return "".join(rng.choice("rgb") + rng.choice("cst") if i in filled else "--" for i in range(side * side))
 
 
-def question(kind: str, scene: str, rng: random.Random) -> Problem | None:
-    """A question of a kind about a scene, its choices shuffled; None where this scene has none."""
+def question(kind: str, scene: str, rng: random.Random, shuffle: bool) -> Problem | None:
+    """A question of a kind about a scene, its choices in order or shuffled; None where this scene has none."""
     cells = cells_of(scene)
     shapes, colours = list(PLURALS), [f"{c} objects" for c, _ in COLOURS.values()]
     if kind == "beside":
@@ -256,7 +248,7 @@ def question(kind: str, scene: str, rng: random.Random) -> Problem | None:
         if not once:
             return None
         about = [rng.choice(list(WAYS)), rng.choice(once)]
-        text = f"What is {about[0]} the {about[1]}?"
+        text = f"What colour is {about[0]} the {about[1]}?"
     elif kind == "count":
         about = [rng.choice(shapes + colours)]
         text = f"How many {about[0]} are there?"
@@ -272,22 +264,20 @@ def question(kind: str, scene: str, rng: random.Random) -> Problem | None:
     if told is None:
         return None
     right = told[1]
-    choices = options(kind, right, about, rng)
+    choices = options(kind, about, len(cells))
+    if shuffle:
+        choices = rng.sample(choices, len(choices))
     return Problem(id=asked.id, question=text, answer=LETTERS[choices.index(right)], choices=choices,
                    images=[f"{scene}.png"], meta=meta)
 
 
-def options(kind: str, right: str, about: list[str], rng: random.Random) -> list[str]:
-    """The right answer among wrong ones, shuffled: three where two counts are compared, else four."""
+def options(kind: str, about: list[str], cells: int) -> list[str]:
+    """All answers there can be, in a fixed order: three to five in a grid of 4 cells."""
     if kind == "compare":
-        choices = [*about, "as many of both"]
-    elif kind == "beside":
-        choices = [right, *rng.sample([t for t in (*THINGS, "nothing") if t != right], 3)]
-    else:
-        low = rng.randint(max(0, int(right) - 3), int(right))
-        choices = [str(n) for n in range(low, low + 4)]
-    rng.shuffle(choices)
-    return choices
+        return [*about, "as many of both"]
+    if kind == "beside":
+        return [*(colour for colour, _ in COLOURS.values()), "nothing"]
+    return [str(n) for n in range(cells + 1)]
 
 
 # ---- drawing --------------------------------------------------------------------------------------------------------

@@ -357,6 +357,7 @@ def test_the_output_is_a_plain_directory_of_any_machine(base, tmp_path):
     for same in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         assert (out / same).read_bytes() == (base / same).read_bytes()
     assert set(metrics) == {"loss_first", "loss_last", "steps", "epochs", "examples", "tokens", "dropped_long",
+                            "sequence_tokens",
                             "start_weights", "end_weights"}
 
 
