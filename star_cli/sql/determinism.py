@@ -36,7 +36,10 @@ def flags(path: Path, sql: str, deadline: float, limits: Limits | None = None) -
         return [*found, tied]
     rules, lists = Rules(columns="same"), ordered(sql)
     for order in ORDERS:
-        other = query(copy(str(path), path.stat().st_mtime_ns, order), sql, deadline, limits, str(path))
+        try:
+            other = query(copied(path, order), sql, deadline, limits, str(path))
+        except Failed:
+            return found  # it has a result; that a copy gives none in time, or lacks an index it names, says nothing
         if same(result, other, lists, rules):
             continue
         if lists and same(result, other, False, rules):
@@ -52,7 +55,7 @@ def _cut(path: Path, sql: str, order: str, deadline: float, limits: Limits) -> s
         return "limit_tie" if any(t.word == "LIMIT" for t in tokens(sql)) else "bare_column"
     try:
         first = run(path, whole, deadline, limits)
-        other = query(copy(str(path), path.stat().st_mtime_ns, order), whole, deadline, limits, str(path))
+        other = query(copied(path, order), whole, deadline, limits, str(path))
     except Failed:
         return "limit_tie"
     return "limit_tie" if same(first, other, False, Rules(columns="same")) else "bare_column"
@@ -109,6 +112,16 @@ def without_limit(sql: str) -> str | None:
         if depth == 0 and token.word == "LIMIT":
             at = token.at
     return sql[:at].rstrip() if at is not None else None
+
+
+def copied(path: Path, order: str) -> sqlite3.Connection:
+    """``copy``; where SQLite's memory is full of copies, the others are given up. Raises BadDatabase."""
+    for _ in range(2):
+        try:
+            return copy(str(path), path.stat().st_mtime_ns, order)
+        except MemoryError:
+            copy.cache_clear()
+    raise BadDatabase(f"the database {path} needs too much memory to be copied")
 
 
 @lru_cache(maxsize=40)

@@ -157,6 +157,7 @@ def query(connection: sqlite3.Connection, sql: str, deadline: float, limits: Lim
 
     try:
         connection.set_authorizer(None)
+        connection.set_progress_handler(None, 0)  # the clock of an earlier query may have run out
         known = {str(n).lower() for (n,) in connection.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.value)
@@ -168,8 +169,12 @@ def query(connection: sqlite3.Connection, sql: str, deadline: float, limits: Lim
         cursor = connection.execute(sql)
         columns = tuple(str(d[0]) for d in cursor.description or ())
         rows: list[tuple[Any, ...]] = []
+        held = 0
         for row in cursor:
             rows.append(row)
+            held += sum(len(v) for v in row if isinstance(v, (str, bytes)))
+            if held > limits.memory:
+                raise Failed(f"the result has more than {limits.memory >> 20} MB of text")
             if len(rows) > limits.rows or len(rows) * len(columns) > limits.cells:
                 raise Failed(f"the result has more than {limits.rows:,} rows or {limits.cells:,} cells")
         return Result(columns, rows)

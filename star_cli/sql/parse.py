@@ -14,6 +14,7 @@ CLAUSES = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "ON", "JOIN", "
            "NATURAL", "OUTER", "AND", "OR", "NOT", "USING", "AS", "ASC", "DESC", "OFFSET", "SET", "WHEN", "THEN", "ELSE",
            "END", "IN", "LIKE", "IS", "BETWEEN", "EXISTS", "SELECT", *SETS}
 DEPTH = 40  # queries and parentheses inside one another
+STEPS = 1000  # of them read in all, those read again after a wrong guess included
 
 
 class Unparsed(Exception):
@@ -71,7 +72,7 @@ def parse(sql: str) -> Query:
 
 class _Parser:
     def __init__(self, found: list[Token]) -> None:
-        self.found, self.at, self.depth = found, 0, 0
+        self.found, self.at, self.depth, self.steps = found, 0, 0, 0
         self.clause: list[tuple[Query, str]] = []
 
     # ---- words ----------------------------------------------------------------------------------------------------
@@ -102,7 +103,8 @@ class _Parser:
 
     def deeper(self) -> None:
         self.depth += 1
-        if self.depth > DEPTH:
+        self.steps += 1
+        if self.depth > DEPTH or self.steps > STEPS:
             raise Unparsed("nested too deeply")
 
     # ---- queries --------------------------------------------------------------------------------------------------

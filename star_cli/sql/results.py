@@ -93,8 +93,9 @@ def _coarse(row: Row) -> Row:
 
 
 def _close(x: Row, y: Row, rules: Rules) -> bool:
-    return all(p == q or (p[0] == q[0] == "number" and math.isclose(p[1], q[1], rel_tol=rules.tolerance,
-                                                                    abs_tol=rules.tolerance * 1e-3))
+    """Whether rows are equal, fractions within the tolerance; whole numbers (ids, counts, sums of them) only by value."""
+    return all(p == q or (p[0] == q[0] == "number" and (isinstance(p[1], float) or isinstance(q[1], float))
+                          and math.isclose(p[1], q[1], rel_tol=rules.tolerance, abs_tol=rules.tolerance * 1e-3))
                for p, q in zip(x, y, strict=True))
 
 
@@ -115,7 +116,7 @@ def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]
             if j not in order and tried < most:
                 yield from extend((*order, j))
 
-    if width and all(fits):
+    if width and all(len(f) == left.count(left[i]) for i, f in enumerate(fits)):  # else no order fits
         yield from extend(())
 
 

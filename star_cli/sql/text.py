@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from star_cli.final import own
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<text>'(?:[^']|'')*')
-    |(?P<quoted>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\])
+    |(?P<quoted>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]{0,200}\])
     |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
     |(?P<word>[^\W\d][\w$]*)
     |(?P<sign><>|!=|<=|>=|==|\|\||<<|>>|[-+*/%<>=(),.;&|~])
@@ -20,6 +21,7 @@ TOKEN = re.compile(
 )
 FENCE = re.compile(r"```[ \t]*(?:\w+[ \t]*\n|sqlite\b|sql\b)?(.*?)(?:```|\Z)", re.S | re.I)
 START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
+NEAR = 64  # statements before one that it may belong to
 BLANK = re.compile(r"\n[ \t]*\n")
 
 
@@ -55,24 +57,24 @@ def sql_of(text: str) -> tuple[str | None, int]:
     if blocks:
         return blocks[-1][1].strip(), blocks[-1].end()
     starts = [s.start(1) for s in START.finditer(mine)]
-    starts = [s for s in starts if not _continues(mine, starts, s)]
-    if not starts:
+    start = next((s for s in reversed(starts) if not _continues(mine, starts, s)), None)
+    if start is None:
         return None, 0
     stop = len(mine)
-    found = BLANK.search(mine, starts[-1])
+    found = BLANK.search(mine, start)
     if found:
         stop = found.start()
-    for token in tokens(mine[starts[-1]:stop]):
+    for token in tokens(mine[start:stop]):
         if token.word == ";":
-            stop = starts[-1] + token.at + 1
+            stop = start + token.at + 1
             break
-    return mine[starts[-1]:stop].strip(), stop
+    return mine[start:stop].strip(), stop
 
 
 def _continues(text: str, starts: list[int], at: int) -> bool:
     """Whether the SELECT at ``at`` belongs to the statement of the start before it (a subquery, or after UNION)."""
-    before = [s for s in starts if s < at]
-    for start in reversed(before):
+    here = bisect_left(starts, at)
+    for start in reversed(starts[max(0, here - NEAR):here]):
         between = text[start:at]
         if BLANK.search(between):
             return False

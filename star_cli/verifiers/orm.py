@@ -6,20 +6,27 @@ The baseline verifier of V-STaR and the verifier of STaR-SQL: binary cross-entro
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from star_cli.canon import key
 from star_cli.errors import StarError
 from star_cli.parts import ModelRef, Runtime, Verifier, VerifyJob, need
+from star_cli.records import Labelled
 from star_cli.registry import register
 
 CONFIG = "orm.json"
+BALANCES = ("problem", "class", "none")
 
 
 @register("verifier", "orm")
 class Orm(Verifier):
-    """The score is the head's logit at the end of the text. ``balance`` gives right and wrong solutions equal weight.
+    """The score is the head's logit at the end of the text.
+
+    ``balance``: "problem" lets right and wrong solutions of each problem weigh alike and leaves out problems that have
+    one kind only, so that telling easy problems from hard ones earns nothing (scores are compared within a problem);
+    "class" lets right and wrong ones weigh alike over all, "none" takes them as they come.
 
     ``every_token`` asks for the verdict at every token of the solution in training (Cobbe et al. 2021), not at its end
     alone. ``lr`` and ``steps`` replace those of ``verification`` for this verifier. Saved as a token classifier of one
@@ -28,11 +35,12 @@ class Orm(Verifier):
 
     learns_from: ClassVar[str] = "labelled"
     every_token: bool = True
-    balance: bool = True
+    balance: str = "class"
     lr: float | None = None
     steps: int | None = None
 
     def check(self) -> None:
+        need(self.balance in BALANCES, f"verifier.balance must be {', '.join(BALANCES)}, got {self.balance!r}")
         need(self.lr is None or self.lr > 0, f"verifier.lr must be > 0 or null, got {self.lr}")
         need(self.steps is None or self.steps >= 1, f"verifier.steps must be >= 1 or null, got {self.steps}")
 
@@ -48,21 +56,23 @@ class Orm(Verifier):
         from star_cli.verifiers._forward import encode_pairs, pad_of, padded
         from star_cli.verifiers._training import Course
 
+        shares = weights(job.labelled, self.balance)
+        labelled = [x for x, share in zip(job.labelled, shares, strict=True) if share]
         right = sum(x.correct for x in job.labelled)
-        wrong = len(job.labelled) - right
-        if not right or not wrong:
-            raise StarError(f"the verifier's data has {right} right and {wrong} wrong solutions; it needs both",
+        if not labelled or not 0 < right < len(job.labelled):
+            raise StarError(f"the verifier's data has {right} right and {len(job.labelled) - right} wrong solutions"
+                            f"{', but none of both kinds of one problem' if right else ''}; it needs both",
                             hint="more samples, a higher temperature or other problems give both")
         start = directory_of(job.start)
         with _loop.ground(job.runtime.train_threads):
             tokenizer = AutoTokenizer.from_pretrained(str(start))
             pad, limit = pad_of(tokenizer), context_of(start)
-            rows = [(row, float(x.correct)) for row, x in zip(
-                encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in job.labelled]), job.labelled,
-                strict=True) if len(row[0]) + len(row[1]) <= limit]
-            need(bool(rows), f"all {len(job.labelled)} solutions are longer than the {limit} tokens the verifier reads",
+            rows = [(row, float(x.correct), share) for row, x, share in zip(
+                encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in labelled]), labelled,
+                [s for s in shares if s], strict=True) if len(row[0]) + len(row[1]) <= limit]
+            need(bool(rows), f"all {len(labelled)} solutions are longer than the {limit} tokens the verifier reads",
                  "lower sampling.max_tokens, or take a model that reads more")
-            course = Course(self, job, [len(p) + len(c) for (p, c), _ in rows], key([r for r, _ in rows]))
+            course = Course(self, job, [len(p) + len(c) for (p, c), _, _ in rows], key([list(r) for r in rows]))
             set_seed(job.seed % 2**32)
             model = load(str(start), job.start.dtype)
             dtype = model.dtype
@@ -70,21 +80,19 @@ class Orm(Verifier):
                 model = adapted(model, course.sft)
             else:
                 model.to(torch.float32)
-            weight = {1.0: 0.5 * len(job.labelled) / right, 0.0: 0.5 * len(job.labelled) / wrong}
-            every, balance, told = self.every_token, self.balance, [0, 0]
+            every, told = self.every_token, [0, 0]
 
             def collate(batch: list[Any]) -> dict[str, Any]:
-                ids, mask = padded([row for row, _ in batch], pad, "cpu")
+                ids, mask = padded([row for row, _, _ in batch], pad, "cpu")
                 asked = torch.zeros(ids.shape)
-                for n, ((prompt, completion), label) in enumerate(batch):
+                for n, ((prompt, completion), _, share) in enumerate(batch):
                     end = len(prompt) + len(completion)
-                    share = weight[label] if balance else 1.0
                     if every:
                         asked[n, len(prompt):end] = share / len(completion)
                     else:
                         asked[n, end - 1] = share
                 return {"input_ids": ids, "attention_mask": mask, "asked": asked, "ends": mask.sum(1) - 1,
-                        "labels": torch.tensor([label for _, label in batch])}
+                        "labels": torch.tensor([label for _, label, _ in batch])}
 
             class Loop(Trainer):  # type: ignore[misc]
                 """transformers' Trainer with the loss of the head."""
@@ -112,8 +120,9 @@ class Orm(Verifier):
             model.to(dtype)
             save(model, start, job.out)
         (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
-        return {**course.metrics(logs, job.out), "right": right, "wrong": wrong,
-                "dropped_long": len(job.labelled) - len(rows), "told_apart_last": round(told[0] / max(1, told[1]), 4)}
+        return {**course.metrics(logs, job.out), "right": right, "wrong": len(job.labelled) - right,
+                "of_one_kind": len(job.labelled) - len(labelled), "dropped_long": len(labelled) - len(rows),
+                "told_apart_last": round(told[0] / max(1, told[1]), 4)}
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         """The logit at the end of each solution; 0 is undecided."""
@@ -141,6 +150,19 @@ class Orm(Verifier):
                 for i, value in zip(at, logits.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0].tolist(), strict=True):
                     found[i] = value
         return found
+
+
+def weights(rows: Sequence[Labelled], balance: str) -> list[float]:
+    """The weight of each solution in the loss, 1 on average; 0 where it is left out."""
+    if balance == "none":
+        return [1.0] * len(rows)
+    group = (lambda x: x.problem_id) if balance == "problem" else (lambda x: "")
+    counts: Counter[tuple[str, bool]] = Counter((group(x), x.correct) for x in rows)
+    found = []
+    for x in rows:
+        mine, other = counts[group(x), x.correct], counts[group(x), not x.correct]
+        found.append(0.5 * (mine + other) / mine if other else 0.0)
+    return found
 
 
 def load(path: str, dtype: str) -> Any:

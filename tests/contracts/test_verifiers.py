@@ -16,7 +16,7 @@ from star_cli.records import Example, Labelled, Pair
 from star_cli.trainers.sft import Sft, weights_sha256
 from star_cli.verifiers._forward import likelihoods
 from star_cli.verifiers.dpo import Dpo
-from star_cli.verifiers.orm import Orm
+from star_cli.verifiers.orm import Orm, weights
 
 RUNTIME = Runtime(train_threads=1)
 
@@ -194,3 +194,26 @@ def test_a_language_model_is_no_orm_and_a_directory_without_one_is_a_sentence(sf
 def test_a_diverging_training_is_a_sentence(sft, tmp_path):
     with pytest.raises(StarError, match="the loss is not finite"):
         Dpo(lr=1e25).train(job(sft, tmp_path))
+
+
+def test_right_and_wrong_weigh_alike_within_each_problem_or_over_all():
+    rows = [x for i, (right, wrong) in enumerate([(1, 3), (2, 0), (4, 1), (0, 5)]) for x in (
+        Labelled(problem_id=f"p{i}", round=1, sample=n, prompt="q", completion=f"{n}", correct=n < right, origin="own",
+                 generator="g") for n in range(right + wrong))]
+
+    def mass(shares, problem, correct):
+        return sum(s for x, s in zip(rows, shares, strict=True) if x.problem_id == problem and x.correct == correct)
+
+    each = weights(rows, "problem")
+    assert mass(each, "p0", True) == mass(each, "p0", False) == pytest.approx(2)
+    assert mass(each, "p2", True) == mass(each, "p2", False) == pytest.approx(2.5)
+    assert mass(each, "p1", True) == mass(each, "p3", False) == 0
+    whole = weights(rows, "class")
+    assert sum(s for x, s in zip(rows, whole, strict=True) if x.correct) == pytest.approx(len(rows) / 2)
+    assert sum(whole) == pytest.approx(len(rows)) and set(weights(rows, "none")) == {1.0}
+
+
+def test_orm_without_a_problem_of_both_kinds_is_a_sentence(sft, tmp_path):
+    rows = [x for x in LABELLED if x.correct == (int(x.problem_id[1:]) % 2 == 0)]
+    with pytest.raises(StarError, match="30 right and 30 wrong solutions, but none of both kinds of one problem"):
+        Orm().train(job(sft, tmp_path, labelled=rows))

@@ -42,7 +42,7 @@ def test_every_wrong_option_of_every_question_answered_right_is_explained(where)
     for n in (1, 2):
         solved = {v.problem_id for v in book(n, "filter").read(Verdict) if v.correct}
         problems = {p.id: p for p in book(n, "problems").read(Problem) if p.id in solved}
-        wanted = {(i, x) for i, p in problems.items() for x in "ABCD"[:len(p.choices)] if x != p.answer}
+        wanted = {(i, x) for i, p in problems.items() for x in "ABCDE"[:len(p.choices)] if x != p.answer}
         opposed = {(p.id.rpartition("/")[0], p.meta["against"]) for p in book(n, "oppose").read(Problem)}
         assert opposed == wanted and len(wanted) > len(solved) > 0
         assert {r.problem_id for r in book(n, "explain").read(Rationale)} == {p.id for p in book(n, "oppose").read(Problem)}
@@ -99,7 +99,7 @@ def test_the_table_always_holds_chance_and_majority(where):
     metrics = {m.name: m for m in Book(where, "both")(2, "evaluate").read(Metric)}
     problems = list(Book(where, "both")(0, "problems-dev").read(Problem))
     assert metrics["chance"].value == pytest.approx(sum(1 / len(p.choices) for p in problems) / len(problems))
-    counts = [[p.answer for p in problems].count(x) for x in "ABCD"]
+    counts = [[p.answer for p in problems].count(x) for x in "ABCDE"]
     assert metrics["majority"].value == max(counts) / len(problems)
     assert {"accuracy/kind=count", "caption_right", "wrong_by_seeing", "wrong_by_reasoning"} <= set(metrics)
     shown = call(where, "show", "both").out

@@ -209,7 +209,7 @@ def test_the_stored_negative_prompt_does_not_name_the_right_choice(caption):
     task = registry.get("task", "tiny_scenes")(asks="full" if caption else "no_caption")
     task.check()
     for problem in TASK.problems("dev"):
-        wrong = next(x for x in "ABCD" if x != problem.answer)
+        wrong = next(x for x in "ABC" if x != problem.answer)
         p = msgspec.structs.replace(problem, meta={**problem.meta, "against": wrong})
         line = f"The correct choice is ({p.answer.lower()})."
         hinted, stored = task.prompt(p, hint=True).text, task.training_prompt(p)
@@ -235,10 +235,10 @@ def test_errors_of_seeing_and_of_reasoning_are_told_apart():
         place = next(n for n, thing in cells.items() if thing != "-")
         blurred = TASK.written(p, {**cells, place: "-"})
         gold = TASK.gold(p)
-        other = "abcd"["abcd".index(p.answer.lower()) - 1]
-        muddled = gold.replace(f"({p.answer.lower()})", f"({other if other in 'abc' or len(p.choices) > 3 else 'a'})")
-        if muddled != gold:
-            assert TASK.measures(p, muddled) == {"caption_right": 1.0, "wrong_by_seeing": 0.0, "wrong_by_reasoning": 1.0}
+        letters = "abcde"[:len(p.choices)]
+        other = letters[letters.index(p.answer.lower()) - 1]
+        muddled = gold.replace(f"({p.answer.lower()})", f"({other})")
+        assert TASK.measures(p, muddled) == {"caption_right": 1.0, "wrong_by_seeing": 0.0, "wrong_by_reasoning": 1.0}
         if blurred and f"({p.answer.lower()})" not in blurred:
             told.append(TASK.measures(p, blurred))
             assert TASK.wrong_steps(p, blurred) == 1
