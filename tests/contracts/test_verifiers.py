@@ -216,4 +216,4 @@ def test_right_and_wrong_weigh_alike_within_each_problem_or_over_all():
 def test_orm_without_a_problem_of_both_kinds_is_a_sentence(sft, tmp_path):
     rows = [x for x in LABELLED if x.correct == (int(x.problem_id[1:]) % 2 == 0)]
     with pytest.raises(StarError, match="30 right and 30 wrong solutions, but none of both kinds of one problem"):
-        Orm().train(job(sft, tmp_path, labelled=rows))
+        Orm(balance="problem").train(job(sft, tmp_path, labelled=rows))
