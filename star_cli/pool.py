@@ -147,6 +147,7 @@ class _Driver(threading.Thread):
             try:
                 self.work(batch)
             except Exception as e:
+                self.kill()  # what it still answers belongs to this batch
                 for job in batch:
                     if not job.done.is_set():
                         job.settle(None, e)

@@ -17,7 +17,7 @@ from star_cli.parts import RUNTIME, Grader, need
 from star_cli.records import Problem, Rationale, Verdict
 from star_cli.registry import register
 from star_cli.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
-from star_cli.sql.files import made
+from star_cli.sql.files import made, placed
 from star_cli.sql.forms import exact_match
 from star_cli.sql.results import Rules, name_of, same
 from star_cli.sql.text import ordered, sql_of
@@ -134,7 +134,7 @@ class Sql(Grader):
 
     def gold_fault(self, problem: Problem) -> str | None:
         try:
-            self.golds(problem, time.monotonic() + self.seconds)
+            self.golds(problem, time.monotonic() + self.seconds / 2)  # what a verdict gives it
         except (Failed, StarError) as e:
             return str(e)
         return None
@@ -148,7 +148,7 @@ class Sql(Grader):
             raise BadDatabase("the problem names no database")
         if self.databases is not None:
             return instances(Path(self.databases) / Path(told).name)
-        return instances(Path(told))
+        return instances(placed(told))
 
     def golds(self, problem: Problem, deadline: float) -> list[tuple[Path, Result]]:
         """Every instance with the gold's result. Raises Failed, and BadDatabase where a database is to blame."""

@@ -11,7 +11,7 @@ from star_cli.errors import StarError
 from star_cli.records import Problem
 from star_cli.report.text import one_line
 from star_cli.sql.execute import Failed, Result, instances, run
-from star_cli.sql.files import made
+from star_cli.sql.files import made, placed
 from star_cli.sql.results import same
 from star_cli.sql.text import ordered, sql_of
 
@@ -35,7 +35,7 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
     try:
         tables = problem.meta.get("tables")
         paths = instances(made("given", [tables] if isinstance(tables, str) else list(tables)) if tables
-                          else Path(str(problem.meta["database"])))
+                          else placed(str(problem.meta["database"])))
     except (Failed, StarError) as e:
         return [*found, ("results", f"not shown: {e}")]
     return found + (_on(paths, problem.answer, sql) if sql is not None else [])

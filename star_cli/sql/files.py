@@ -18,17 +18,30 @@ from star_cli.errors import StarError
 from star_cli.sql.execute import FUNCTIONS
 
 SECONDS = 20.0
+PAGES = 1 << 16  # of 4 KiB, of a database made from a script
+NAME = "star-databases-"
 WRITES = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT,
           sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX}
 
 
 def cache() -> Path:
     """The cache's directory, of this user alone. Raises StarError where somebody else made it."""
-    place = Path(tempfile.gettempdir()) / f"star-databases-{os.getuid()}"
+    place = Path(tempfile.gettempdir()) / f"{NAME}{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
     if place.is_symlink() or place.stat().st_uid != os.getuid():
         raise StarError(f"{place} belongs to another user", hint="remove it, or set TMPDIR to a directory of your own")
     return place
+
+
+def placed(told: str) -> Path:
+    """Where a database lies that a problem tells of: one of a cache is looked for in this user's cache first, wherever
+    the cache was when the problem was made (another TMPDIR, user or machine)."""
+    place = Path(told)
+    at = next((i for i, part in enumerate(place.parts) if part.startswith(NAME)), None)
+    if at is None:
+        return place
+    here = cache().joinpath(*place.parts[at + 1:])
+    return here if here.exists() else place
 
 
 def made(name: str, scripts: list[str]) -> Path:
@@ -61,6 +74,7 @@ def write(path: Path, script: str) -> None:
 
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        connection.execute(f"PRAGMA max_page_count={PAGES}")
         connection.set_authorizer(allowed)
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 1000)
         connection.executescript(f"BEGIN;\n{script}\n;COMMIT;")
