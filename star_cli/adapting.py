@@ -41,6 +41,7 @@ class Adapting:
              **settings: Any) -> Artifact:
         """Rationales, verdicts and ``target`` examples of the problems that are due, in the order of the heap."""
         x = self.x
+        self._own_filter()
         stage = AdaSample(task=x.task, engine=x.engine, grader=x.grader, sampling=x.sampling, samples=x.method.samples,
                           target=target, seed=x.seed, round=round, dedupe=x.filter.mode != "none",
                           max_errors=x.filter.max_errors, **settings)
@@ -102,12 +103,22 @@ class Adapting:
                published_code: bool) -> Artifact:
         """Verdicts on rationales, and as examples those whose reward is above the chosen threshold."""
         x = self.x
+        self._own_filter()
         inputs = {"problems": problems, "rationales": drafts, "choice": choice}
         if verifier is not None:
             inputs["scores"] = self.score(verifier, problems, drafts, round=round)
         stage = Reward(task=x.task, grader=x.grader, round=round, keep=x.filter.limit, dedupe=x.filter.mode != "none",
                        weight=0.2 if published_code else 1.0, max_errors=x.filter.max_errors)
         return self.build(stage, inputs, round, "filter")
+
+    def _own_filter(self) -> None:
+        """Refuse settings of the filter that a method with a filter of its own would not heed."""
+        f, method = self.x.filter, name_of(self.x.method)
+        for setting, value, idle in (("control", f.control, f.control != "none"), ("sound", f.sound, f.sound),
+                                     ("dedupe", f.mode, f.mode == "equations")):
+            if idle:
+                raise StarError(f"filter.{setting}={value} has no effect with method={method}, which keeps rationales by a "
+                                f"rule of its own", hint=f"leave filter.{setting} out, or compare with another method")
 
     def answers_wanted(self, problems: Artifact, *, round: int) -> int:
         """n* = ceil(N / M): the examples that the round's steps take, over its problems."""

@@ -40,7 +40,8 @@ class Choosing:
 
     def merge(self, examples: list[Artifact], *, round: int, keep: int = 0, name: str = "merge") -> Artifact:
         """Examples of several artifacts as one, equal texts of a problem once, at most ``keep`` a problem (0: all)."""
-        return self.build(Merge(keep=keep), {f"examples.{i}": a for i, a in enumerate(examples)}, round, name)
+        dedupe = "equations" if self.x.filter.mode == "equations" else "text"
+        return self.build(Merge(keep=keep, dedupe=dedupe), {f"examples.{i}": a for i, a in enumerate(examples)}, round, name)
 
     def collect(self, sources: list[Source], *, round: int, gold: Artifact | None = None) -> Artifact:
         """Right and wrong solutions of (problems, rationales, verdicts) of all rounds, labelled: D_VER."""
@@ -55,6 +56,9 @@ class Choosing:
         part, v = verifier or self.x.verifier, self.x.verification
         if part is None or part.learns_from == "nothing":
             return None
+        if self.x.task.stepwise():
+            raise StarError("this task is learnt step by step, and a verifier would judge whole texts that its start never saw",
+                            hint="set verifier=none, or for zip task.pairwise=false")
         data = collected
         if part.learns_from == "pairs":
             pairs = Pairs(limit=v.pairs, seed=self.x.seed if v.pairs else 0)

@@ -177,7 +177,7 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
         live["grader"] = registry.get("grader", settings.pop("name"))(**settings)
     if isinstance(live["verifier"], Auto):
         live["verifier"] = registry.get("verifier", live["method"].verifier)()
-    as_published(live, overrides)
+    as_published(live, overrides, experiment)
     own = settings_of("method", live, overrides)
     settings_of("verifier", live, overrides)
     for name in ("rounds", "samples"):
@@ -195,21 +195,52 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
         name = f"{whole}/{default_name('arm', swept)[4:]}"
     x = Experiment(**{**live, "name": name, "home": home_of(live["home"])})
     x.check()
+    for told in ("sampling", "filter", "grader", "method", "verifier"):  # as they are used, not as they were written
+        part = getattr(x, told)
+        plain[told] = {f.name: getattr(part, f.name) for f in fields(part)} if part is not None else None
     return Composed(x, overrides, {str(k): v for k, v in plain.items()}, name.split("/")[0] if sweep else None, swept)
 
 
-def as_published(live: dict[str, Any], overrides: list[str]) -> None:
-    """Give sections that nobody has touched the settings a method's paper has; an override or a config file wins."""
+def as_published(live: dict[str, Any], overrides: list[str], experiment: str | None) -> None:
+    """Give settings that nobody has touched the values a method's paper has; an override or an experiment's file wins."""
     told = {o.lstrip("+").partition("=")[0] for o in overrides}
+    files = written_by(experiment) if experiment else []
     for name, value in live["method"].defaults.items():
         section, _, setting = name.partition(".")
         part = live[section]
-        if name not in told and getattr(part, setting) == getattr(type(part)(), setting):
+        touched = {name, section} & told or any(setting in (f.get(section) or {}) for f in files)
+        if not touched and getattr(part, setting) == getattr(type(part)(), setting):
             setattr(part, setting, value)
+
+
+def written_by(experiment: str, places: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The content of an experiment's file and of the experiments it builds on, shipped or in a --config-dir."""
+    from omegaconf import OmegaConf
+
+    shipped = resources.files("star_cli.conf").joinpath("experiment", f"{experiment}.yaml")
+    own = [Path(p) / "experiment" / f"{experiment}.yaml" for p in places or config_dirs(sys.argv)]
+    path = next((p for p in own if p.is_file()), shipped)
+    if not path.is_file():
+        return []
+    content = OmegaConf.to_container(OmegaConf.create(path.read_text("utf-8")))
+    if not isinstance(content, dict):
+        return []
+    bases = [d for d in content.get("defaults") or [] if isinstance(d, str) and d != "_self_"]
+    return [{str(k): v for k, v in content.items()}, *(c for b in bases for c in written_by(b, places))]
+
+
+def config_dirs(args: list[str]) -> list[str]:
+    """What --config-dir (-cd) names on a command line."""
+    flags = ("--config-dir", "-cd")
+    return [b for a, b in zip(args, args[1:], strict=False) if a in flags] + [
+        a.partition("=")[2] for a in args if a.startswith("--config-dir=")]
 
 
 def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[str]:
     """Set what ``methods`` (or ``verifiers``) says of the chosen one, unless an override does; the names of what it set."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     told = {o.lstrip("+").partition("=")[0] for o in overrides}
     asked, part = live.pop(f"{kind}s"), live[kind]
     for other in asked:
@@ -220,7 +251,12 @@ def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[st
         if name not in {f.name for f in fields(part)}:
             raise StarError(f"{kind}s.{registry.name_of(part)}.{name}={value}: this {kind} has no {name}",
                             hint=f"it has {', '.join(f.name for f in fields(part)) or 'no settings'}")
-        setattr(part, name, value)
+        try:
+            typed = OmegaConf.merge(OmegaConf.structured(type(part)), {name: value})
+        except OmegaConfBaseException as e:
+            raise StarError(f"{kind}s.{registry.name_of(part)}.{name}={value}: {str(e).splitlines()[0]}",
+                            hint=f"see the settings with star ls {kind}s") from None
+        setattr(part, name, getattr(OmegaConf.to_object(typed), name))
     return set(own)
 
 
@@ -236,20 +272,17 @@ def sweep_of(args: list[str]) -> dict[str, Any] | None:
     except HydraException as e:
         raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
     names = [o.value() for o in parsed if o.key_or_group == "name"]
-    planned = [k for o in parsed if o.key_or_group == "experiment" for k in swept_by(str(o.value()))]
+    planned = [k for o in parsed if o.key_or_group == "experiment"
+               for k in swept_by(str(o.value()), tuple(config_dirs(args)))]
     keys = [*(o.key_or_group for o in parsed if o.is_sweep_override()), *planned]
     return {"name": names[0] if names else None, "keys": list(dict.fromkeys(keys))}
 
 
-def swept_by(experiment: str) -> list[str]:
+def swept_by(experiment: str, places: tuple[str, ...]) -> list[str]:
     """What an experiment's own file sweeps over (hydra.sweeper.params); nothing where there is no such file."""
-    from omegaconf import OmegaConf
-
-    path = resources.files("star_cli.conf").joinpath("experiment", f"{experiment}.yaml")
-    if not path.is_file():
-        return []
-    found = OmegaConf.select(OmegaConf.create(path.read_text("utf-8")), "hydra.sweeper.params")
-    return [str(k) for k in found or {}]
+    found = written_by(experiment, places)
+    hydra = (found[0].get("hydra") or {}) if found else {}
+    return [str(k) for k in ((hydra.get("sweeper") or {}).get("params") or {})]
 
 
 @contextmanager

@@ -311,6 +311,7 @@ def settings_of(info: dict[str, Any]) -> dict[str, Any]:
             flat[name] = value
 
     walk({k: v for k, v in (info.get("config") or {}).items() if k not in FREE}, "")
+    flat.update({f"{k}": v for k, v in (info.get("parts") or {}).items()})  # also of a part without settings
     flat.pop("pretraining.seed", None)
     return flat
 

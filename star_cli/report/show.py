@@ -141,7 +141,8 @@ class SweepView:
         """A row for every arm."""
         out.print(Text(f"{self.name}: {len(self.arms)} runs", style="bold"))
         out.print(sweep_table(arms_of(self.arms, self.store), width_of(out)), width=width_of(out))
-        out.print(Text(f"\nlook       star show {self.arms[0].name}"))
+        if self.arms:
+            out.print(Text(f"\nlook       star show {self.arms[0].name}"))
 
 
 def arms_below(home: Path, name: str) -> list[Run]:

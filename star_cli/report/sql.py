@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,7 @@ from star_cli.sql.results import same
 from star_cli.sql.text import ordered, sql_of
 
 SECONDS = 2.0  # for each query
+WALL = 30.0  # for all of one sample's, start of a process included
 ROWS, WIDTH, CELL = 8, 44, 18  # rows shown of a result, characters of a side and of a cell
 
 
@@ -38,7 +40,16 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
                           else placed(str(problem.meta["database"])))
     except (Failed, StarError) as e:
         return [*found, ("results", f"not shown: {e}")]
-    return found + (_on(paths, problem.answer, sql) if sql is not None else [])
+    return found + (_apart(paths, problem.answer, sql) if sql is not None else [])
+
+
+def _apart(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+    """``_on`` in a process that is killed when it takes too long: some SQL looks at no clock."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # leaving it kills what still runs
+        try:
+            return pool.apply_async(_on, (paths, gold, sql)).get(timeout=WALL)
+        except multiprocessing.TimeoutError:
+            return [("error", f"took longer than {WALL:g} s")]
 
 
 def _on(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:

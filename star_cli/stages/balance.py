@@ -42,7 +42,7 @@ def balance_of(answers: list[Answer], threshold: float, n_star: int, distinct_fi
     return min(unlike / n_star, 1.0) * unlike / len(chosen)
 
 
-@stage("balance")
+@stage("balance", version=2)
 class Balance(Stage):
     """Inputs: ``problems`` (the queries) and, for every temperature i, ``rationales.i``, ``verdicts.i`` and, where a
     verifier judges, ``scores.i``.
@@ -75,7 +75,9 @@ class Balance(Stage):
                 score = sum(counted) / len(counted) if counted else 0.0
                 rows.append(Metric(name=f"balance/temperature={temperature:g}/threshold={threshold:g}", value=score,
                                    n=len(counted), round=self.round))
-                if best is None or score > best[0] + 1e-12:
+                better = best is None or score > best[0] + 1e-12
+                stricter = best is not None and temperature == best[1] and abs(score - best[0]) <= 1e-12
+                if better or (stricter and best is not None and threshold > best[2]):  # of equals the one that keeps least
                     best = score, temperature, threshold
             meter.step()
         meter.close()

@@ -60,6 +60,9 @@ class Collect(Stage):
         tag, writer = rationales.manifest["tag"], rationales.manifest["inputs"].get("model", "")
         judged = verdicts.read(Verdict)
         for problem, rationale in joined(problems, rationales):
+            if problem.images:
+                raise StarError(f"problem {problem.id} has pictures, and verifiers read text only",
+                                hint="choose a method without a verifier")
             verdict = next(judged, None)
             if verdict is None or (verdict.problem_id, verdict.sample) != (rationale.problem_id, rationale.sample):
                 raise StarError(f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from star_cli.equations import equations
 from star_cli.parts import Stage, Work, stage
 from star_cli.records import Example
 from star_cli.stages._inputs import sources
@@ -15,11 +16,12 @@ from star_cli.stages._inputs import sources
 class Merge(Stage):
     """Inputs: ``examples.0``, ``examples.1``, ... in order; of equal texts of a problem the first stays.
 
-    ``keep`` is the most examples of a problem (0: all), counted without gold ones. Every row keeps the round it was
-    written in and the model that wrote it.
+    ``dedupe="equations"`` takes those of the same equations for equal, too (RFT). ``keep`` is the most examples of a
+    problem (0: all), counted without gold ones. Every row keeps the round it was written in and the model that wrote it.
     """
 
     keep: int = 0
+    dedupe: str = "text"
 
     def run(self, work: Work) -> dict[str, Any]:
         duplicates = over = 0
@@ -27,19 +29,23 @@ class Merge(Stage):
 
         def rows() -> Iterator[Example]:
             nonlocal duplicates, over
-            seen: set[tuple[str, str]] = set()
+            seen: set[tuple[str, Any]] = set()
             held: Counter[str] = Counter()
             for artifact in sources(work):
                 for e in artifact.read(Example):
-                    if (e.problem_id, e.completion) in seen:
+                    mark = (e.problem_id, self._mark(e))
+                    if mark in seen:
                         duplicates += 1
                     elif self.keep and e.origin != "gold" and held[e.problem_id] >= self.keep:
                         over += 1
                     else:
-                        seen.add((e.problem_id, e.completion))
+                        seen.add(mark)
                         held[e.problem_id] += e.origin != "gold"
                         origins[e.origin] += 1
                         yield e
 
         kept = work.draft.write(Example, rows())
         return {"kept": kept, "duplicates": duplicates, "over_limit": over, "origins": dict(origins)}
+
+    def _mark(self, e: Example) -> Any:
+        return equations(e.completion) or e.completion if self.dedupe == "equations" and e.origin != "gold" else e.completion

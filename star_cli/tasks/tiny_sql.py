@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.canon import seed_of
+from star_cli.errors import StarError
 from star_cli.parts import RUNTIME, need
 from star_cli.querying import Querying, grader_of
 from star_cli.records import Example, Problem
 from star_cli.registry import register
 from star_cli.sql.determinism import flags
-from star_cli.sql.execute import instances, run
+from star_cli.sql.execute import Failed, instances, run
 from star_cli.sql.files import made
 from star_cli.sql.forms import LEVELS
 from star_cli.sql.questions import KINDS, Draw, Question
@@ -125,7 +126,11 @@ def usable(place: str, sql: str) -> bool:
     """Whether a query has one result, with rows, on every instance."""
     deadline = time.monotonic() + SECONDS
     paths = instances(Path(place))
-    if not all(run(path, sql, deadline).rows for path in paths):
-        return False
+    try:
+        if not all(run(path, sql, deadline).rows for path in paths):
+            return False
+    except Failed as e:
+        raise StarError(f"a query of this task's own did not run on {place}: {e} ({sql})",
+                        hint="free the machine or its disk and run the same command again") from e
     counted = "GROUP BY" in sql and "LIMIT" in sql  # only counts have ties: numbers of a column are all different
     return not counted or not any(flags(path, sql, deadline) for path in paths)

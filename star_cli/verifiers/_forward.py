@@ -75,17 +75,18 @@ def likelihoods(ref: ModelRef, items: Sequence[tuple[str, str]], threads: int) -
     with _loop.ground(threads):
         tokenizer = AutoTokenizer.from_pretrained(str(start))
         rows = encode_pairs(ref, tokenizer, items)
-        check_lengths(rows, context_of(start), ref)
+        rows = cut(rows, context_of(start), ref)
         model = AutoModelForCausalLM.from_pretrained(str(start), dtype=ref.dtype).eval()
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         return logprobs(model, rows, pad_of(tokenizer))
 
 
-def check_lengths(rows: Sequence[Row], context: int, ref: ModelRef) -> None:
-    """Raise where a solution is longer than the model can read."""
-    longest = max((len(p) + len(c) for p, c in rows), default=0)
-    need(longest <= context, f"a solution to score has {longest} tokens with its prompt; {ref.path} reads at most {context}",
-         "lower sampling.max_tokens, or take a verifier that reads more")
+def cut(rows: Sequence[Row], context: int, ref: ModelRef) -> list[Row]:
+    """Rows no longer than the model reads: a solution that ran out of tokens loses its end; a prompt never does."""
+    longest = max((len(p) for p, _ in rows), default=0)
+    need(longest < context, f"a prompt has {longest} tokens; the verifier {ref.path} reads at most {context}",
+         "take a verifier that reads more")
+    return [(p, c[:context - len(p)]) for p, c in rows]
 
 
 def pad_of(tokenizer: Any) -> int:

@@ -131,7 +131,7 @@ class Orm(Verifier):
 
         from star_cli.trainers import _loop
         from star_cli.trainers.sft import context_of, directory_of
-        from star_cli.verifiers._forward import batches, check_lengths, encode_pairs, pad_of, padded
+        from star_cli.verifiers._forward import batches, cut, encode_pairs, pad_of, padded
 
         start = directory_of(model)
         if not (start / CONFIG).exists():
@@ -139,8 +139,7 @@ class Orm(Verifier):
         found = [0.0] * len(items)
         with _loop.ground(runtime.train_threads):
             tokenizer = AutoTokenizer.from_pretrained(str(start))
-            rows = encode_pairs(model, tokenizer, items)
-            check_lengths(rows, context_of(start), model)
+            rows = cut(encode_pairs(model, tokenizer, items), context_of(start), model)
             net = load(str(start), model.dtype).eval()
             net.to("cuda" if torch.cuda.is_available() else "cpu")
             for at in batches(rows):
