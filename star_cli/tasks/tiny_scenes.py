@@ -4,7 +4,7 @@
  "choices": ["0", "1", "2", "3", "4"], "meta": {"kind": "count", "scene": "rc--bsgc", "about": ["circles"]}}
 
     CAPTION: 1 red circle 2 - 3 blue square 4 green circle
-    REASONING: circles 1 circle 1 2 - 1 3 square 1 4 circle 2. It is 2 (c).
+    REASONING: circle 1 circle 1 2 - 1 3 square 1 4 circle 2. It is 2 (c).
     CONCLUSION: (c)
 
 A picture's name says all that is in it: two letters a cell, in reading order. It is drawn where it is needed, into
@@ -23,6 +23,8 @@ from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
+
+import msgspec
 
 from star_cli.canon import seed_of
 from star_cli.errors import StarError
@@ -52,7 +54,8 @@ class TinyScenes(Seeing):
     one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Choices stand
     in a fixed order unless ``shuffle``: to find the letter of a value is the last thing that a tiny model learns. Lessons of
     a tiny base model: ``caption``, ``full``, ``no_caption``, ``answer``, ``negative`` and ``negative_no_caption`` (these
-    two show the right choice).
+    two show the right choice). They are told by weak eyes: each cell is seen as something else with probability ``weak``,
+    and what follows follows from that. A model taught so errs as often when it samples, and is what the loop starts from.
     """
 
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
@@ -61,6 +64,7 @@ class TinyScenes(Seeing):
     test: int = 400
     side: int = 2
     shuffle: bool = False
+    weak: float = 0.2
     size: int = 32
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
@@ -72,6 +76,7 @@ class TinyScenes(Seeing):
         need(self.side in (2, 3), f"task.side must be 2 or 3, got {self.side}")
         need(self.size >= 8 * self.side and self.size % self.side == 0,
              f"task.size must be a multiple of task.side={self.side} and >= {8 * self.side}, got {self.size}")
+        need(0 <= self.weak < 1, f"task.weak must be in [0, 1), got {self.weak}")
         strange = [k for k in self.kinds if k not in KINDS]
         need(not strange and bool(self.kinds), f"task.kinds must be among {', '.join(KINDS)}, got {self.kinds}")
         for name in ("train", "dev", "test"):
@@ -154,15 +159,27 @@ class TinyScenes(Seeing):
             asks = {"negative": "full", "negative_no_caption": "no_caption", "caption": "full"}.get(name, name)
             form = replace(self, asks=asks)
             rng = random.Random(seed_of("lesson", seed, name))
-            for n, p in enumerate(drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side, self.shuffle)):
-                if name.startswith("negative"):
-                    options = [x for x in LETTERS[:len(p.choices or [])] if x != p.answer]
-                    p = Problem(id=p.id, question=p.question, answer=p.answer, choices=p.choices, images=p.images,
-                                meta={**p.meta, "against": rng.choice(options)})
-                prompt = self.fill("caption") if name == "caption" else form.asked(p, hint=True)
-                told = form.gold(p) if name != "caption" else f"{self.tag('CAPTION')}: {caption(cells_of(p.meta['scene']))}"
-                yield Example(problem_id=f"lesson/{name}/{n}", sample=0, prompt=prompt, completion=str(told),
-                              origin="gold", images=p.images)
+            problems = drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side, self.shuffle)
+            for n, p in enumerate(problems):
+                prompt, told = form.lesson(p, name, rng)
+                yield Example(problem_id=f"lesson/{name}/{n}", sample=0, prompt=prompt, completion=told, origin="gold",
+                              images=p.images)
+
+    def lesson(self, problem: Problem, name: str, rng: random.Random) -> tuple[str, str]:
+        """(prompt, completion) of one lesson, seen with weak eyes; why an option is wrong is told by who knows the answer."""
+        cells = cells_of(problem.meta["scene"])
+        if name == "caption":
+            return self.fill("caption"), f"{self.tag('CAPTION')}: {caption(blurred(cells, self.weak, rng))}"
+        negative = name.startswith("negative")
+        if negative:
+            wrong = [x for x in LETTERS[:len(problem.choices or [])] if x != problem.answer]
+            problem = msgspec.structs.replace(problem, meta={**problem.meta, "against": rng.choice(wrong)})
+        right = (problem.choices or [])[LETTERS.index(problem.answer)]
+        while True:
+            seen = blurred(cells, self.weak, rng)
+            reasoning, written = reasoned(problem, seen), self.written(problem, seen)
+            if reasoning and written and (not negative or reasoning[1] == right):
+                return self.asked(problem, hint=True), written
 
 
 # ---- scenes and questions -------------------------------------------------------------------------------------------
@@ -184,11 +201,17 @@ def having(cells: dict[int, str], what: str) -> list[int]:
 
 
 def counted(cells: dict[int, str], what: str) -> tuple[str, int]:
-    """("circles 1 circle 1 2 - 1 3 square 1 4 circle 2.", 2): of every cell its shape, or colour, and the count so far."""
-    found, word = having(cells, what), 1 if what in PLURALS else 0
-    steps = (f"{n} {thing.split()[word] if thing != '-' else thing} {sum(m <= n for m in found)}"
+    """("circle 1 circle 1 2 - 1 3 square 1 4 circle 2.", 2): of every cell its shape, or colour, and the count so far."""
+    found, at = having(cells, what), 1 if what in PLURALS else 0
+    steps = (f"{n} {thing.split()[at] if thing != '-' else thing} {sum(m <= n for m in found)}"
              for n, thing in sorted(cells.items()))
-    return " ".join([what, *steps]) + ".", len(found)
+    return " ".join([PLURALS.get(what, what.split()[0]), *steps]) + ".", len(found)
+
+
+def blurred(cells: dict[int, str], weak: float, rng: random.Random) -> dict[int, str]:
+    """What weak eyes see: each cell, with probability ``weak``, as something else."""
+    return {n: rng.choice([t for t in (*THINGS, "-") if t != thing]) if rng.random() < weak else thing
+            for n, thing in cells.items()}
 
 
 def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:

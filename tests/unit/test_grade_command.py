@@ -116,3 +116,56 @@ def test_confusion_counts_reasons_and_lists_what_flipped() -> None:
     assert found.kappa == pytest.approx(0.5)
     with pytest.raises(StarError, match="judge no sample in common"):
         confusion(Fake({0: "MATCH"}), Fake({1: "MATCH"}))  # type: ignore[arg-type]
+
+
+def test_a_million_verdicts_stream_in_bounded_memory() -> None:
+    """All of them, from a pipe to a pipe: the process stays within 60 MB of where it was after ten thousand."""
+    program = """
+import resource, sys
+from star_cli import registry
+from star_cli.external import grade_lines
+rows = (b'{"id":%d,"gold":"1","prediction":"%d"}' % (i, i % 2) for i in range(1_000_000))
+right = n = 0
+for n, v in enumerate(grade_lines(registry.get("grader", "exact")(), rows, "x"), 1):
+    right += v["correct"]
+    if n == 10_000:
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(n, right, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=500)
+    count, right, grown = map(int, done.stdout.split())
+    assert (count, right) == (1_000_000, 500_000) and grown < 60_000, f"grew by {grown} kB"
+
+
+def test_sql_is_graded_on_a_file_and_on_a_folder_of_instances(tmp_path: Path) -> None:
+    import sqlite3
+
+    (tmp_path / "pets").mkdir()
+    for name, ages in (("a", [1, 2]), ("b", [1, 1])):
+        with sqlite3.connect(tmp_path / "pets" / f"{name}.sqlite") as db:
+            db.execute("CREATE TABLE pet (id INTEGER PRIMARY KEY, age INTEGER)")
+            db.executemany("INSERT INTO pet (age) VALUES (?)", [(a,) for a in ages])
+        db.close()
+    before = {p: p.read_bytes() for p in (tmp_path / "pets").iterdir()}
+    asked = {"gold": "SELECT count(DISTINCT age) FROM pet"}
+    rows = [{"id": "same", **asked, "prediction": asked["gold"], "database": str(tmp_path / "pets")},
+            {"id": "folder", **asked, "prediction": "SELECT count(age) FROM pet", "database": str(tmp_path / "pets")},
+            {"id": "file", **asked, "prediction": "SELECT count(age) FROM pet", "database": str(tmp_path / "pets/a.sqlite")},
+            {"id": "drop", **asked, "prediction": "DROP TABLE pet", "database": str(tmp_path / "pets")}]
+    done = run("grade", "-", "grader=sql", given=b"".join(lines(rows)))
+    assert done.returncode == 0, done.stderr
+    found = {x["id"]: x["correct"] for x in map(json.loads, done.stdout.splitlines())}
+    assert found == {"same": True, "folder": False, "file": True, "drop": False}, "a folder is right only on every instance"
+    assert {p: p.read_bytes() for p in (tmp_path / "pets").iterdir()} == before
+
+
+def test_a_grader_that_fails_too_often_stops_the_stage_and_names_what_it_failed_on() -> None:
+    from star_cli.grading import Errors
+
+    errors = Errors()
+    for i in range(100):
+        reason = "GRADER_ERROR" if i < 3 else "MATCH"
+        errors.add(Verdict(problem_id=f"p{i}", sample=0, correct=i >= 3, answer="it broke", reason=reason))
+    errors.refuse(0.03)
+    with pytest.raises(StarError, match=r"3 of 100 rationales \(3.0%\), more than filter.max_errors=0.02:\n  p0 sample 0"):
+        errors.refuse(0.02)
