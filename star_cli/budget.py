@@ -71,21 +71,23 @@ def spending(run: Run, store: Store) -> Spending:
                      base=next((key for key, e in events.items() if e.stage in BASE), ""))
     for key, event in events.items():
         if key in needed and event.stage not in BASE:
+            if found[key] is None:  # what it cost is in the ledger; what it was made of is known to it alone
+                total.uncounted.append(f"what round-{event.round}/{event.name} was made of (its artifact is gone)")
             cost = _cost(event, found[key], found, total)
             total.rounds[event.round] = total.rounds.get(event.round, Cost()) + cost
     return total
 
 
 def ancestors(found: dict[str, Artifact | None]) -> set[str]:
-    """The keys of the trained models and of all they were made of."""
+    """The keys of the trained models and of all they were made of; of one that is gone, the key alone."""
     needed: set[str] = set()
     todo = [key for key, a in found.items() if a is not None and a.stage in TRAINED]
     while todo:
         key = todo.pop()
         artifact = found.get(key)
-        if key not in needed and artifact is not None:
+        if key not in needed and key in found:
             needed.add(key)
-            todo += artifact.manifest.get("inputs", {}).values()
+            todo += artifact.manifest.get("inputs", {}).values() if artifact is not None else ()
     return needed
 
 

@@ -215,7 +215,7 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
         notes.append(f"the runs start from {bases} different base models, so a difference is not the methods' alone")
     left = sorted({w for a in arms for w in a.spent.uncounted})
     if left:
-        notes.append("FLOPs leave out stages that do not count their tokens: " + ", ".join(left[:6])
+        notes.append("not in the costs (FLOPs of stages that do not count their tokens): " + ", ".join(left[:6])
                      + (f" and {len(left) - 6} more" if len(left) > 6 else ""))
     return Versus(groups, unit, metric, ids, notes)
 

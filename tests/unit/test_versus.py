@@ -242,3 +242,23 @@ def test_runs_and_sweeps_on_fakes_are_compared(home):
     assert [(g["label"], g["seeds"]) for g in told["groups"]] == [
         ("star filter.control=none", [0, 1]), ("star filter.control=random", [0, 1])]
     assert told["problems"] == 30 and told["budget"] > 0
+
+
+def test_what_is_gone_is_charged_from_the_ledger_and_said(tmp_path):
+    """An artifact that the store has lost still cost what the ledger says."""
+    import shutil
+
+    from conftest import SMALL, call
+
+    from star_cli.budget import spending
+    from star_cli.runs import Run
+    from star_cli.store import Store
+
+    assert call(tmp_path, "run", *SMALL, "rounds=1", "name=demo").code == 0
+    run, store = Run(tmp_path, "demo"), Store(tmp_path / "artifacts")
+    before = spending(run, store)
+    lost = next(e for e in run.events() if e.name == "generate")
+    shutil.rmtree(tmp_path / "artifacts" / lost.key)
+    after = spending(run, store)
+    assert after.until(1).samples == before.until(1).samples > 0
+    assert not before.uncounted and ["round-1/generate" in w for w in after.uncounted] == [True]
