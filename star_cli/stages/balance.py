@@ -48,7 +48,7 @@ class Balance(Stage):
     verifier judges, ``scores.i``.
 
     The chosen pair has the highest mean balance score over all queries (0 where nothing is selected; with ``drop_empty``
-    such queries are left out); of equals the lowest temperature, then the lowest threshold. ``gold`` adds the data's own
+    such queries are left out); of equals the first temperature, then the highest threshold. ``gold`` adds the data's own
     solution to every query with reward 1.
     """
 

@@ -68,7 +68,7 @@ class TinyScenes(Seeing):
     size: int = 32
     seed: int = 0
     lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 1200, "full": 1600, "no_caption": 600, "answer": 200, "negative": 800, "negative_no_caption": 300})
+        "caption": 1000, "full": 4000, "no_caption": 1500, "answer": 300, "negative": 1500, "negative_no_caption": 500})
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 200
 

@@ -79,6 +79,13 @@ def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path,
         reasons[name] = verdict.reason
         assert not verdict.correct, (name, verdict)
     assert prints(folder, decoy) == before
+    for name in [n for n, over in late.items() if over > 0.5]:  # the machine's other work, or ours? twice more, alone
+        at = list(STATEMENTS).index(name)
+        for turn in (1, 2):
+            again = 1000 * turn + at
+            for _, _, _ in graded(grader, [(problem, rationale(texts[at], again))], 1):
+                over = time.time() - float((tmp_path / "notes" / str(again)).read_text()) - grader.seconds
+                late[name] = min(late[name], over)
     assert max(late.values()) <= 0.5, sorted(late.items(), key=lambda x: -x[1])[:3]
     assert {n for n, r in reasons.items() if r == "GRADER_ERROR"} == set(), reasons
     assert {r for n, r in reasons.items() if n not in HEAVY} <= {"NO_ANSWER", "MISMATCH"}
