@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,7 +43,12 @@ def environment(home: Path) -> dict[str, str]:
 def start(home: Path, *args: str) -> subprocess.Popen[str]:
     """`star` in a process of its own."""
     return subprocess.Popen([sys.executable, "-m", "star_cli.cli.main", *args], env=environment(home), cwd=home,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_control_c)
+
+
+def heeds_control_c() -> None:
+    """Take SIGINT as at a terminal, also where these tests were started in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def call(home: Path, *args: str) -> Result:

@@ -65,7 +65,8 @@ class Generate(Stage):
         order = ((p.id, s) for p in problems.read(Problem) for s in range(self.samples) if (p.id, s) in journal.offsets)
         rows = work.draft.settle(journal, order)
         return {"samples": rows, "reused": reused, "tokens": tally.tokens, "skipped": len(skip),
-                "truncated": tally.truncated, "write_seconds": round(time.monotonic() - started, 3)}
+                "truncated": tally.truncated,
+                **({"image_tokens_read": tally.image_tokens} if tally.image_tokens else {}), "write_seconds": round(time.monotonic() - started, 3)}
 
     def _early(self, work: Work) -> Early | None:
         grader = self.grader or work.grader
@@ -103,7 +104,7 @@ class Tally:
         self.spec, self.work, self.journal, self.meter, self.skip, self.early = spec, work, journal, meter, skip, early
         self.right: dict[str, int] = {}
         self.pending: dict[tuple[str, int], tuple[Problem, int, str]] = {}
-        self.tokens = self.truncated = 0
+        self.tokens = self.truncated = self.image_tokens = 0
         self.synced = time.monotonic()
         self._replay()
 
@@ -158,6 +159,7 @@ class Tally:
     def record(self, done: Any) -> None:
         """Write one completion down."""
         problem, seed, address = self.pending.pop(done.id)
+        self.image_tokens += done.image_tokens
         rationale = Rationale(
             problem_id=problem.id, sample=done.id[1], text=done.text, hinted=self.spec.hint, finish=done.finish,
             tokens=done.tokens, logprob=done.logprob, seed=seed, prompt_key=address)

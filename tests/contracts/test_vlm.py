@@ -293,7 +293,7 @@ def test_a_round_of_see_think_learn_runs_end_to_end_on_mathvision(tmp_path):
     process = start(
         tmp_path, "run", "task=visual_qa", f"task.path={PUBLIC / 'mathvision.jsonl'}", "method=see_think_learn", "model=tiny_vlm",
         "rounds=1", "problems=60", "samples=4", "sampling.temperature=1", "sampling.max_tokens=64", "evaluation.limit=20",
-        "model.layers=2", "task.lessons={answer:0,full:250}", "pretraining.steps=150", "trainer.max_length=1024",
+        "model.layers=2", "+pretraining.lessons={full:250}", "pretraining.steps=150", "trainer.max_length=1024",
         "schedule.start=10", "method.wrong_options=1", "runtime.max_num_seqs=32", "name=mv")
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
