@@ -64,9 +64,9 @@ class Generate(Stage):
             journal.sync()
         order = ((p.id, s) for p in problems.read(Problem) for s in range(self.samples) if (p.id, s) in journal.offsets)
         rows = work.draft.settle(journal, order)
-        return {"samples": rows, "reused": reused, "tokens": tally.tokens, "skipped": len(skip),
-                "truncated": tally.truncated,
-                **({"image_tokens_read": tally.image_tokens} if tally.image_tokens else {}), "write_seconds": round(time.monotonic() - started, 3)}
+        seen = {"image_tokens_read": tally.image_tokens} if tally.image_tokens else {}  # by this run, in prompts
+        return {"samples": rows, "reused": reused, "tokens": tally.tokens, "skipped": len(skip), "truncated": tally.truncated,
+                **seen, "write_seconds": round(time.monotonic() - started, 3)}
 
     def _early(self, work: Work) -> Early | None:
         grader = self.grader or work.grader
