@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.canon import key
 from star_cli.errors import StarError
 from star_cli.parts import RUNTIME, Prompt, Task, need
 from star_cli.records import Problem
-from star_cli.sourced import Shot, parse_shots, shipped
+from star_cli.sourced import Shot, parse_shots, read_shots
 from star_cli.sql.forms import exact_match
 from star_cli.sql.text import sql_of
 
@@ -40,15 +39,7 @@ class Querying(Task):
 
     def shots_text(self) -> str:
         """The text of the few-shot file; empty where there is none."""
-        if self.shots == "none" or self.form == "chat" or (self.shots == "default" and not self.prompt_file):
-            return ""
-        if self.shots == "default":
-            return shipped(self.prompt_file)
-        try:
-            return Path(self.shots).expanduser().read_text(encoding="utf-8")
-        except OSError as e:
-            raise StarError(f"task.shots={self.shots} cannot be read: {e.strerror}",
-                            hint="give a text file of Q: and A: blocks, or default, or none") from None
+        return read_shots(self.shots, self.form, self.prompt_file)
 
     def examples(self) -> list[Shot]:
         """The few-shot examples."""

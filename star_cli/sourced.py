@@ -37,6 +37,19 @@ def shipped(name: str) -> str:
     return resources.files("star_cli.prompts").joinpath(name).read_text(encoding="utf-8")
 
 
+def read_shots(shots: str, form: str, prompt_file: str) -> str:
+    """The text of the few-shot file that ``task.shots`` names: of ``default`` the shipped ``prompt_file``; empty for none."""
+    if shots == "none" or form == "chat" or (shots == "default" and not prompt_file):
+        return ""
+    if shots == "default":
+        return shipped(prompt_file)
+    try:
+        return Path(shots).expanduser().read_text(encoding="utf-8")
+    except OSError as e:
+        raise StarError(f"task.shots={shots} cannot be read: {e.strerror}",
+                        hint="give a text file of Q: and A: blocks, or default, or none") from None
+
+
 @lru_cache(maxsize=16)
 def parse_shots(text: str) -> list[Shot]:
     """The examples of a text of ``Q:`` and ``A:`` blocks."""
@@ -183,17 +196,7 @@ class Sourced(Task):
 
     def shots_text(self) -> str:
         """The text of the few-shot file; empty where there is none."""
-        if self.shots == "none" or self.form == "chat" or (self.shots == "default" and not self.prompt_file):
-            return ""
-        if self.shots == "default":
-            return shipped(self.prompt_file)
-        try:
-            return Path(self.shots).expanduser().read_text(encoding="utf-8")
-        except OSError as e:
-            raise StarError(
-                f"task.shots={self.shots} cannot be read: {e.strerror}",
-                hint="give a text file of Q: and A: blocks, or default, or none",
-            ) from None
+        return read_shots(self.shots, self.form, self.prompt_file)
 
     def examples(self) -> list[Shot]:
         """The few-shot examples."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from star_cli.models._tokenizer import EOS, PAD, make_tokenizer
 from star_cli.parts import Model, need
 from star_cli.registry import register
 
-WORDS = r" ?\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s"  # a digit is one token, with the space before it
-EOS, PAD = "<eos>", "<pad>"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -51,7 +50,8 @@ class Tiny(Model):
         from transformers.utils import logging
 
         out.mkdir(parents=True, exist_ok=True)
-        tokenizer = make_tokenizer(texts, self.vocab, self.context)
+        tokenizer = make_tokenizer(texts, self.vocab, self.context,
+                                   split_special_tokens=True)  # a text that contains "<eos>" is text
         tokenizer.save_pretrained(out)
         eos, pad = tokenizer.convert_tokens_to_ids([EOS, PAD])
         config = LlamaConfig(
@@ -70,22 +70,3 @@ class Tiny(Model):
         finally:
             if bars:
                 logging.enable_progress_bar()
-
-
-def make_tokenizer(texts: Iterable[str], vocab: int, context: int) -> Any:
-    """A byte-level tokenizer with merges learned from ``texts``; it writes and reads back any Unicode text exactly."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOS, PAD], show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    made.train_from_iterator(texts, trainer=trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=EOS, pad_token=PAD, model_max_length=context,
-        clean_up_tokenization_spaces=False,
-        split_special_tokens=True)  # a text that contains "<eos>" is text

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.models._tokenizer import EOS, PAD, make_tokenizer
 from star_cli.parts import Model, need
 from star_cli.registry import register
 
-WORDS = r" ?\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s"  # a digit is one token, with the space before it
-EOS, PAD = "<eos>", "<pad>"
 IMAGE = ("<image>", "<fake_token_around_image>", "<end_of_utterance>", "<global-img>")
 TILES = [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]  # read by the processor, never written here
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -83,7 +82,8 @@ class TinyVLM(Model):
         import torch
         from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
-        tokenizer = make_tokenizer(texts, self.vocab, self.context)
+        tokenizer = make_tokenizer(texts, self.vocab, self.context, [*IMAGE, *TILES],
+                                   additional_special_tokens=list(IMAGE))
         self._processor(tokenizer).save_pretrained(out)
         eos, pad, image = tokenizer.convert_tokens_to_ids([EOS, PAD, IMAGE[0]])
         config = Idefics3Config(
@@ -111,21 +111,3 @@ class TinyVLM(Model):
         pictures = Idefics3ImageProcessorPil(
             size={"longest_edge": self.image}, max_image_size={"longest_edge": self.image}, do_image_splitting=False)
         return Idefics3Processor(pictures, tokenizer, image_seq_len=self.tokens)
-
-
-def make_tokenizer(texts: Iterable[str], vocab: int, context: int) -> Any:
-    """A byte-level tokenizer with merges learned from ``texts``, and the special tokens of pictures."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOS, PAD, *IMAGE, *TILES], show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    made.train_from_iterator(texts, trainer=trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=EOS, pad_token=PAD, model_max_length=context,
-        additional_special_tokens=list(IMAGE), clean_up_tokenization_spaces=False)

@@ -8,6 +8,7 @@ from star_cli.errors import StarError
 from star_cli.parts import Stage, Trainer, TrainJob, Work, stage
 from star_cli.records import Example
 from star_cli.seeing import placed
+from star_cli.stages._inputs import sources
 
 
 @stage("finetune")
@@ -21,9 +22,7 @@ class Finetune(Stage):
     round: int
 
     def run(self, work: Work) -> dict[str, Any]:
-        roles = sorted((r for r in work.inputs if r.startswith("examples.")), key=lambda r: int(r.partition(".")[2]))
-        sources = [work.inputs[role] for role in roles]
-        rows = [e for a in sources for e in a.read(Example)]
+        rows = [e for a in sources(work) for e in a.read(Example)]
         if not rows:
             raise StarError(f"no rationale was kept in round {self.round}, so there is nothing to fine-tune on",
                             hint="a stronger base model, more samples or a higher sampling.temperature may solve some")

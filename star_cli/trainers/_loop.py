@@ -12,13 +12,13 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from star_cli.errors import StarError
-from star_cli.parts import TrainJob
+from star_cli.parts import TrainJob, VerifyJob
 from star_cli.trainers import _optimizer, _vision
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
     import datasets
     import torch
     from torch.utils.data import DataLoader
-    from transformers import PrinterCallback, TrainerCallback
+    from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     cuda = torch.cuda.is_available()
@@ -180,29 +180,6 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
         dataset_kwargs={"skip_prepare_dataset": True})
     if cuda and plan.world == 1:
         settings._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them
-
-    class Watch(TrainerCallback):  # type: ignore[misc]
-        """Reports every step, stops when the loss is not a number, and asks for a checkpoint now and then."""
-
-        last = time.monotonic()
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-            if "loss" in logs:
-                if not (math.isfinite(logs["loss"]) and math.isfinite(logs.get("grad_norm", 0.0))):
-                    raise diverged(part, state.global_step, plan.steps)
-                if state.is_world_process_zero:
-                    job.progress(state.global_step, plan.steps, logs["loss"])
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            due = time.monotonic() - self.last >= 60 * job.runtime.checkpoint_minutes
-            if plan.world > 1:
-                due = agree(due, args.device)
-            control.should_save = due and state.global_step < plan.steps
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.last = time.monotonic()
-            if state.is_world_process_zero:
-                finish_checkpoint(scratch, state.global_step, mark)
 
     class Loop(SFTTrainer):  # type: ignore[misc]
         """SFTTrainer over the planned sequences."""
@@ -238,9 +215,45 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
 
     glimpse = [{name: row[name] for name in ("input_ids", "labels")} for row in data.rows[:1]]  # all that TRL itself is given
     trainer = Loop(model=model, args=settings, train_dataset=datasets.Dataset.from_list(glimpse),
-                   processing_class=copy.deepcopy(data.tokenizer), callbacks=[Watch()])
+                   processing_class=copy.deepcopy(data.tokenizer), callbacks=[watch(part, job, plan, scratch, mark)])
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def watch(part: Sft, job: TrainJob | VerifyJob, plan: Plan, scratch: Path, mark: str) -> Any:
+    """A callback for transformers' Trainer that looks after one planned training."""
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        """Reports every step, stops when the loss is not a number, and asks for a checkpoint now and then."""
+
+        last = time.monotonic()
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "loss" in logs:
+                if not (math.isfinite(logs["loss"]) and math.isfinite(logs.get("grad_norm", 0.0))):
+                    raise diverged(part, state.global_step, plan.steps)
+                if state.is_world_process_zero:
+                    job.progress(state.global_step, plan.steps, logs["loss"])
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            due = time.monotonic() - self.last >= 60 * job.runtime.checkpoint_minutes
+            if plan.world > 1:
+                due = agree(due, args.device)
+            control.should_save = due and state.global_step < plan.steps
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.last = time.monotonic()
+            if state.is_world_process_zero:
+                finish_checkpoint(scratch, state.global_step, mark)
+
+    return Watch()
+
+
+def tenths(values: Sequence[float]) -> tuple[float, float]:
+    """The means over the first and the last tenth of the steps."""
+    window = max(1, round(len(values) / 10))
+    return sum(values[:window]) / window, sum(values[-window:]) / window
 
 
 class Passes:

@@ -113,9 +113,8 @@ class Sft(Trainer):
         canary = _vision.kept_pictures(canary, job.out)
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
         shutil.rmtree(scratch, ignore_errors=True)
-        window = max(1, round(len(losses) / 10))
-        return {"loss_first": round(sum(losses[:window]) / window, 6),
-                "loss_last": round(sum(losses[-window:]) / window, 6),
+        first, last = _loop.tenths(losses)
+        return {"loss_first": round(first, 6), "loss_last": round(last, 6),
                 "steps": plan.steps, "epochs": round(plan.steps * plan.batch / len(data.rows), 3),
                 "examples": len(data.rows), "tokens": plan.tokens(data),
                 "sequence_tokens": plan.sequence_tokens(data), "dropped_long": data.dropped, **_vision.counts(data),

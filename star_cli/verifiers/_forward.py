@@ -74,8 +74,7 @@ def likelihoods(ref: ModelRef, items: Sequence[tuple[str, str]], threads: int) -
     start = directory_of(ref)
     with _loop.ground(threads):
         tokenizer = AutoTokenizer.from_pretrained(str(start))
-        rows = encode_pairs(ref, tokenizer, items)
-        rows = cut(rows, context_of(start), ref)
+        rows = cut(encode_pairs(ref, tokenizer, items), context_of(start), ref)
         model = AutoModelForCausalLM.from_pretrained(str(start), dtype=ref.dtype).eval()
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         return logprobs(model, rows, pad_of(tokenizer))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,30 +49,7 @@ class Course:
 
     def watch(self) -> Any:
         """A callback that reports every step, stops at a loss that is no number, and keeps checkpoints."""
-        from transformers import TrainerCallback
-
-        course = self
-
-        class Watch(TrainerCallback):  # type: ignore[misc]
-            """The course's eyes."""
-
-            last = time.monotonic()
-
-            def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-                if "loss" in logs:
-                    if not (math.isfinite(logs["loss"]) and math.isfinite(logs.get("grad_norm", 0.0))):
-                        raise _loop.diverged(course.sft, state.global_step, course.plan.steps)
-                    course.job.progress(state.global_step, course.plan.steps, logs["loss"])
-
-            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                due = time.monotonic() - self.last >= 60 * course.job.runtime.checkpoint_minutes
-                control.should_save = due and state.global_step < course.plan.steps
-
-            def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                self.last = time.monotonic()
-                _loop.finish_checkpoint(course.scratch, state.global_step, course.mark)
-
-        return Watch()
+        return _loop.watch(self.sft, self.job, self.plan, self.scratch, self.mark)
 
     def loader(self, rows: Sequence[Any], collate: Any) -> Any:
         """The planned batches of ``rows``."""
@@ -92,9 +68,8 @@ class Course:
 
     def metrics(self, logs: list[dict[str, float]], out: Path) -> dict[str, Any]:
         """Losses over the first and the last tenth of the steps, steps, passes over the data, weights."""
-        losses = [entry["loss"] for entry in logs]
-        window = max(1, round(len(losses) / 10))
-        return {"loss_first": round(sum(losses[:window]) / window, 6), "loss_last": round(sum(losses[-window:]) / window, 6),
+        first, last = _loop.tenths([entry["loss"] for entry in logs])
+        return {"loss_first": round(first, 6), "loss_last": round(last, 6),
                 "steps": self.plan.steps, "epochs": round(self.plan.steps * self.plan.batch / len(self.plan.lengths), 3),
                 "sequence_tokens": sum(self.plan.lengths[i] for rows in self.plan.stream() for i in rows),
                 "start_weights": weights_sha256(self.start), "end_weights": weights_sha256(out)}

@@ -58,11 +58,10 @@ class Dpo(Verifier):
             canary = look_in(model, data.spoken)
             save(model, course.start, job.out)
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        shares = [entry["rewards/accuracies"] for entry in logs]
-        window = max(1, round(len(shares) / 10))
+        first, last = _loop.tenths([entry["rewards/accuracies"] for entry in logs])
         return {**course.metrics(logs, job.out), "pairs": len(data.rows), "dropped_long": data.dropped,
-                "preferred_first": round(sum(shares[:window]) / window, 4),
-                "preferred_last": round(sum(shares[-window:]) / window, 4)}
+                "preferred_first": round(first, 4),
+                "preferred_last": round(last, 4)}
 
     def _prepare(self, job: VerifyJob) -> Any:
         from transformers import AutoTokenizer
