@@ -16,11 +16,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from star_cli.registry import get
-from star_cli.sql.execute import Failed, instances, run
-from star_cli.sql.parse import AGGREGATES
-from star_cli.sql.results import same
-from star_cli.sql.text import Token, flat, ordered, tokens
+from star_cli.core.registry import get
+from star_cli.lib.sql.execute import Failed, instances, run
+from star_cli.lib.sql.parse import AGGREGATES
+from star_cli.lib.sql.results import same
+from star_cli.lib.sql.text import Token, flat, ordered, tokens
 
 DOCS = Path(__file__).parent.parent / "docs" / "star_sql.md"
 BEGIN, END = "<!-- mutations -->", "<!-- /mutations -->"

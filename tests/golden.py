@@ -33,7 +33,7 @@ def keys_of(method: str, home: Path) -> dict[str, Any]:
 
 def all_keys() -> dict[str, Any]:
     """The keys of every method that star ships."""
-    from star_cli import registry
+    from star_cli.core import registry
 
     with tempfile.TemporaryDirectory() as home:
         return {name: keys_of(name, Path(home)) for name in registry.names("method")}

@@ -28,10 +28,10 @@ def compare(
     Runs that differ in their seed alone are one line, with an interval over problems and seeds. All must have been
     evaluated on the same problems.
     """
-    from star_cli.config import home_of
+    from star_cli.run.compose import home_of
     from star_cli.report.compare import chart_of, print_versus
     from star_cli.report.terminal import console
-    from star_cli.versus import compare_runs
+    from star_cli.analysis.compare import compare_runs
 
     found = compare_runs(home_of(home), runs, budget, metric)
     if out is not None:

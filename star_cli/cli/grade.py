@@ -30,7 +30,7 @@ def grade(
     Where the grader needs them a line also holds choices, question, database or tests; finish="length" marks a text
     that ran out of tokens. The counts go to standard error.
     """
-    from star_cli.external import grade_lines
+    from star_cli.run.grade_file import grade_lines
 
     grader, workers = _grader(list(context.args))
     tally: Counter[str] = Counter()
@@ -60,7 +60,7 @@ def _open(file: str) -> IO[bytes]:
 
 def _grader(args: list[str]) -> tuple[Any, int]:
     """(the grader of the overrides, how many workers)."""
-    from star_cli.config import launch
+    from star_cli.run.compose import launch
 
     if not any(a.startswith("grader=") for a in args):
         raise StarError(
@@ -77,7 +77,7 @@ def _grader(args: list[str]) -> tuple[Any, int]:
 def regrade(context: typer.Context, path: Place, as_json: Json = False) -> None:
     """Judge rationales that are there already with another grader: new verdicts and examples, nothing is generated."""
     from star_cli.report.terminal import console
-    from star_cli.single import run_stage
+    from star_cli.run.one_stage import run_stage
 
     artifact, hit = run_stage("filter", [f"rationales={path}"], list(context.args), quiet=as_json)
     if as_json:
@@ -107,7 +107,7 @@ def agree(
     differently."""
     from star_cli.report.confusion import confusion, show
     from star_cli.report.terminal import console
-    from star_cli.single import run_stage
+    from star_cli.run.one_stage import run_stage
 
     verdicts = [
         run_stage(

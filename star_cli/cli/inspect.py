@@ -17,10 +17,10 @@ Home = Annotated[str, typer.Option("--home", help="Home of artifacts and runs (d
 def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")]
        = "runs", home: Home = "", as_json: Json = False) -> None:
     """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
-    from star_cli.config import home_of
-    from star_cli.listing import artifact_rows, part_rows, run_rows, sweeps_of
+    from star_cli.run.compose import home_of
+    from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
     from star_cli.report.listing import print_rows
-    from star_cli.session import open_store
+    from star_cli.run.execute import open_store
 
     place = home_of(home)
     if what == "runs":
@@ -48,8 +48,8 @@ def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/ro
 
     Of two verdict artifacts (filter, evaluate) the confusion table and the samples that flipped are shown too.
     """
-    from star_cli.compare import confused, differences
-    from star_cli.config import home_of
+    from star_cli.store.explain import confused, differences
+    from star_cli.run.compose import home_of
     from star_cli.report.confusion import show
     from star_cli.report.listing import print_rows
     from star_cli.report.terminal import console
@@ -74,7 +74,7 @@ def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/ro
 def doctor(as_json: Json = False) -> None:
     """Say what was found on this machine, what is missing, and the command that mends it. Exit code 1 when star run
     cannot work."""
-    from star_cli.doctor import findings
+    from star_cli.run.doctor import findings
     from star_cli.report.terminal import console
 
     rows = findings()

@@ -21,7 +21,7 @@ def run(context: typer.Context) -> None:
     Takes Hydra overrides (name=value) and Hydra flags: -m/--multirun sweeps over comma-separated values,
     --cfg job prints the settings, --config-dir adds a folder of your own.
     """
-    from star_cli.sweeps import run_all
+    from star_cli.run.sweeps import run_all
 
     run_all(list(context.args))
 
@@ -42,8 +42,8 @@ def resume(
     and what changed, or name=...), that shares every stage whose key is the same; with --from the stages before that
     one are taken as they are, whatever the new settings say.
     """
-    from star_cli.config import home_of
-    from star_cli.resume import resume_run
+    from star_cli.run.compose import home_of
+    from star_cli.run.resume import resume_run
 
     args = list(context.args)
     homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
@@ -56,7 +56,7 @@ def plan(context: typer.Context, as_json: Json = False) -> None:
     from rich.table import Table
 
     from star_cli.report.terminal import console
-    from star_cli.resume import planned
+    from star_cli.run.resume import planned
 
     name, steps, open_end = planned(list(context.args))
     total = {k: sum(s.cost.get(k, 0) for s in steps) for k in ("samples", "tokens", "steps")}

@@ -33,7 +33,7 @@ def show(
     {"name", "status", "rounds": [{"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens",
     "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
-    from star_cli.config import home_of
+    from star_cli.run.compose import home_of
     from star_cli.report.page import write_report
     from star_cli.report.samples import Wanted
     from star_cli.report.show import RunView, view_of

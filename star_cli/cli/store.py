@@ -16,8 +16,8 @@ from star_cli.cli.run import Json
 def verify(run: Annotated[str, typer.Argument(help="A run; without one the whole store.")] = "",
            home: Home = "", as_json: Json = False) -> None:
     """Check every file against the sha256 in its manifest. Exit code 1 when anything was changed or is missing."""
-    from star_cli.config import home_of
-    from star_cli.upkeep import verify as check
+    from star_cli.run.compose import home_of
+    from star_cli.store.maintenance import verify as check
 
     checked, faults = check(home_of(home), run or None)
     if as_json:
@@ -37,8 +37,8 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
        home: Home = "", as_json: Json = False) -> None:
     """Remove artifacts that no run uses, and what interrupted stages left behind."""
-    from star_cli.config import home_of
-    from star_cli.upkeep import collect, unused
+    from star_cli.run.compose import home_of
+    from star_cli.store.maintenance import collect, unused
 
     place = home_of(home)
     found = unused(place)

@@ -30,7 +30,7 @@ def predict(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conven
             as_json: bool = JSON) -> None:
     """Accuracy, deltas and the share of kept rationales with a wrong step, round by round."""
     from star_cli.report.theory import as_record, show_prediction
-    from star_cli.theory.closed_form import trajectory
+    from star_cli.lib.theory.closed_form import trajectory
 
     told = trajectory(deltas_of(delta, steps), states, rounds, convention=convention)
     if as_json:
@@ -43,7 +43,7 @@ def predict(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conven
 def check(steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION,
           as_json: bool = JSON) -> None:
     """Whether self-training can start from here, and why; the exit code is 1 when it cannot."""
-    from star_cli.theory.criterion import judge
+    from star_cli.lib.theory.criterion import judge
 
     verdict = judge(deltas_of(delta, steps), states, convention=convention)
     if as_json:
@@ -63,8 +63,8 @@ def compare(run: str = typer.Argument(help="A run on a task that knows its true 
             figure: Path | None = FIGURE,
             as_json: bool = JSON) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
-    from star_cli.comparison import compare_run
-    from star_cli.config import home_of
+    from star_cli.analysis.theory import compare_run
+    from star_cli.run.compose import home_of
     from star_cli.report.theory import show_comparison, write_comparison
 
     found = compare_run(home_of(home), run, None if delta is None else numbers(delta), convention)

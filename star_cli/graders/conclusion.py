@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.parts import Grader, need
-from star_cli.records import Problem, Rationale, Verdict
-from star_cli.registry import register
+from star_cli.core.parts import Grader, need
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.registry import register
 
 LETTER = re.compile(r"\(\s*([A-Ja-j])\s*\)|^[ \t*]*([A-Ja-j])[ \t*.]*$", re.M)
 TWO = {"choices": ["red", "blue"]}

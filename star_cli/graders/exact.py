@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from star_cli.parts import Grader
-from star_cli.records import Problem, Rationale, Verdict
-from star_cli.registry import register
+from star_cli.core.parts import Grader
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.registry import register
 
 
 @register("grader", "exact")

@@ -11,11 +11,11 @@ from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 from star_cli.errors import StarError
-from star_cli.final import finals, learned, own
-from star_cli.parts import Grader, need
-from star_cli.quantity import Number, Unclear, read_number
-from star_cli.records import Problem, Rationale, Verdict
-from star_cli.registry import register
+from star_cli.lib.text.answers import finals, learned, own
+from star_cli.core.parts import Grader, need
+from star_cli.lib.text.numbers import Number, Unclear, read_number
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.registry import register
 
 TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm)\s*\{([^{}]*)\}")
 BASE = re.compile(r"_\s*\{?\s*(\d+)\s*\}?\s*\$?\s*$")

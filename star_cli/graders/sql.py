@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.errors import StarError
-from star_cli.final import own
-from star_cli.parts import RUNTIME, Grader, need
-from star_cli.records import Problem, Rationale, Verdict
-from star_cli.registry import register
-from star_cli.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
-from star_cli.sql.files import made, placed
-from star_cli.sql.forms import exact_match
-from star_cli.sql.results import Rules, name_of, same
-from star_cli.sql.text import ordered, sql_of
+from star_cli.lib.text.answers import own
+from star_cli.core.parts import RUNTIME, Grader, need
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.registry import register
+from star_cli.lib.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
+from star_cli.lib.sql.files import made, placed
+from star_cli.lib.sql.forms import exact_match
+from star_cli.lib.sql.results import Rules, name_of, same
+from star_cli.lib.sql.text import ordered, sql_of
 
 GRACE = 0.4  # seconds after which a worker that overlooks its deadline is killed
 HELD = 256  # gold results kept in a worker

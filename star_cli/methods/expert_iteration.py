@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from star_cli.parts import Method, need
-from star_cli.registry import register
+from star_cli.core.parts import Method, need
+from star_cli.core.registry import register
 
 if TYPE_CHECKING:
-    from star_cli.lab import Lab
-    from star_cli.store import Artifact
+    from star_cli.run.lab import Lab
+    from star_cli.store.artifacts import Artifact
 
 
 @register("method", "expert_iteration")

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.records import SCHEMAS
+from star_cli.core.records import SCHEMAS
 from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, task_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
 from star_cli.report.text import clean, one_line
-from star_cli.runs import Run
-from star_cli.store import Artifact, Store
+from star_cli.store.ledger import Run
+from star_cli.store.artifacts import Artifact, Store
 
 COLOUR = {"right": "green", "wrong": "red", "undecided": "yellow", "not graded": "yellow"}
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from star_cli.errors import StarError
-from star_cli.records import REASONS, Verdict
-from star_cli.store import Artifact
+from star_cli.core.records import REASONS, Verdict
+from star_cli.store.artifacts import Artifact
 
 
 @dataclass

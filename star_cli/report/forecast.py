@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from star_cli.forecast.outlook import Outlook, score
+from star_cli.analysis.forecast.result import Outlook, score
 from star_cli.report.terminal import console
 from star_cli.report.theory import share
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from star_cli import images
+from star_cli.lib import images
 from star_cli.errors import StarError
 from star_cli.report.samples import Sample
 from star_cli.report.tables import Column, duration, facts_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean
-from star_cli.runs import Event, Run
+from star_cli.store.ledger import Event, Run
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d232b; --soft: #5d6875; --ground: #fbfbfc; --card: #fff; --line: #dfe3e8;

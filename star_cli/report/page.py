@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from star_cli.errors import StarError
-from star_cli.health import MEANING
+from star_cli.lib.health import MEANING
 from star_cli.report import html
 from star_cli.report.curve import Extra, svg, write_png, write_whole
 from star_cli.report.rounds import RoundRow, rounds_of
@@ -18,8 +18,8 @@ from star_cli.report.selection import RULES, selection_of
 from star_cli.report.show import gain, print_places, print_plot, standing
 from star_cli.report.tables import duration, round_blocks, rounds_table, width_of
 from star_cli.report.terminal import Terminal
-from star_cli.runs import Event, Run
-from star_cli.store import Store
+from star_cli.store.ledger import Event, Run
+from star_cli.store.artifacts import Store
 
 
 def show_finished(run: Run, terminal: Terminal) -> None:

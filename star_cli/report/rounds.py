@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from star_cli.forecast.outlook import load as load_outlook
-from star_cli.records import Metric
-from star_cli.runs import Event, Run
-from star_cli.store import Store
+from star_cli.analysis.forecast.result import load as load_outlook
+from star_cli.core.records import Metric
+from star_cli.store.ledger import Event, Run
+from star_cli.store.artifacts import Store
 
 
 @dataclass
@@ -33,7 +33,7 @@ class RoundRow:
     by_stage: dict[str, float | None] = field(default_factory=dict)
     beside: dict[str, float] = field(default_factory=dict)  # chance, majority, what a caption got wrong: where known
     wrong_steps: float | None = None  # share of the right rationales that hold a wrong step, where the task knows
-    health: dict[str, float] = field(default_factory=dict)  # as star_cli.health.MEANING defines them
+    health: dict[str, float] = field(default_factory=dict)  # as star_cli.lib.health.MEANING defines them
     forecast: tuple[float, float, float] | None = None  # expected accuracy and its 80 % band, told before round 1
 
     def as_json(self) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
-from star_cli import registry
-from star_cli.canon import seed_of
+from star_cli.core import registry
+from star_cli.core.keys import seed_of
 from star_cli.errors import StarError
-from star_cli.grading import joined
-from star_cli.parts import Prompt, Task
-from star_cli.records import Problem, Rationale, Verdict
-from star_cli.store import Artifact, Store
+from star_cli.stages.grading.judge import joined
+from star_cli.core.parts import Prompt, Task
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.store.artifacts import Artifact, Store
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.records import Metric
+from star_cli.core.records import Metric
 from star_cli.report.lines import Chart, Line
 from star_cli.report.tables import Column, interval, stacked, width_of
 from star_cli.report.text import clean
-from star_cli.selection import verdict_of
-from star_cli.store import Artifact
+from star_cli.lib.selection import verdict_of
+from star_cli.store.artifacts import Artifact
 
 AT = re.compile(r"@(\d+)")
 RULES = ("All selectors choose from the same candidates. A number at k is the expectation over k of the N candidates, drawn "

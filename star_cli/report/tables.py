@@ -14,8 +14,8 @@ from rich.text import Text
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean, one_line
-from star_cli.runs import Event, Run
-from star_cli.store import Store
+from star_cli.store.ledger import Event, Run
+from star_cli.store.artifacts import Store
 
 STAGES = ("pretrain", "base", "problems", "generate", "score", "filter", "answers", "steps", "finetune", "health", "evaluate",
           "select")
@@ -135,7 +135,7 @@ def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]
 
 
 def health_block(rows: list[RoundRow]) -> list[Column]:
-    """The columns of the loop's health (``star_cli.health.MEANING`` says what they are), as far as it is known."""
+    """The columns of the loop's health (``star_cli.lib.health.MEANING`` says what they are), as far as it is known."""
     named = [("newly_solved", "newly\nsolved", _count), ("forgotten", "for-\ngotten", _count),
              ("unhinted_pass", "unhinted\npass %", percent), ("unique_rationales", "unique\n%", percent),
              ("length_drift", "length\ndrift", _factor), ("hint_only", "hint\nonly %", percent),

@@ -13,10 +13,10 @@ from rich.table import Table
 from star_cli.errors import StarError
 from star_cli.report.curve import BLUE, settings, write_whole
 from star_cli.report.terminal import console
-from star_cli.theory.closed_form import Prediction, rounds_to_reach
+from star_cli.lib.theory.closed_form import Prediction, rounds_to_reach
 
 if TYPE_CHECKING:
-    from star_cli.comparison import Comparison
+    from star_cli.analysis.theory import Comparison
 
 PLATEAU = 0.99
 DARK = "#222222"

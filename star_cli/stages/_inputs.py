@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from star_cli.parts import Work
-from star_cli.store import Artifact
+from star_cli.core.parts import Work
+from star_cli.store.artifacts import Artifact
 
 
 def sources(work: Work, role: str = "examples") -> list[Artifact]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.grading import joined
-from star_cli.parts import Grader, Stage, Task, Work, stage
-from star_cli.records import Example, Labelled, Verdict
+from star_cli.stages.grading.judge import joined
+from star_cli.core.parts import Grader, Stage, Task, Work, stage
+from star_cli.core.records import Example, Labelled, Verdict
 from star_cli.stages._inputs import sources
-from star_cli.store import Artifact
+from star_cli.store.artifacts import Artifact
 
 
 @stage("collect")

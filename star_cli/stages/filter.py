@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from star_cli.canon import seed_of
-from star_cli.grading import Errors, grade_all
-from star_cli.parts import CONTROLS, Grader, Stage, Task, Work, dedupe_mode, need, stage
-from star_cli.records import Example, Problem, Rationale, Verdict
+from star_cli.core.keys import seed_of
+from star_cli.stages.grading.judge import Errors, grade_all
+from star_cli.core.parts import CONTROLS, Grader, Stage, Task, Work, dedupe_mode, need, stage
+from star_cli.core.records import Example, Problem, Rationale, Verdict
 
 
 @stage("filter", version=2)
@@ -137,7 +137,7 @@ class Judged:
 
 def holds_good(text: str) -> bool:
     """Whether every annotated equation of a text holds (RFT)."""
-    from star_cli.equations import sound
+    from star_cli.lib.text.equations import sound
 
     return sound(text)
 
@@ -147,7 +147,7 @@ def mark_of(offer: Offer, mode: str) -> Any:
     if mode == "none":
         return offer.sample
     if mode == "equations":
-        from star_cli.equations import equations
+        from star_cli.lib.text.equations import equations
 
         return equations(offer.text) or offer.text
     return offer.text
@@ -160,6 +160,6 @@ def distinct(offers: list[Offer], mode: str) -> list[Offer]:
         groups.setdefault(mark_of(offer, mode), []).append(offer)
     if mode != "equations":
         return [group[0] for group in groups.values()]
-    from star_cli.equations import pick
+    from star_cli.lib.text.equations import pick
 
     return [group[pick([o.text for o in group])] if len(group) > 1 else group[0] for group in groups.values()]

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from itertools import tee
 from typing import Any
 
-from star_cli.canon import seed_of
-from star_cli.early import Early, place
+from star_cli.core.keys import seed_of
+from star_cli.stages.grading.cache import Early, place
 from star_cli.errors import EngineDied
-from star_cli.grading import check_golds, judged
-from star_cli.parts import Engine, Grader, Prompt, Request, Sampling, Stage, Task, Work, stage
-from star_cli.records import Problem, Rationale, Verdict, decode
-from star_cli.store import Artifact, Journal, full_disk
+from star_cli.stages.grading.judge import check_golds, judged
+from star_cli.core.parts import Engine, Grader, Prompt, Request, Sampling, Stage, Task, Work, stage
+from star_cli.core.records import Problem, Rationale, Verdict, decode
+from star_cli.store.artifacts import Artifact, Journal, full_disk
 
 
 @stage("generate")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.parts import Stage, Task, Work, stage
-from star_cli.records import Example, Problem
+from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.records import Example, Problem
 
 
 @stage("gold")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.grading import joined
-from star_cli.health import MEANING, History, Looked, health
-from star_cli.parts import Stage, Work, need, stage
-from star_cli.records import Example, Metric, Verdict
-from star_cli.store import Artifact, write_json
+from star_cli.stages.grading.judge import joined
+from star_cli.lib.health import MEANING, History, Looked, health
+from star_cli.core.parts import Stage, Work, need, stage
+from star_cli.core.records import Example, Metric, Verdict
+from star_cli.store.artifacts import Artifact, write_json
 
 HISTORY = "history.json"
 
@@ -21,7 +21,7 @@ class Health(Stage):
     """Inputs: for every filter of a round ``verdicts.I`` (it), ``rationales.I`` and ``problems.I`` (what it judged), and
     ``before``, the health of an earlier round. ``wanted`` is n* of the balance score.
 
-    Every number is defined in ``star_cli.health.MEANING``.
+    Every number is defined in ``star_cli.lib.health.MEANING``.
     """
 
     round: int

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.equations import equations
-from star_cli.parts import Stage, Work, stage
-from star_cli.records import Example
+from star_cli.lib.text.equations import equations
+from star_cli.core.parts import Stage, Work, stage
+from star_cli.core.records import Example
 from star_cli.stages._inputs import sources
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from star_cli.canon import seed_of
+from star_cli.core.keys import seed_of
 from star_cli.errors import StarError
-from star_cli.parts import Stage, Work, stage
-from star_cli.records import Labelled, Pair
+from star_cli.core.parts import Stage, Work, stage
+from star_cli.core.records import Labelled, Pair
 
 
 @stage("pairs")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.parts import RUNTIME, Model, ModelRef, Stage, Task, Trainer, TrainJob, Work, stage
-from star_cli.records import Example
-from star_cli.seeing import placed
-from star_cli.store import write_json
+from star_cli.core.parts import RUNTIME, Model, ModelRef, Stage, Task, Trainer, TrainJob, Work, stage
+from star_cli.core.records import Example
+from star_cli.tasks.base.visual import placed
+from star_cli.store.artifacts import write_json
 
 
 @stage("pretrain")

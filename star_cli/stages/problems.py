@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from star_cli.canon import seed_of
+from star_cli.core.keys import seed_of
 from star_cli.errors import StarError
-from star_cli.parts import Stage, Task, Work, stage
-from star_cli.records import Problem
+from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.records import Problem
 
 
 @stage("problems")

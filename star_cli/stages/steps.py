@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.parts import Stage, Task, Work, stage
-from star_cli.records import Example
+from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.records import Example
 
 
 @stage("steps")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from star_cli.parts import Stage, Verification, Verifier, VerifyJob, Work, stage
-from star_cli.records import Labelled, Pair
+from star_cli.core.parts import Stage, Verification, Verifier, VerifyJob, Work, stage
+from star_cli.core.records import Labelled, Pair
 
 
 @stage("verifier")

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from star_cli.parts import need
-from star_cli.records import Problem
-from star_cli.registry import register
-from star_cli.sourced import Choosing
+from star_cli.core.parts import need
+from star_cli.core.records import Problem
+from star_cli.core.registry import register
+from star_cli.tasks.base.dataset import Choosing
 
 
 @register("task", "arc")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from star_cli.registry import register
-from star_cli.sourced import Choosing
+from star_cli.core.registry import register
+from star_cli.tasks.base.dataset import Choosing
 
 
 @register("task", "commonsense_qa")

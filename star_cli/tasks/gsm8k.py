@@ -12,9 +12,9 @@ import re
 from typing import Any, ClassVar
 
 from star_cli.errors import StarError
-from star_cli.records import Problem
-from star_cli.registry import register
-from star_cli.sourced import Sourced
+from star_cli.core.records import Problem
+from star_cli.core.registry import register
+from star_cli.tasks.base.dataset import Sourced
 
 
 @register("task", "gsm8k")

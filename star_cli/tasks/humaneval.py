@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.parts import Prompt
-from star_cli.records import Problem
-from star_cli.registry import register
-from star_cli.sourced import Sourced
+from star_cli.core.parts import Prompt
+from star_cli.core.records import Problem
+from star_cli.core.registry import register
+from star_cli.tasks.base.dataset import Sourced
 
 
 @register("task", "humaneval")

@@ -26,12 +26,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from star_cli.canon import seed_of
+from star_cli.core.keys import seed_of
 from star_cli.errors import StarError
-from star_cli.parts import need
-from star_cli.records import Example, Problem
-from star_cli.registry import register
-from star_cli.seeing import LETTERS, Seeing
+from star_cli.core.parts import need
+from star_cli.core.records import Example, Problem
+from star_cli.core.registry import register
+from star_cli.tasks.base.visual import LETTERS, Seeing
 
 COLOURS = {"r": ("red", (222, 45, 38)), "g": ("green", (44, 162, 60)), "b": ("blue", (40, 90, 220))}
 SHAPES = {"c": "circle", "s": "square", "t": "triangle"}

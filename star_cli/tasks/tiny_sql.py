@@ -22,18 +22,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.canon import seed_of
+from star_cli.core.keys import seed_of
 from star_cli.errors import StarError
-from star_cli.parts import RUNTIME, need
-from star_cli.querying import Querying, grader_of
-from star_cli.records import Example, Problem
-from star_cli.registry import register
-from star_cli.sql.determinism import flags
-from star_cli.sql.execute import Failed, instances, run
-from star_cli.sql.files import made
-from star_cli.sql.forms import LEVELS
-from star_cli.sql.questions import KINDS, Draw, Question
-from star_cli.sql.worlds import World, world
+from star_cli.core.parts import RUNTIME, need
+from star_cli.tasks.base.text_to_sql import Querying, grader_of
+from star_cli.core.records import Example, Problem
+from star_cli.core.registry import register
+from star_cli.lib.sql.determinism import flags
+from star_cli.lib.sql.execute import Failed, instances, run
+from star_cli.lib.sql.files import made
+from star_cli.lib.sql.forms import LEVELS
+from star_cli.lib.sql.questions import KINDS, Draw, Question
+from star_cli.lib.sql.worlds import World, world
 
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a question falls into by hash
 TRIES = 60  # draws for each question wanted: what was drawn before, has no rows or no single answer is drawn again

@@ -15,12 +15,12 @@ from dataclasses import field, replace
 from itertools import product
 from typing import Any, ClassVar
 
-from star_cli.canon import seed_of
-from star_cli.parts import Completion, Prompt, Request, Session, Task, need
-from star_cli.records import Example, Problem
-from star_cli.registry import register
-from star_cli.theory.states import right_steps, state
-from star_cli.turns import in_turns
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import Completion, Prompt, Request, Session, Task, need
+from star_cli.core.records import Example, Problem
+from star_cli.core.registry import register
+from star_cli.lib.theory.states import right_steps, state
+from star_cli.tasks.base.multi_turn import in_turns
 
 
 @register("task", "zip")

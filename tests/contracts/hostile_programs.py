@@ -124,7 +124,7 @@ HARM = {
     "make a device": "import os, stat\nos.mknod('disk', 0o600 | stat.S_IFBLK, os.makedev(8, 0))\ndef f(x): return open('disk', 'rb').read(1)",
     "set a clock": "import time\ntime.clock_settime(time.CLOCK_REALTIME, 0)\ndef f(x): return 0",
     "spoil the interpreter": "import json\nopen(json.__file__, 'a').write('#')\ndef f(x): return 0",
-    "import of the project": "import star_cli.sandbox\ndef f(x): return 0",
+    "import of the project": "import star_cli.graders.sandbox.run\ndef f(x): return 0",
 }
 PROGRAMS = {
     **{f"forge: {k}": v for k, v in FORGE.items()},

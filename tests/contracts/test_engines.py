@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from star_cli.canon import seed_of
-from star_cli.engines.transformers import Transformers, pick
-from star_cli.engines.vllm import Vllm, VllmSession
+from star_cli.core.keys import seed_of
+from star_cli.backends.engines.transformers import Transformers, pick
+from star_cli.backends.engines.vllm import Vllm, VllmSession
 from star_cli.errors import EngineDied, StarError
-from star_cli.parts import Completion, ModelRef, Prompt, Request, Runtime, Sampling
+from star_cli.core.parts import Completion, ModelRef, Prompt, Request, Runtime, Sampling
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 ENGINES = [pytest.param(Vllm, marks=has_vllm), Transformers]
@@ -373,7 +373,7 @@ def test_what_to_install_is_said_where_vllm_is_missing(models: dict[str, ModelRe
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("star_cli.engines.vllm.version", missing)
+    monkeypatch.setattr("star_cli.backends.engines.vllm.version", missing)
     with pytest.raises(StarError, match="(?s)vLLM, which is not installed.*pip install"):
         Vllm().open(models["plain"], runtime)
 
@@ -385,6 +385,6 @@ def test_a_precision_that_does_not_exist_is_refused() -> None:
 
 
 def test_engine_modules_import_without_torch() -> None:
-    program = ("import sys, star_cli.engines.vllm, star_cli.engines.transformers\n"
+    program = ("import sys, star_cli.backends.engines.vllm, star_cli.backends.engines.transformers\n"
                "assert not {'torch', 'vllm', 'transformers'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

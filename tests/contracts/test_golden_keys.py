@@ -7,7 +7,7 @@ import json
 import pytest
 from golden import GOLDEN, keys_of
 
-from star_cli import registry
+from star_cli.core import registry
 
 PINNED = json.loads(GOLDEN.read_text())
 

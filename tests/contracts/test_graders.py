@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from star_cli import registry
-from star_cli.records import REASONS, Problem, Rationale
+from star_cli.core import registry
+from star_cli.core.records import REASONS, Problem, Rationale
 
 HEAVY = {"math": "math_verify"}  # graders of an extra that may not be installed
 

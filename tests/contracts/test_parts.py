@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, call
 
-from star_cli import registry
-from star_cli.canon import canonical
-from star_cli.config import launch
+from star_cli.core import registry
+from star_cli.core.keys import canonical
+from star_cli.run.compose import launch
 from star_cli.errors import StarError
 
 CONF = Path(__file__).parent.parent.parent / "conf"

@@ -16,10 +16,10 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from hostile_sql import HEAVY, STATEMENTS, Timed  # noqa: E402
 
-from star_cli import registry  # noqa: E402
+from star_cli.core import registry  # noqa: E402
 from star_cli.errors import StarError  # noqa: E402
-from star_cli.pool import graded  # noqa: E402
-from star_cli.records import Problem, Rationale  # noqa: E402
+from star_cli.stages.grading.pool import graded  # noqa: E402
+from star_cli.core.records import Problem, Rationale  # noqa: E402
 
 PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "spider"
 PETS = "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
@@ -123,7 +123,7 @@ def test_a_gold_query_is_mostly_wrong_for_another_question_of_its_database() -> 
 
 
 def test_hardness_and_flags_are_those_published_with_the_data() -> None:
-    from star_cli.sql.forms import hardness
+    from star_cli.lib.sql.forms import hardness
 
     spider()
     rows = [json.loads(line) for line in (PUBLIC / "questions.jsonl").read_text().splitlines()]

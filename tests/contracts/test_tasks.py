@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from star_cli import registry
+from star_cli.core import registry
 from star_cli.errors import StarError
-from star_cli.records import Problem, Rationale
-from star_cli.sourced import Sourced
+from star_cli.core.records import Problem, Rationale
+from star_cli.tasks.base.dataset import Sourced
 
 DATA = Path(__file__).parents[1] / "data"
 PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -139,7 +139,7 @@ def mutants(code: str) -> str:
 
 
 def check_programs(name: str, problems: list[Problem], task: Any) -> None:
-    from star_cli.pool import graded
+    from star_cli.stages.grading.pool import graded
 
     def items(wrong: bool) -> Any:
         for p in problems:
@@ -241,7 +241,7 @@ def test_unknown_splits_missing_files_and_missing_pins_are_sentences(tmp_path: P
 
 
 def test_content_is_identity_and_the_place_is_not(tmp_path: Path) -> None:
-    from star_cli.canon import key
+    from star_cli.core.keys import key
 
     rows = [{**GOOD, "id": str(i)} for i in range(3)]
     (tmp_path / "x").mkdir()

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from star_cli.errors import StarError
-from star_cli.models.tiny import Tiny
-from star_cli.parts import ModelRef, Runtime, TrainJob, Verification, VerifyJob
-from star_cli.records import Example, Labelled, Pair
-from star_cli.trainers.sft import Sft, weights_sha256
-from star_cli.verifiers._forward import likelihoods
-from star_cli.verifiers.dpo import Dpo
-from star_cli.verifiers.orm import Orm, weights
+from star_cli.backends.models.tiny import Tiny
+from star_cli.core.parts import ModelRef, Runtime, TrainJob, Verification, VerifyJob
+from star_cli.core.records import Example, Labelled, Pair
+from star_cli.backends.trainers.sft import Sft, weights_sha256
+from star_cli.backends.training.forward import likelihoods
+from star_cli.backends.verifiers.dpo import Dpo
+from star_cli.backends.verifiers.orm import Orm, weights
 
 RUNTIME = Runtime(train_threads=1)
 
@@ -131,7 +131,7 @@ def test_the_canary_of_a_dpo_verifier_is_its_own_opinion(dpo):
 
 
 def test_engine_and_forward_pass_score_alike(dpo):
-    from star_cli.engines.transformers import Transformers
+    from star_cli.backends.engines.transformers import Transformers
 
     model, _ = dpo
     items = [(p, t) for _, p, r, w in HELD_OUT[:8] for t in (r, w)]

@@ -12,12 +12,12 @@ from conftest import call, start
 from test_kill import hashes
 from test_methods import Book
 
-from star_cli.canon import seed_of
-from star_cli.engines.fake import Fake, FakeSession
+from star_cli.core.keys import seed_of
+from star_cli.backends.engines.fake import Fake, FakeSession
 from star_cli.graders.exact import Exact
-from star_cli.parts import ModelRef, Request, Sampling
-from star_cli.records import Example, Metric, Peek, Priority, Problem, Rationale, Verdict
-from star_cli.store import Store
+from star_cli.core.parts import ModelRef, Request, Sampling
+from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Verdict
+from star_cli.store.artifacts import Store
 from star_cli.tasks.addition import Addition
 
 ARGS = ["model=fake", "method=ada_star", "rounds=3", "method.beta=50", "task.train=80", "task.dev=20", "problems=150",
@@ -124,7 +124,7 @@ def test_what_was_written_can_be_looked_at(home):
 
 
 def test_the_size_of_a_chunk_changes_nothing(home, tmp_path, monkeypatch):
-    from star_cli.stages.ada_star import AdaSample
+    from star_cli.methods.ada_star.stages import AdaSample
 
     sizes = set()
     for chunk in (1, 7, 500):

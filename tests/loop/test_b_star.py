@@ -11,9 +11,9 @@ from conftest import call, start
 from test_kill import hashes
 from test_methods import Book
 
-from star_cli.records import Example, Metric, Problem, Rationale, Score, Verdict
-from star_cli.stages.balance import rewarded
-from star_cli.store import Store
+from star_cli.core.records import Example, Metric, Problem, Rationale, Score, Verdict
+from star_cli.methods.b_star.stages import rewarded
+from star_cli.store.artifacts import Store
 
 ARGS = ["model=fake", "method=b_star", "rounds=2", "samples=6", "method.queries=25", "method.temperatures=[.5,.9,1.2]",
         "method.gold=false", "task.train=40", "task.dev=20", "problems=60", "name=b", "runtime.sync_seconds=0.02"]

@@ -11,10 +11,10 @@ import pytest
 from conftest import SMALL, call
 
 from star_cli import __version__
-from star_cli.records import Rationale, Verdict
-from star_cli.runs import Run, find_artifact
-from star_cli.store import Store
-from star_cli.upkeep import verify
+from star_cli.core.records import Rationale, Verdict
+from star_cli.store.ledger import Run, find_artifact
+from star_cli.store.artifacts import Store
+from star_cli.store.maintenance import verify
 
 ONE = [*SMALL, "rounds=1"]
 OTHER = ["grader=exact", "grader.after='scratch>'"]  # another grader that judges sums right
@@ -182,7 +182,7 @@ def test_rebuild_makes_the_stages_again_with_the_same_bytes(copy):
 
 
 def _runs(home):
-    from star_cli.runs import runs
+    from star_cli.store.ledger import runs
 
     return runs(home)
 

@@ -11,8 +11,8 @@ from conftest import SMALL, call, start
 from test_kill import hashes
 from test_methods import QUICK
 
-from star_cli import registry
-from star_cli.store import Store
+from star_cli.core import registry
+from star_cli.store.artifacts import Store
 
 FEWER = {"rft": ["samples=10"], "rest_em": ["samples=6"], "vstar": ["samples=4", "verification.candidates=4",
          "verification.ks=[1,4]"], "expert_iteration": ["samples=3"]}  # the published numbers take long to be killed in

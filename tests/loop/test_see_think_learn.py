@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from conftest import SMALL, call
 
-from star_cli.records import Example, Metric, Problem, Rationale, Verdict
-from star_cli.runs import Run
-from star_cli.store import Artifact, Store
+from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
+from star_cli.store.ledger import Run
+from star_cli.store.artifacts import Artifact, Store
 
 SCENES = [*SMALL, "task=tiny_scenes", "method=see_think_learn", "+pretraining.lessons={full:8}", "problems=60"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from star_cli.adastar import Heap, fresh, replaced, wanted
+from star_cli.methods.ada_star.heap import Heap, fresh, replaced, wanted
 
 
 class Slow:

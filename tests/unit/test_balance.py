@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from star_cli.stages.balance import Answer, balance_of, rewarded
+from star_cli.methods.b_star.stages import Answer, balance_of, rewarded
 
 
 def answers(*rows):

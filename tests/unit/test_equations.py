@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from star_cli.equations import distance, equations, holds, pick, sound, value
+from star_cli.lib.text.equations import distance, equations, holds, pick, sound, value
 from star_cli.tasks.addition import Addition, problem_of
 
 GSM8K = "He sold 48/2 = <<48/2=24>>24 clips in May.\nThat is 48+24 = <<48 + 24 = 72>>72 altogether.\n#### 72"

@@ -8,17 +8,17 @@ from typer.testing import CliRunner
 
 from star_cli.cli import forecast as _forecast  # noqa: F401  (registers the command)
 from star_cli.cli.main import app
-from star_cli.config import launch
+from star_cli.run.compose import launch
 from star_cli.errors import StarError
-from star_cli.forecast.chain import Sizes, bridged, counted, kept_walks, possible, rows_run, shared_run
-from star_cli.forecast.mixture import Constants, Group, kept_share, passes, posterior, run, spread
-from star_cli.forecast.outlook import last_slope, load, score, summed_up
-from star_cli.forecast.pilot import Tally
-from star_cli.parts import Schedule
-from star_cli.runs import Run
-from star_cli.session import execute, open_store, residency
-from star_cli.theory.closed_form import trajectory
-from star_cli.theory.tables import symmetric_tables
+from star_cli.analysis.forecast.chain import Sizes, bridged, counted, kept_walks, possible, rows_run, shared_run
+from star_cli.analysis.forecast.mixture import Constants, Group, kept_share, passes, posterior, run, spread
+from star_cli.analysis.forecast.result import last_slope, load, score, summed_up
+from star_cli.analysis.forecast.pilot import Tally
+from star_cli.core.parts import Schedule
+from star_cli.store.ledger import Run
+from star_cli.run.execute import execute, open_store, residency
+from star_cli.lib.theory.closed_form import trajectory
+from star_cli.lib.theory.tables import symmetric_tables
 
 SIZES = Sizes(steps=3, states=16, rounds=3, problems=16, samples=4000, limit=0, dedupe=False, rationalize=False,
               sampling=1.0, evaluation=1.0, held_out=16, answers=4000)
@@ -32,7 +32,7 @@ def outlook_of(curves, **more):
 
 @pytest.mark.parametrize("simulate", [rows_run, shared_run])
 def test_with_much_data_both_simulations_follow_the_closed_form(simulate, monkeypatch):
-    monkeypatch.setattr("star_cli.forecast.chain.SLACK", 0.0)
+    monkeypatch.setattr("star_cli.analysis.forecast.chain.SLACK", 0.0)
     rng, told = np.random.default_rng(0), trajectory([0.4] * 3, 16, 3)
     runs = [simulate([0.4] * 3, SIZES, rng) for _ in range(30)]
     assert np.median([a for a, _ in runs], axis=0) == pytest.approx(told.accuracy, abs=0.02)

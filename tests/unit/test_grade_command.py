@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from star_cli import registry
+from star_cli.core import registry
 from star_cli.errors import StarError
-from star_cli.external import grade_lines
-from star_cli.records import Verdict
+from star_cli.run.grade_file import grade_lines
+from star_cli.core.records import Verdict
 from star_cli.report.confusion import Confusion, confusion
 
 ROWS = [{"id": i, "gold": str(i), "prediction": f"#### {i + (i % 3 == 0)}"} for i in range(30)]
@@ -160,7 +160,7 @@ def test_sql_is_graded_on_a_file_and_on_a_folder_of_instances(tmp_path: Path) ->
 
 
 def test_a_grader_that_fails_too_often_stops_the_stage_and_names_what_it_failed_on() -> None:
-    from star_cli.grading import Errors
+    from star_cli.stages.grading.judge import Errors
 
     errors = Errors()
     for i in range(100):

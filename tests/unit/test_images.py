@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from star_cli import images, registry
+from star_cli.lib import images
+from star_cli.core import registry
 from star_cli.errors import StarError
 from star_cli.report import html
-from star_cli.seeing import BLOCKS
+from star_cli.tasks.base.visual import BLOCKS
 from star_cli.tasks import tiny_scenes
 
 TASK = registry.get("task", "tiny_scenes")(train=40, dev=40)
@@ -125,7 +126,7 @@ def test_a_problem_with_a_bad_picture_is_refused_or_left_out_and_counted(kind, t
 
 def test_what_is_left_out_is_said_and_stands_in_the_manifest(tmp_path):
     from star_cli.stages.problems import Problems
-    from star_cli.store import Store
+    from star_cli.store.artifacts import Store
 
     path = data(tmp_path, 30)
     good = task_of(path)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from star_cli.engines.fake import Fake, FakeSession, fake_score
+from star_cli.backends.engines.fake import Fake, FakeSession, fake_score
 from star_cli.errors import StarError
-from star_cli.parts import ModelRef, Runtime
-from star_cli.residency import Residency, distance, stale
+from star_cli.core.parts import ModelRef, Runtime
+from star_cli.run.live_engine import Residency, distance, stale
 
 
 def model(tmp_path, name: str, skill: float, canary: bool = True) -> ModelRef:
@@ -132,7 +132,7 @@ def test_the_distance_is_a_mean_over_tokens(tmp_path):
 
 
 def test_a_run_with_a_stale_engine_ends_like_one_without(star, home, tmp_path):
-    from star_cli.store import Store
+    from star_cli.store.artifacts import Store
 
     small = ["model=fake", "rounds=2", "task.train=60", "problems=60", "task.dev=10", "name=demo"]
     told = star("run", *small, "engine.stale=true").out

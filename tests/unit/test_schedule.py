@@ -3,7 +3,7 @@
 import pytest
 
 from star_cli.errors import StarError
-from star_cli.parts import Schedule
+from star_cli.core.parts import Schedule
 
 
 def test_the_default_is_the_schedule_of_the_star_paper():

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from star_cli.cli import show  # noqa: F401  (registers the command)
 from star_cli.cli.main import app
-from star_cli.runs import Run
-from star_cli.sweeps import run_all
+from star_cli.store.ledger import Run
+from star_cli.run.sweeps import run_all
 
 SMALL = ["model=fake", "rounds=2", "task.train=60", "task.dev=20", "problems=60"]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from star_cli import registry
+from star_cli.core import registry
 from star_cli.errors import StarError
-from star_cli.sql.determinism import flags, with_keys, without_limit
-from star_cli.sql.execute import Failed, Limits, Result, instances, run
-from star_cli.sql.files import made, write
-from star_cli.sql.forms import LEVELS, exact_match, hardness
-from star_cli.sql.questions import KINDS, Draw
-from star_cli.sql.results import Rules, name_of, same
-from star_cli.sql.text import ordered, sql_of
-from star_cli.sql.worlds import world
+from star_cli.lib.sql.determinism import flags, with_keys, without_limit
+from star_cli.lib.sql.execute import Failed, Limits, Result, instances, run
+from star_cli.lib.sql.files import made, write
+from star_cli.lib.sql.forms import LEVELS, exact_match, hardness
+from star_cli.lib.sql.questions import KINDS, Draw
+from star_cli.lib.sql.results import Rules, name_of, same
+from star_cli.lib.sql.text import ordered, sql_of
+from star_cli.lib.sql.worlds import world
 
 
 def table(*rows: tuple[Any, ...], width: int = 0) -> Result:
@@ -199,7 +199,7 @@ def test_settings_without_sense_are_refused(setting: dict[str, Any], told: str) 
 
 
 def test_show_puts_results_side_by_side_and_tells_errors(place: Path) -> None:
-    from star_cli.records import Problem
+    from star_cli.core.records import Problem
     from star_cli.report.sql import execution, is_sql
 
     problem = Problem(id="p", question="", answer="SELECT id, s FROM t", meta={"database": str(place.parent)})

@@ -13,9 +13,9 @@ import pytest
 from conftest import SMALL, call, environment, start
 
 from star_cli.errors import StarError
-from star_cli.records import Problem, Verdict, encode
-from star_cli.store import Artifact, Store, full_disk
-from star_cli.upkeep import collect, unused, verify
+from star_cli.core.records import Problem, Verdict, encode
+from star_cli.store.artifacts import Artifact, Store, full_disk
+from star_cli.store.maintenance import collect, unused, verify
 
 KEY = "0123456789abcdef" * 2
 MANIFEST = {"stage": "problems", "tag": {}, "inputs": {}, "metrics": {"problems": 2}, "seconds": 0, "created": "now"}
@@ -152,7 +152,7 @@ def test_a_kill_between_manifest_and_rename_costs_nothing(store, monkeypatch):
 
 def test_samples_outlive_a_kill_before_the_manifest(store, monkeypatch):
     """Until the manifest stands, the journal is what a restart needs: it must not be gone before."""
-    import star_cli.store as module
+    import star_cli.store.artifacts.artifacts as module
 
     draft = store.draft(KEY)
     journal = draft.journal(Problem)

@@ -6,8 +6,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from star_cli.errors import StarError
-from star_cli.theory.closed_form import accuracy, rounds_to_reach, step
-from star_cli.theory.criterion import Kind, judge
+from star_cli.lib.theory.closed_form import accuracy, rounds_to_reach, step
+from star_cli.lib.theory.criterion import Kind, judge
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from star_cli.theory.closed_form import accuracy, rounds_to_reach, trajectory
-from star_cli.theory.criterion import judge
-from star_cli.theory.tabular import simulate, symmetric_tables
+from star_cli.lib.theory.closed_form import accuracy, rounds_to_reach, trajectory
+from star_cli.lib.theory.criterion import judge
+from star_cli.lib.theory.tabular import simulate, symmetric_tables
 
 PAGE = Path(__file__).parents[3] / "docs" / "theory.md"
 STARTS = [

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from star_cli.errors import StarError
-from star_cli.theory.closed_form import trajectory
-from star_cli.theory.sampled import draw, simulate_sampled, wilson
-from star_cli.theory.tabular import estimate_deltas, expect, simulate, symmetric_tables
+from star_cli.lib.theory.closed_form import trajectory
+from star_cli.lib.theory.sampled import draw, simulate_sampled, wilson
+from star_cli.lib.theory.tabular import estimate_deltas, expect, simulate, symmetric_tables
 
 TRUTH = np.stack([np.random.default_rng(n).permutation(8) for n in range(3)])
 TABLES = symmetric_tables([0.3, 0.4, 0.5], 8, TRUTH)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from star_cli.errors import StarError
-from star_cli.theory.closed_form import to_theory, trajectory
-from star_cli.theory.tabular import estimate_deltas, expect, off_family, refit, sharpen, simulate, symmetric_tables
+from star_cli.lib.theory.closed_form import to_theory, trajectory
+from star_cli.lib.theory.tabular import estimate_deltas, expect, off_family, refit, sharpen, simulate, symmetric_tables
 
 
 def permutations(rng: np.random.Generator, steps: int, states: int) -> np.ndarray:

@@ -1,0 +1,273 @@
+"""transformers: the plain engine. It runs wherever PyTorch does, and the tests hold every other engine against it.
+
+{"_": "engine/transformers/1", "dtype": "auto", "logprobs": true}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any, ClassVar
+
+from star_cli.backends import weights as directory
+from star_cli.backends.engines import _vision as vision
+from star_cli.errors import EngineDied, StarError
+from star_cli.backends.vision import joined
+from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime, Sampling
+from star_cli.core.registry import register
+
+AHEAD = 8  # batches pulled ahead, to sort them by length
+LOGITS = 1 << 27  # logits of one scoring batch: 512 MiB in float32
+
+
+@register("engine", "transformers")
+class Transformers(Engine):
+    """Hugging Face transformers with a sampling loop of its own; ``runtime.max_num_seqs`` is the batch.
+
+    A request's seed decides its text whatever else is in the batch, up to the last bits of the forward pass.
+    """
+
+    install: ClassVar[str] = "pip install torch transformers"
+    dtype: str = "auto"
+    logprobs: bool = True
+
+    def check(self) -> None:
+        if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
+            raise StarError(f"engine.dtype must be auto, float32, float16 or bfloat16, got {self.dtype!r}")
+
+    def open(self, model: ModelRef, runtime: Runtime) -> TransformersSession:
+        """Load the model on the GPU where there is one, else on the CPU."""
+        directory.check_directory(model)
+        try:
+            import torch
+            import transformers
+        except ImportError as e:
+            raise StarError(f"engine=transformers cannot be used: {directory.gist(e)}", hint=self.install) from e
+        transformers.utils.logging.disable_progress_bar()
+        return TransformersSession(self, model, runtime, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass
+class Row:
+    """One sample being written: its prompt, the random numbers its seed gives, and what it has so far."""
+
+    request: Request
+    prompt: list[int]
+    draws: Any
+    ids: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+
+
+class TransformersSession:
+    """A model in memory, with its tokenizer."""
+
+    def __init__(self, spec: Transformers, model: ModelRef, runtime: Runtime, device: str) -> None:
+        self.spec, self.runtime, self.device = spec, runtime, device
+        self._net: Any = None
+        self._load(model)
+
+    def _load(self, model: ModelRef) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+        tokenizer = directory.load_tokenizer(model)
+        dtype = self.spec.dtype if self.spec.dtype != "auto" else model.dtype
+        dtype = directory.saved_dtype(model) if dtype == "auto" else dtype
+        limit = directory.context(model, self.runtime.max_model_len) or 1 << 20
+        self._net = None
+        try:
+            kind = AutoModelForImageTextToText if vision.has_eyes(model) else AutoModelForCausalLM
+            net, info = kind.from_pretrained(
+                model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True)
+        except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
+            raise StarError(f"the model {model.path} cannot be loaded: {directory.gist(e)}",
+                            hint=directory.BUILD) from e
+        if info["missing_keys"]:
+            raise StarError(f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
+                            f"for example {sorted(info['missing_keys'])[0]}", hint=directory.BUILD)
+        self._net = net.to(self.device).eval()
+        self._eyes = vision.load_eyes(model, self.runtime.max_images)
+        self.model, self._codec = model, directory.Codec(model, tokenizer, limit, self._eyes)
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+    def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Completions as they finish, in batches of similar length; ``AHEAD`` batches are pulled ahead."""
+        self._ready()
+        pending, size = iter(requests), self.runtime.max_num_seqs
+        while rows := [self._row(r) for r in islice(pending, AHEAD * size)]:
+            rows.sort(key=lambda row: (repr(row.request.sampling), len(row.prompt)))
+            for _, group in groupby(rows, key=lambda row: row.request.sampling):
+                alike = list(group)
+                for at in range(0, len(alike), size):
+                    yield from self._write(alike[at:at + size])
+
+    def _row(self, request: Request) -> Row:
+        import torch
+
+        prompt = self._whole(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        source = torch.Generator().manual_seed(request.seed)
+        return Row(request, prompt, torch.rand(request.max_tokens, generator=source, dtype=torch.float64))
+
+    def _whole(self, prompt: Prompt, where: str, room: int) -> list[int]:
+        """The ids of a prompt, every picture as long as it is."""
+        ids = self._codec.prompt(prompt, where, room)
+        return self._eyes.read(prompt)[0] if self._eyes and prompt.images else ids
+
+    def _pixels(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        """The tensors of all pictures of a batch, in order; empty where there are none."""
+        shown = [self._eyes.read(p)[1] for p in prompts if p.images] if self._eyes else []
+        return {n: v.to(self.device) for n, v in joined(shown).items()}
+
+    def _write(self, rows: list[Row]) -> Iterator[Completion]:
+        """Decode one batch with a key/value cache; a finished row is yielded at once and leaves the batch."""
+        import torch
+        from transformers import DynamicCache
+
+        ids, mask = self._pad([row.prompt for row in rows])
+        cache, sampling, step = DynamicCache(config=self._net.config.get_text_config()), rows[0].request.sampling, 0
+        pixels = self._pixels([row.request.prompt for row in rows])
+        while rows:
+            with torch.inference_mode():
+                logits = self._forward(ids, mask, cache, pixels)
+                pixels = {}  # they are in the cache now
+                draws = torch.stack([row.draws[step] for row in rows]).to(logits.device)
+                ids = pick(logits, sampling, draws)
+                chosen = logits.log_softmax(-1).gather(1, ids[:, None])[:, 0].tolist()
+            keep = []
+            for at, (row, token, logprob) in enumerate(zip(rows, ids.tolist(), chosen, strict=True)):
+                row.ids.append(token)
+                row.logprob += logprob
+                done = self._finished(row)
+                if done:
+                    yield done
+                else:
+                    keep.append(at)
+            step += 1
+            if len(keep) < len(rows):
+                rows = [rows[at] for at in keep]
+                left = torch.tensor(keep, device=ids.device, dtype=torch.long)
+                ids, mask = ids[left], mask[left]
+                if rows:
+                    cache.batch_select_indices(left)
+            ids, mask = ids[:, None], torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+
+    def _forward(self, ids: Any, mask: Any, cache: Any, pixels: dict[str, Any]) -> Any:
+        """The logits of the next token of every row, in float32."""
+        import torch
+
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1]:]
+        try:
+            out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+                            use_cache=True, logits_to_keep=1, **pixels)
+        except torch.OutOfMemoryError as e:
+            raise EngineDied(f"the GPU has no memory for {len(ids)} sequences at once",
+                             hint="lower runtime.max_num_seqs") from e
+        return out.logits[:, -1].float()
+
+    def _finished(self, row: Row) -> Completion | None:
+        """The completion, if the last token ended it: an end token, a stop string, or the limit."""
+        request = row.request
+        stopped = row.ids[-1] in self._codec.stops
+        if not stopped and request.stop:
+            tail = row.ids[-(8 + 4 * max(len(s) for s in request.stop)):]
+            stopped = self._codec.text(tail, request.stop)[1] and self._codec.text(row.ids, request.stop)[1]
+        if not stopped and len(row.ids) < request.max_tokens:
+            return None
+        logprob = round(row.logprob, 4) + 0.0 if self.spec.logprobs else None
+        return Completion(request.id, self._codec.text(row.ids, request.stop)[0], len(row.ids),
+                          "stop" if stopped else "length", logprob,
+                          self._eyes.counted(row.prompt) if self._eyes else 0)
+
+    def _pad(self, prompts: Sequence[list[int]]) -> tuple[Any, Any]:
+        """Prompts padded on the left, and the mask of what is real: (rows, tokens) both."""
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts], device=self.device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device)
+        return ids, mask
+
+    # ---- scoring --------------------------------------------------------------------------------------------------
+    def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
+        """log P(completion, end of text | prompt) in nats, from one forward pass over each batch."""
+        self._ready()
+        rows = []
+        for i, (prompt, completion) in enumerate(items):
+            ids = self._codec.completion(completion)
+            asked = Prompt(prompt) if isinstance(prompt, str) else prompt
+            rows.append((i, self._whole(asked, f"item {i}", len(ids)), ids, asked))
+        rows.sort(key=lambda row: len(row[1]) + len(row[2]))
+        scores, vocab = [0.0] * len(rows), self._net.config.get_text_config().vocab_size
+        while rows:
+            width = len(rows[-1][1]) + len(rows[-1][2])  # the longest goes first
+            size = max(1, min(self.runtime.max_num_seqs, LOGITS // (width * vocab)))
+            batch, rows = rows[-size:], rows[:-size]
+            for (i, *_), score in zip(batch, self._score([row[1:] for row in batch]), strict=True):
+                scores[i] = score
+        return scores
+
+    def _score(self, batch: list[tuple[list[int], list[int], Prompt]]) -> list[float]:
+        import torch
+
+        ids, mask = self._pad([prompt + completion for prompt, completion, _ in batch])
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        with torch.inference_mode():
+            out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions,
+                            **self._pixels([shown for _, _, shown in batch]))
+            logits = out.logits.float()[:, :-1]
+            each = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0].double()
+        return [float(row[-len(completion):].sum()) for row, (_, completion, _) in zip(each, batch, strict=True)]
+
+    # ---- weights and life -----------------------------------------------------------------------------------------
+    def swap(self, model: ModelRef) -> bool:
+        """Load other weights, of any architecture."""
+        self._ready()
+        directory.check_directory(model)
+        self._load(model)
+        return True
+
+    def sleep(self) -> None:
+        """Move the weights to main memory while a trainer works."""
+        self._net.to("cpu")
+        self._free()
+
+    def wake(self) -> None:
+        """Move the weights back."""
+        self._net.to(self.device)
+
+    def close(self) -> None:
+        """Forget the model."""
+        self._net = None
+        self._free()
+
+    def _free(self) -> None:
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _ready(self) -> None:
+        if self._net is None:
+            raise StarError("this session was closed; an engine is opened again with Engine.open")
+
+
+def pick(logits: Any, sampling: Sampling, draws: Any) -> Any:
+    """One token a row from logits (rows, vocabulary): the likeliest, or the one where the distribution passes the draw.
+
+    ``draws`` are uniform in [0, 1), one a row. Order of the filters: temperature, top_k, top_p.
+    """
+    if not sampling.temperature:
+        return logits.argmax(-1)
+    scaled = logits.double() / sampling.temperature
+    if 0 < sampling.top_k < scaled.shape[-1]:
+        least = scaled.topk(sampling.top_k).values[:, -1:]
+        scaled = scaled.masked_fill(scaled < least, float("-inf"))
+    share = scaled.softmax(-1)
+    if sampling.top_p < 1:
+        ranked, order = share.sort(dim=-1, descending=True, stable=True)
+        outside = ranked.cumsum(-1) - ranked >= sampling.top_p  # what the likelier ones already cover
+        share = share.masked_fill(outside.scatter(-1, order, outside), 0.0)
+    passed = share.cumsum(-1)
+    at = (passed <= draws[:, None] * passed[:, -1:]).sum(-1)
+    return at.clamp(max=share.shape[-1] - 1)

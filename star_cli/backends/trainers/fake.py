@@ -1,0 +1,43 @@
+"""fake: a trainer that raises a fake model's skill by what it is shown, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.core.parts import Trainer, TrainJob
+from star_cli.core.registry import register
+
+
+@register("trainer", "fake")
+class FakeTrainer(Trainer):
+    """``gain`` is the share of what is missing to 1 that a hundred kept examples add; lessons add nothing."""
+
+    gain: float = 0.5
+    lr: float = 1e-3
+
+    def train(self, job: TrainJob) -> dict[str, Any]:
+        start = (Path(job.start.path) / "config.json").read_bytes()
+        skill = float(json.loads(start)["skill"])
+        kept = sum(e.origin != "gold" for e in job.examples)
+        after = 1 - (1 - skill) * (1 - self.gain) ** min(kept / 100, 2.0) if kept else skill
+        if not math.isfinite(self.lr * 1e-6) or self.lr > 1e6:
+            raise StarError(f"the loss is not finite at step 1 with trainer.lr={self.lr}", hint="lower trainer.lr")
+        for done in range(1, (job.steps or 1) + 1):
+            job.progress(done, job.steps or 1, 1 - after)
+        body = json.dumps({"model_type": "fake", "skill": after, "seed": job.seed}) + "\n"
+        (job.out / "config.json").write_text(body)
+        canary = [{"prompt": e.prompt, "completion": e.completion, "tokens": 1 + len(e.completion),
+                   "logprob": self.opinion(after, e.prompt, e.completion)} for e in job.examples[:4]]
+        (job.out / "canary.json").write_text(json.dumps(canary) + "\n")
+        return {"loss_first": 1 - skill, "loss_last": 1 - after, "steps": job.steps or 1, "examples": len(job.examples),
+                "start_weights": hashlib.sha256(start).hexdigest(), "end_weights": hashlib.sha256(body.encode()).hexdigest()}
+
+    @staticmethod
+    def opinion(skill: float, prompt: str, completion: str) -> float:
+        """The log-probability the fake engine gives with these weights."""
+        return round(math.log(0.01 + 0.99 * skill) * (1 + len(completion)) - len(prompt) * 1e-3, 5)

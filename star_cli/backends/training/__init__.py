@@ -1,0 +1,1 @@
+"""Fine-tuning itself: data, plan, loop, checkpoints, and several processes."""

@@ -1,0 +1,1 @@
+"""Contracts and facts: keys, records, parts and their settings, the registry."""

@@ -1,0 +1,108 @@
+"""SQL as text: its words, where a model's text holds it, and whether the outermost query orders its rows."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from star_cli.lib.text.answers import own
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
+    |(?P<text>'(?:[^']|'')*')
+    |(?P<quoted>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]{0,200}\])
+    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<word>[^\W\d][\w$]*)
+    |(?P<sign><>|!=|<=|>=|==|\|\||<<|>>|[-+*/%<>=(),.;&|~])
+    |(?P<other>.)""",
+    re.X | re.S,
+)
+FENCE = re.compile(r"```[ \t]*(?:\w+[ \t]*\n|sqlite\b|sql\b)?(.*?)(?:```|\Z)", re.S | re.I)
+START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
+NEAR = 64  # statements before one that it may belong to
+BLANK = re.compile(r"\n[ \t]*\n")
+
+
+@dataclass(frozen=True)
+class Token:
+    """``kind`` is text, quoted, number, word, sign or other; ``value`` as written, ``at`` its place."""
+
+    kind: str
+    value: str
+    at: int
+
+    @property
+    def word(self) -> str:
+        """A word in upper case, a sign as it is; empty for anything quoted."""
+        return self.value.upper() if self.kind in ("word", "sign") else ""
+
+
+def tokens(sql: str) -> Iterator[Token]:
+    """The words and signs of a statement, without space and comments."""
+    for found in TOKEN.finditer(sql):
+        kind = str(found.lastgroup)
+        if kind != "space":
+            yield Token(kind, found.group(), found.start())
+
+
+def sql_of(text: str) -> tuple[str | None, int]:
+    """(the SQL of a model's text, where it ends): the last fenced block, else the final statement; None without any.
+
+    What follows a next "Q:" is never read. A statement without a fence ends at ``;`` or at an empty line.
+    """
+    mine, _ = own(text)
+    blocks = [b for b in FENCE.finditer(mine) if b[1].strip()]
+    if blocks:
+        return blocks[-1][1].strip(), blocks[-1].end()
+    starts = [s.start(1) for s in START.finditer(mine)]
+    start = next((s for s in reversed(starts) if not _continues(mine, starts, s)), None)
+    if start is None:
+        return None, 0
+    stop = len(mine)
+    found = BLANK.search(mine, start)
+    if found:
+        stop = found.start()
+    for token in tokens(mine[start:stop]):
+        if token.word == ";":
+            stop = start + token.at + 1
+            break
+    return mine[start:stop].strip(), stop
+
+
+def _continues(text: str, starts: list[int], at: int) -> bool:
+    """Whether the SELECT at ``at`` belongs to the statement of the start before it (a subquery, or after UNION)."""
+    here = bisect_left(starts, at)
+    for start in reversed(starts[max(0, here - NEAR):here]):
+        between = text[start:at]
+        if BLANK.search(between):
+            return False
+        depth, last = 0, ""
+        for token in tokens(between):
+            if token.word == ";":
+                return False
+            depth += (token.word == "(") - (token.word == ")")
+            last = token.word or last
+        if depth > 0 or last in ("UNION", "ALL", "INTERSECT", "EXCEPT") or text[start:start + 4].upper() == "WITH":
+            return True
+    return False
+
+
+def ordered(sql: str) -> bool:
+    """Whether the outermost query has an ORDER BY."""
+    depth, before = 0, ""
+    for token in tokens(sql):
+        depth += (token.word == "(") - (token.word == ")")
+        if depth == 0 and token.word == "BY" and before == "ORDER":
+            return True
+        before = token.word
+    return False
+
+
+def flat(sql: str) -> str:
+    """A statement in one form: single spaces, words in lower case, no comments and no final semicolon."""
+    said = [t.value.lower() if t.kind == "word" else t.value for t in tokens(sql)]
+    while said and said[-1] == ";":
+        said.pop()
+    return " ".join(said)

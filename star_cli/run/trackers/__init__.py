@@ -1,0 +1,1 @@
+"""Where a run is reported beside the terminal."""

@@ -1,0 +1,143 @@
+"""Problems and rationales joined in one pass and judged, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from star_cli.core.keys import key
+from star_cli.stages.grading.cache import Known, place
+from star_cli.errors import StarError
+from star_cli.core.parts import Grader, Task
+from star_cli.stages.grading.pool import graded, judge
+from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.store.artifacts import Artifact
+
+SHOWN = 10  # problems that cannot be graded are listed up to this many
+
+
+def joined(problems: Artifact, rationales: Artifact) -> Iterator[tuple[Problem, Rationale]]:
+    """Each rationale with its problem, streaming: both files are in the order of the problems."""
+    source = problems.read(Problem)
+    problem: Problem | None = None
+    for rationale in rationales.read(Rationale):
+        while problem is None or problem.id != rationale.problem_id:
+            problem = next(source, None)
+            if problem is None:
+                raise StarError(
+                    f"rationale ({rationale.problem_id}, sample {rationale.sample}) of {rationales.key} belongs to no "
+                    f"problem of {problems.key}, or its file is not in the order of the problems",
+                    hint="give the problems artifact that the rationales were generated from",
+                )
+        yield problem, rationale
+
+
+def grade_all(
+    grader: Grader, task: Task, problems: Artifact, rationales: Artifact, workers: int = 0
+) -> Iterator[tuple[Problem, Rationale, Verdict]]:
+    """Every rationale of an artifact with its problem and verdict, in file order.
+
+    Verdicts that this grader gave while the text was being written (early.py) are taken as they are.
+    """
+    known = Known(place(rationales.path.parent, rationales.key, grader)) if grader.isolated else None
+    for problem, rationale, verdict in judged(grader, joined(problems, rationales), workers, known):
+        steps = task.wrong_steps(problem, rationale.text)
+        if steps is not None:
+            verdict = msgspec.structs.replace(verdict, wrong_steps=steps)
+        yield problem, rationale, verdict
+
+
+def judged(
+    grader: Grader, items: Iterable[tuple[Problem, Rationale]], workers: int = 0, known: Known | None = None
+) -> Iterator[tuple[Problem, Rationale, Verdict]]:
+    """Every item with its verdict, in order: in this process, or in workers where judging can hang."""
+    if grader.isolated:
+        yield from graded(grader, items, workers, known=known or (lambda problem, rationale: None))
+        return
+    for problem, rationale in items:
+        yield problem, rationale, judge(grader, problem, rationale)
+
+
+@dataclass(kw_only=True)
+class Golds(Grader):
+    """Judges problems instead of texts: whether ``grader`` can use what is known of them (Grader.gold_fault)."""
+
+    grader: Grader
+
+    @property
+    def isolated(self) -> bool:
+        return self.grader.isolated
+
+    @property
+    def wall(self) -> float:
+        return self.grader.wall
+
+    def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
+        lost = next((i for i in problem.images if Path(i).is_absolute() and not Path(i).is_file()), None)  # others: the task
+        fault = f"the picture {lost} does not exist" if lost else self.grader.gold_fault(problem)
+        reason = "MATCH" if fault is None else "GRADER_ERROR"
+        return Verdict(problem_id=problem.id, sample=0, correct=fault is None, answer=fault, reason=reason)
+
+
+_checked: set[tuple[str, str]] = set()  # (problems, grader) that this process has looked through
+
+
+def check_golds(grader: Grader, problems: Artifact, limit: float, warn: Callable[[str], None], workers: int = 0) -> None:
+    """List the problems whose known answer, tests or pictures are no use to the grader, before anything is generated.
+
+    Raises StarError where their share is above ``limit``.
+    """
+    mark = (problems.key, key(grader))
+    if mark in _checked:
+        return
+    faults = total = 0
+    first: list[str] = []
+    for problem, _, verdict in judged(Golds(grader=grader), ((p, _unwritten(p)) for p in problems.read(Problem)), workers):
+        total += 1
+        if not verdict.correct:
+            faults += 1
+            if len(first) < SHOWN:
+                first.append(f"\n  {problem.id}: {verdict.answer}")
+    more = f"\n  and {faults - len(first):,} more" if faults > len(first) else ""
+    found = f"{faults:,} of {total:,} problems ({faults / max(1, total):.1%}) cannot be graded"
+    listed = "".join(first) + more
+    if total and faults / total > limit:
+        raise StarError(f"{found}, more than filter.max_gold_errors={limit:g}:{listed}",
+                        hint="mend the data, choose a grader that reads it, or raise filter.max_gold_errors")
+    if faults:
+        warn(f"{found}; whatever is written for them counts as an error of the grader:{listed}")
+    _checked.add(mark)
+
+
+def _unwritten(problem: Problem) -> Rationale:
+    return Rationale(problem_id=problem.id, sample=0, text="", hinted=False, finish="stop", tokens=0, logprob=None, seed=0,
+                     prompt_key="")
+
+
+class Errors:
+    """The verdicts that a grader could not give: how many, and the first few with what it said."""
+
+    def __init__(self) -> None:
+        self.count = self.total = 0
+        self.first: list[str] = []
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one verdict."""
+        self.total += 1
+        if verdict.reason == "GRADER_ERROR":
+            self.count += 1
+            if len(self.first) < 3:
+                self.first.append(f"{verdict.problem_id} sample {verdict.sample}: {verdict.answer}")
+
+    def refuse(self, limit: float) -> None:
+        """Raise where their share is above ``limit``."""
+        if self.total and self.count / self.total > limit:
+            listed = "".join(f"\n  {line}" for line in self.first)
+            raise StarError(
+                f"the grader failed on {self.count} of {self.total} rationales ({self.count / self.total:.1%}), more "
+                f"than filter.max_errors={limit:g}:{listed}",
+                hint="look at them with star grade, mend the data or the grader, or raise filter.max_errors",
+            )

@@ -1,0 +1,1 @@
+"""Artifacts by key, runs by name."""

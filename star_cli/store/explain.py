@@ -1,0 +1,78 @@
+"""Why two keys differ: field by field, through the inputs, down to the first cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from star_cli.errors import StarError
+from star_cli.core.records import Verdict
+from star_cli.report.confusion import Confusion, confusion
+from star_cli.store.ledger import Run, find_artifact, parse_path
+from star_cli.run.execute import open_store
+from star_cli.store.artifacts import Artifact, Store
+
+Row = dict[str, Any]
+
+
+def differences(home: Path, a: str, b: str) -> list[Row]:
+    """Rows {"where", "a", "b"}: of two artifacts their settings and inputs, of two runs settings, keys and accuracy."""
+    store = open_store(home)
+    if all(parse_path(x)[1] is None for x in (a, b)) and any((home / "runs" / x).exists() for x in (a, b)):
+        return list(_runs(Run(home, a), Run(home, b)))
+    return list(_artifacts(store, find_artifact(home, store, a), find_artifact(home, store, b), ""))
+
+
+def confused(home: Path, a: str, b: str) -> Confusion | None:
+    """The confusion table of two artifacts that hold verdicts on the same samples; else None."""
+    if any(parse_path(x)[1] is None and (home / "runs" / x).exists() for x in (a, b)):
+        return None
+    one, other = (find_artifact(home, open_store(home), x) for x in (a, b))
+    if one.key == other.key or not (one.has(Verdict) and other.has(Verdict)):
+        return None
+    if one.manifest["inputs"].get("rationales") != other.manifest["inputs"].get("rationales"):
+        return None  # other texts: their verdicts cannot be set against each other
+    return confusion(one, other)
+
+
+def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozenset[str] = frozenset()) -> Iterator[Row]:
+    if a.key == b.key:
+        return
+    label = f"{where or a.stage}"
+    yield from _fields(a.manifest["tag"], b.manifest["tag"], label)
+    left, right = a.manifest["inputs"], b.manifest["inputs"]
+    for role in sorted({*left, *right}):
+        if left.get(role) == right.get(role):
+            continue
+        one, other = (store.get(side[role]) if role in side else None for side in (left, right))
+        if one and other and role not in seen:
+            rows = list(_artifacts(store, one, other, f"{label} < {role}", seen | {role}))
+            yield from rows or [{"where": f"{label} < {role}", "a": one.key[:12], "b": other.key[:12]}]
+        else:
+            yield {"where": f"{label} < {role}", "a": left.get(role, "(none)")[:12], "b": right.get(role, "(none)")[:12]}
+
+
+def _fields(a: Any, b: Any, where: str) -> Iterator[Row]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in sorted({*a, *b}):
+            yield from _fields(a.get(name), b.get(name), f"{where}.{name}" if name != "_" else where)
+    elif a != b:
+        yield {"where": where, "a": a, "b": b}
+
+
+def _runs(a: Run, b: Run) -> Iterator[Row]:
+    settings = [r.info.get("config") for r in (a, b)]
+    if None in settings:
+        raise StarError("one of them is a sweep, not a run", hint=f"name an arm: star show {a.name}")
+    told = [{k: v for k, v in (s or {}).items() if k not in ("name", "home", "runtime")} for s in settings]
+    yield from _fields(told[0], told[1], "settings")
+    events = [{(e.round, e.name): e for e in r.events()} for r in (a, b)]
+    for at in sorted({*events[0], *events[1]}):
+        one, other = (e.get(at) for e in events)
+        where = f"round-{at[0]}/{at[1]}"
+        if one is None or other is None:
+            yield {"where": where, "a": one and one.key[:12], "b": other and other.key[:12]}
+        elif one.key != other.key:
+            yield {"where": where, "a": one.metrics.get("accuracy", one.key[:12]),
+                   "b": other.metrics.get("accuracy", other.key[:12])}
