@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from star_cli.run.compose import launch
-from star_cli.errors import StarError
 from star_cli.analysis.forecast.forecast import measured_of
 from star_cli.analysis.forecast.result import Score, load, score
+from star_cli.errors import StarError
+from star_cli.run.compose import launch
+from star_cli.run.execute import execute, residency
+from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import runs
-from star_cli.run.execute import execute, open_store, residency
 
 DOCS = Path(__file__).parent.parent / "docs" / "forecast.md"
 BEGIN, END = "<!-- calibration -->", "<!-- /calibration -->"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import (
+    TYPE_CHECKING,
+)
+
+if TYPE_CHECKING:
+    pass
 
 
 class StarError(Exception):
@@ -32,3 +38,9 @@ def unknown(kind: str, value: str, choices: Iterable[str], hint: str | None = No
     near = get_close_matches(value, names, n=1)
     guess = f" Did you mean {near[0]!r}?" if near else ""
     return StarError(f"unknown {kind} {value!r}.{guess} Choices: {', '.join(names) or '(none)'}", hint=hint)
+
+
+def need(condition: bool, what: str, hint: str | None = None) -> None:
+    """Raise a StarError unless a setting makes sense."""
+    if not condition:
+        raise StarError(what, hint=hint)

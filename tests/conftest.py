@@ -53,8 +53,8 @@ def heeds_control_c() -> None:
 
 def call(home: Path, *args: str) -> Result:
     """`star` in this process: the same entry point, half a second faster."""
-    from star_cli.cli.main import main
     from star_cli.backends.engines.fake import FakeSession
+    from star_cli.cli.main import main
 
     FakeSession.died = False
     out, err = io.StringIO(), io.StringIO()

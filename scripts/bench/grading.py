@@ -10,8 +10,8 @@ from itertools import cycle, islice
 
 from star_cli.core import registry
 from star_cli.core.parts import Grader
-from star_cli.stages.grading.pool import graded
 from star_cli.core.records import Problem, Rationale
+from star_cli.stages.grading.pool import graded
 
 COUNTS = {"exact": 200_000, "numeric": 20_000, "choice": 20_000, "math": 1_500, "code": 60}
 TURNS = 3

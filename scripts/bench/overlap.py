@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from star_cli.run.compose import Composed, launch
-from star_cli.stages.grading.cache import FOLDER
-from star_cli.run.lab import Lab
 from star_cli.report.terminal import Terminal
+from star_cli.run.compose import Composed, launch
+from star_cli.run.lab import Lab
 from star_cli.run.live_engine import Residency
-from star_cli.store.artifacts import Store
+from star_cli.store.artifacts import FOLDER, Store
 
 PROBLEMS, SAMPLES, TOKENS, REPEATS = 40, 4, 320, 3
 AT_ONCE = 4  # sequences: few, so that a tiny model writes about as slowly as programs are graded, as a large one would

@@ -14,11 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from star_cli.core import registry
 from star_cli.backends.models.tiny import Tiny
-from star_cli.core.parts import ModelRef, Runtime
-from star_cli.tasks.addition import Addition
 from star_cli.backends.training.forward import likelihoods
+from star_cli.core import registry
+from star_cli.core.parts import ModelRef
+from star_cli.core.settings import Runtime
+from star_cli.tasks.addition import Addition
 
 
 def main() -> None:

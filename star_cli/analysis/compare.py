@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from star_cli.analysis.cost import UNITS, Cost, Spending, spending
-from star_cli.stages.candidates import NAME, pool_of
-from star_cli.errors import StarError, unknown
 from star_cli.core.records import Problem, Verdict
-from star_cli.store.ledger import QUIET, Run
+from star_cli.errors import StarError, unknown
 from star_cli.lib.selection import Floats, bounds, level, resampled, verdict_of
-from star_cli.run.execute import open_store
-from star_cli.store.artifacts import Artifact, Store
+from star_cli.stages.candidates import NAME, pool_of
+from star_cli.store.artifacts import Artifact, Store, open_store
+from star_cli.store.ledger import QUIET, Run
 
 RESAMPLES = 2000
 SHARES = (0.25, 0.5, 1.0)  # of the largest budget that every group reached
@@ -222,7 +221,7 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
 
 def expanded(home: Path, names: list[str]) -> list[Run]:
     """The runs that names mean; a sweep's are all its arms. Each once."""
-    from star_cli.report.show import arms_below
+    from star_cli.store.ledger import arms_below
 
     found: dict[str, Run] = {}
     for name in names:

@@ -9,13 +9,12 @@ candidates and their selection. Seconds are those of building, also where an art
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from star_cli.store.ledger import Event, Run
+from star_cli.backends.weights import count
 from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.ledger import Event, Run
 
 UNITS = ("samples", "tokens", "flops", "seconds")
 BASE = ("pretrain", "base")
@@ -119,11 +118,3 @@ def parameters_of(model: Artifact) -> int | None:
     return count(files) if files else None
 
 
-def count(files: Iterable[Path]) -> int:
-    """The numbers in all tensors of safetensors files, from their headers alone."""
-    shapes: dict[str, list[int]] = {}
-    for path in files:
-        with open(path, "rb") as f:
-            header = json.loads(f.read(int.from_bytes(f.read(8), "little")))
-        shapes |= {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
-    return sum(math.prod(shape) for shape in shapes.values())

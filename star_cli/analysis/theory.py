@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from star_cli.run.compose import Composed, launch
-from star_cli.errors import StarError
 from star_cli.analysis.forecast.chain import WORK, possible, rows_run, shared_run, sizes_for
 from star_cli.analysis.forecast.result import load as load_outlook
-from star_cli.stages.grading.judge import joined
-from star_cli.core.parts import Experiment, Task
+from star_cli.core.parts import Task
 from star_cli.core.records import Metric, Problem
-from star_cli.run.resume import name_of
-from star_cli.store.ledger import Run
-from star_cli.run.execute import open_store
+from star_cli.errors import StarError
 from star_cli.lib.intervals import wilson
-from star_cli.store.artifacts import Artifact, Store
 from star_cli.lib.theory.conventions import Convention, check_deltas
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import estimate_deltas
 from star_cli.lib.theory.temperature import at_temperature, trajectory_at
+from star_cli.run.compose import Composed, launch
+from star_cli.run.experiment import Experiment
+from star_cli.run.overrides import name_of
+from star_cli.stages.grading.judge import joined
+from star_cli.store.artifacts import Artifact, Store, open_store
+from star_cli.store.ledger import Run
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from star_cli.lib import images
-from star_cli.errors import StarError
 from star_cli.core.parts import ModelRef, Prompt
+from star_cli.errors import StarError
+from star_cli.lib import images
 
 ROOM = 512 << 20  # bytes of prepared pictures that are kept
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")

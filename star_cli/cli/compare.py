@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.main import app
-from star_cli.cli.run import Json
+from star_cli.cli.app import Json, app
 
 
 @app.command(epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
@@ -28,10 +27,10 @@ def compare(
     Runs that differ in their seed alone are one line, with an interval over problems and seeds. All must have been
     evaluated on the same problems.
     """
-    from star_cli.run.compose import home_of
+    from star_cli.analysis.compare import compare_runs
     from star_cli.report.compare import chart_of, print_versus
     from star_cli.report.terminal import console
-    from star_cli.analysis.compare import compare_runs
+    from star_cli.run.overrides import home_of
 
     found = compare_runs(home_of(home), runs, budget, metric)
     if out is not None:

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from star_cli.cli.main import app
+from star_cli.cli.app import app
 
 PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -19,8 +19,8 @@ def forecast(context: typer.Context, as_json: bool = typer.Option(False, "--json
     Takes a run's name or the overrides of star run, or both. Only the base model is sampled (pilot.problems x
     pilot.samples); nothing is fine-tuned. A run's own forecast is kept in its folder and shown beside what it measures.
     """
-    from star_cli.run.forecasting import forecast_of
     from star_cli.report.forecast import show_outlook
+    from star_cli.run.forecasting import forecast_of
 
     found = forecast_of(list(context.args), quiet=as_json)
     if as_json:

@@ -9,8 +9,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from star_cli.cli.main import app
-from star_cli.cli.run import PASS, Json
+from star_cli.cli.app import PASS, Json, app
 from star_cli.errors import StarError
 
 Place = Annotated[str, typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.")]
@@ -105,7 +104,8 @@ def agree(
 ) -> None:
     """How far two graders agree on the same rationales: confusion table, Cohen's kappa and the samples they judge
     differently."""
-    from star_cli.report.confusion import confusion, show
+    from star_cli.analysis.agreement import confusion
+    from star_cli.report.confusion import show
     from star_cli.report.terminal import console
     from star_cli.run.one_stage import run_stage
 

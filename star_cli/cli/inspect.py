@@ -7,20 +7,17 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.main import app
-from star_cli.cli.run import Json
-
-Home = Annotated[str, typer.Option("--home", help="Home of artifacts and runs (default: STAR_HOME or this directory).")]
+from star_cli.cli.app import Home, Json, app
 
 
 @app.command(epilog="Examples:  star ls runs   |   star ls tasks --json")
 def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")]
        = "runs", home: Home = "", as_json: Json = False) -> None:
     """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
-    from star_cli.run.compose import home_of
-    from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
     from star_cli.report.listing import print_rows
-    from star_cli.run.execute import open_store
+    from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
+    from star_cli.run.overrides import home_of
+    from star_cli.store.artifacts import open_store
 
     place = home_of(home)
     if what == "runs":
@@ -48,11 +45,12 @@ def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/ro
 
     Of two verdict artifacts (filter, evaluate) the confusion table and the samples that flipped are shown too.
     """
-    from star_cli.store.explain import confused, differences
-    from star_cli.run.compose import home_of
+    from star_cli.analysis.agreement import confused
     from star_cli.report.confusion import show
     from star_cli.report.listing import print_rows
     from star_cli.report.terminal import console
+    from star_cli.run.overrides import home_of
+    from star_cli.store.explain import differences
 
     place = home_of(home)
     rows = differences(place, a, b)
@@ -74,8 +72,8 @@ def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/ro
 def doctor(as_json: Json = False) -> None:
     """Say what was found on this machine, what is missing, and the command that mends it. Exit code 1 when star run
     cannot work."""
-    from star_cli.run.doctor import findings
     from star_cli.report.terminal import console
+    from star_cli.run.doctor import findings
 
     rows = findings()
     if as_json:

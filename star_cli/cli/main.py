@@ -7,25 +7,8 @@ import sys
 
 import typer
 
-from star_cli import __version__
+from star_cli.cli.app import app
 from star_cli.errors import StarError
-
-app = typer.Typer(
-    name="star", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
-    help="Self-taught reasoners: a model writes rationales, a grader keeps the right ones, the model is fine-tuned on "
-         "them, and again.", epilog="First steps: star run   |   star plan   |   star show RUN   |   star doctor")
-
-
-def _version(show: bool) -> None:
-    if show:
-        typer.echo(f"star {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
-                                      help="Print the version and leave.")) -> None:
-    """Options that stand before the command."""
 
 
 def main() -> None:
@@ -52,6 +35,4 @@ def _leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    from star_cli.cli.main import main as entry  # the module the commands registered with
-
-    entry()
+    main()

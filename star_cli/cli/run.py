@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.main import app
-
-PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+from star_cli.cli.app import PASS, Json, app
 
 
 @app.command(context_settings=PASS, epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
@@ -42,7 +39,7 @@ def resume(
     and what changed, or name=...), that shares every stage whose key is the same; with --from the stages before that
     one are taken as they are, whatever the new settings say.
     """
-    from star_cli.run.compose import home_of
+    from star_cli.run.overrides import home_of
     from star_cli.run.resume import resume_run
 
     args = list(context.args)
@@ -56,7 +53,7 @@ def plan(context: typer.Context, as_json: Json = False) -> None:
     from rich.table import Table
 
     from star_cli.report.terminal import console
-    from star_cli.run.resume import planned
+    from star_cli.run.plan import planned
 
     name, steps, open_end = planned(list(context.args))
     total = {k: sum(s.cost.get(k, 0) for s in steps) for k in ("samples", "tokens", "steps")}

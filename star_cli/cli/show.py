@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.main import app
+from star_cli.cli.app import app
 from star_cli.errors import StarError
 
 
@@ -33,11 +33,11 @@ def show(
     {"name", "status", "rounds": [{"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens",
     "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
-    from star_cli.run.compose import home_of
     from star_cli.report.page import write_report
     from star_cli.report.samples import Wanted
     from star_cli.report.show import RunView, view_of
     from star_cli.report.terminal import Terminal, console
+    from star_cli.run.overrides import home_of
 
     wanted = Wanted(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, wanted=wanted, n=n, prompt=prompt)

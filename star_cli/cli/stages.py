@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.main import app
-from star_cli.cli.run import PASS, Json
+from star_cli.cli.app import PASS, Json, app
 
 Inputs = Annotated[list[str], typer.Option("--input", "-i", help="ROLE=RUN/round-N/STAGE or ROLE=KEY; may be repeated.")]
 Round = Annotated[int, typer.Option("--round", help="The round its seeds and step schedule are of.")]

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.inspect import Home
-from star_cli.cli.main import app
-from star_cli.cli.run import Json
+from star_cli.cli.app import Home, Json, app
 
 
 @app.command(epilog="Examples:  star verify   |   star verify demo")
 def verify(run: Annotated[str, typer.Argument(help="A run; without one the whole store.")] = "",
            home: Home = "", as_json: Json = False) -> None:
     """Check every file against the sha256 in its manifest. Exit code 1 when anything was changed or is missing."""
-    from star_cli.run.compose import home_of
+    from star_cli.run.overrides import home_of
     from star_cli.store.maintenance import verify as check
 
     checked, faults = check(home_of(home), run or None)
@@ -37,7 +35,7 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
        home: Home = "", as_json: Json = False) -> None:
     """Remove artifacts that no run uses, and what interrupted stages left behind."""
-    from star_cli.run.compose import home_of
+    from star_cli.run.overrides import home_of
     from star_cli.store.maintenance import collect, unused
 
     place = home_of(home)

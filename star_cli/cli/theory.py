@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from star_cli.cli.main import app
+from star_cli.cli.app import app
 from star_cli.errors import StarError
 
 theory = typer.Typer(name="theory", no_args_is_help=True, help="RL-STaR's theory: predict a chain, check whether it "
@@ -29,8 +29,8 @@ def predict(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conven
             rounds: int = typer.Option(4, "--rounds", help="Rounds of self-training; round 0 is the start."),
             as_json: bool = JSON) -> None:
     """Accuracy, deltas and the share of kept rationales with a wrong step, round by round."""
-    from star_cli.report.theory import as_record, show_prediction
     from star_cli.lib.theory.closed_form import trajectory
+    from star_cli.report.theory import as_record, show_prediction
 
     told = trajectory(deltas_of(delta, steps), states, rounds, convention=convention)
     if as_json:
@@ -64,8 +64,8 @@ def compare(run: str = typer.Argument(help="A run on a task that knows its true 
             as_json: bool = JSON) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
     from star_cli.analysis.theory import compare_run
-    from star_cli.run.compose import home_of
     from star_cli.report.theory import show_comparison, write_comparison
+    from star_cli.run.overrides import home_of
 
     found = compare_run(home_of(home), run, None if delta is None else numbers(delta), convention)
     if figure:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from star_cli.core import registry
-from star_cli.core.parts import Grader, need
+from star_cli.core.parts import Grader
+from star_cli.errors import need
 
 OPEN = ("GRADER_ERROR", "TIMEOUT")  # reasons that leave a verdict undecided
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from star_cli.graders._several import OPEN, Several
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.graders._several import OPEN, Several
 
 
 @register("grader", "any_of")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.lib.text.answers import finals, learned, own
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.lib.text.answers import finals, learned, own
 
 LETTERS = "ABCDEFGHIJ"
 MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]

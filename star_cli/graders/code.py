@@ -10,11 +10,12 @@ import builtins
 import re
 from typing import Any, ClassVar
 
-from star_cli.graders.sandbox import run as sandbox
-from star_cli.lib.text.answers import own
-from star_cli.core.parts import Grader, need
+from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.errors import need
+from star_cli.graders.sandbox import run as sandbox
+from star_cli.lib.text.answers import own
 
 FENCE = re.compile(r"^[ \t]*```[ \t]*(?:[Pp]ython3?|py)?[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.S | re.M)
 REASONS = {"passed": "MATCH", "failed": "MISMATCH", "timeout": "TIMEOUT", "broken": "GRADER_ERROR"}

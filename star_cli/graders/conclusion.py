@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.core.parts import Grader, need
+from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.errors import need
 
 LETTER = re.compile(r"\(\s*([A-Ja-j])\s*\)|^[ \t*]*([A-Ja-j])[ \t*.]*$", re.M)
 TWO = {"choices": ["red", "blue"]}

@@ -10,12 +10,12 @@ import threading
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
-from star_cli.errors import StarError
-from star_cli.lib.text.answers import finals, learned, own
-from star_cli.core.parts import Grader, need
-from star_cli.lib.text.numbers import Number, Unclear, read_number
+from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
+from star_cli.lib.text.answers import finals, learned, own
+from star_cli.lib.text.numbers import Number, Unclear, read_number
 
 TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm)\s*\{([^{}]*)\}")
 BASE = re.compile(r"_\s*\{?\s*(\d+)\s*\}?\s*\$?\s*$")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.lib.text.answers import finals, learned, own
 from star_cli.core.parts import Grader
-from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.lib.text.answers import finals, learned, own
+from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 
 BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"

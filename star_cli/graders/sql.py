@@ -11,16 +11,16 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.errors import StarError
-from star_cli.lib.text.answers import own
-from star_cli.core.parts import RUNTIME, Grader, need
+from star_cli.core.parts import RUNTIME, Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.lib.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
 from star_cli.lib.sql.files import made, placed
 from star_cli.lib.sql.forms import exact_match
 from star_cli.lib.sql.results import Rules, name_of, same
 from star_cli.lib.sql.text import ordered, sql_of
+from star_cli.lib.text.answers import own
 
 GRACE = 0.4  # seconds after which a worker that overlooks its deadline is killed
 HELD = 256  # gold results kept in a worker

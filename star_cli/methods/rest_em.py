@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from star_cli.core.parts import Method
 from star_cli.core.registry import register
+from star_cli.run.experiment import Method
 
 if TYPE_CHECKING:
     from star_cli.run.lab import Lab

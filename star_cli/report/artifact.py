@@ -15,8 +15,8 @@ from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, tas
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
 from star_cli.report.text import clean, one_line
-from star_cli.store.ledger import Run
 from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.ledger import Run
 
 COLOUR = {"right": "green", "wrong": "red", "undecided": "yellow", "not graded": "yellow"}
 

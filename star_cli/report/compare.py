@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from star_cli.analysis.compare import Group, Versus
 from star_cli.analysis.cost import UNITS
 from star_cli.report.lines import Chart, Line, short
 from star_cli.report.selection import points
 from star_cli.report.tables import Column, interval, stacked, width_of
 from star_cli.report.text import one_line
-from star_cli.analysis.compare import Group, Versus
 
 WORDS = {"samples": "samples written for training", "tokens": "tokens written for training", "flops": "estimated FLOPs",
          "seconds": "seconds of building"}

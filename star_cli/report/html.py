@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from star_cli.lib import images
 from star_cli.errors import StarError
+from star_cli.lib import images
 from star_cli.report.samples import Sample
 from star_cli.report.tables import Column, duration, facts_of
 from star_cli.report.terminal import outline

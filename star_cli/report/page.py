@@ -18,8 +18,8 @@ from star_cli.report.selection import RULES, selection_of
 from star_cli.report.show import gain, print_places, print_plot, standing
 from star_cli.report.tables import duration, round_blocks, rounds_table, width_of
 from star_cli.report.terminal import Terminal
-from star_cli.store.ledger import Event, Run
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 
 def show_finished(run: Run, terminal: Terminal) -> None:

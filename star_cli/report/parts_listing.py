@@ -8,8 +8,8 @@ from typing import Any
 
 from star_cli.core import registry
 from star_cli.errors import StarError, unknown
-from star_cli.store.ledger import runs
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import runs
 
 
 def run_rows(home: Path, store: Store) -> list[dict[str, Any]]:

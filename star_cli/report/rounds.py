@@ -7,8 +7,8 @@ from typing import Any
 
 from star_cli.analysis.forecast.result import load as load_outlook
 from star_cli.core.records import Metric
-from star_cli.store.ledger import Event, Run
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 
 @dataclass

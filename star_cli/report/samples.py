@@ -10,10 +10,10 @@ from typing import Any
 
 from star_cli.core import registry
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import joined
 from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.errors import StarError
+from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact, Store
 
 

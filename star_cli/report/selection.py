@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from star_cli.core.records import Metric
+from star_cli.lib.selection import verdict_of
 from star_cli.report.lines import Chart, Line
 from star_cli.report.tables import Column, interval, stacked, width_of
 from star_cli.report.text import clean
-from star_cli.lib.selection import verdict_of
 from star_cli.store.artifacts import Artifact
 
 AT = re.compile(r"@(\d+)")

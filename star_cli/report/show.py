@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.errors import StarError
 from star_cli.core.records import Rationale, Verdict
+from star_cli.errors import StarError
 from star_cli.report.artifact import FactsView, RationalesView
 from star_cli.report.curve import text_plot
 from star_cli.report.rounds import RoundRow, rounds_of
@@ -19,8 +19,8 @@ from star_cli.report.samples import Wanted
 from star_cli.report.selection import SelectionView
 from star_cli.report.tables import arms_of, percent, rounds_table, stages_table, sweep_table, width_of
 from star_cli.report.text import one_line
-from star_cli.store.ledger import Event, Run, find_artifact, parse_path, runs
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run, arms_below, find_artifact, parse_path
 
 
 class View(Protocol):
@@ -145,9 +145,6 @@ class SweepView:
             out.print(Text(f"\nlook       star show {self.arms[0].name}"))
 
 
-def arms_below(home: Path, name: str) -> list[Run]:
-    """The runs of a sweep, by name."""
-    return sorted((r for r in runs(home) if r.name.startswith(f"{name}/")), key=lambda r: r.name)
 
 
 def _stage_json(e: Event) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from star_cli.errors import StarError
 from star_cli.core.records import Problem
-from star_cli.report.text import one_line
+from star_cli.errors import StarError
 from star_cli.lib.sql.execute import Failed, Result, instances, run
 from star_cli.lib.sql.files import made, placed
 from star_cli.lib.sql.results import same
 from star_cli.lib.sql.text import ordered, sql_of
+from star_cli.report.text import one_line
 
 SECONDS = 2.0  # for each query
 WALL = 30.0  # for all of one sample's, start of a process included

@@ -14,8 +14,8 @@ from rich.text import Text
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean, one_line
-from star_cli.store.ledger import Event, Run
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 STAGES = ("pretrain", "base", "problems", "generate", "score", "filter", "answers", "steps", "finetune", "health", "evaluate",
           "select")

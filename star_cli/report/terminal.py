@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from star_cli.core.parts import Meter
+from star_cli.run.observe import NoMeter, Silent
 from star_cli.store.ledger import Event
-from star_cli.run.trackers.wandb import NoMeter, Silent
 
 EVERY = 10.0  # seconds between plain progress lines
 

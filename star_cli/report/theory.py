@@ -11,9 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from star_cli.errors import StarError
+from star_cli.lib.theory.closed_form import Prediction, rounds_to_reach
 from star_cli.report.curve import BLUE, settings, write_whole
 from star_cli.report.terminal import console
-from star_cli.lib.theory.closed_form import Prediction, rounds_to_reach
 
 if TYPE_CHECKING:
     from star_cli.analysis.theory import Comparison

@@ -7,12 +7,15 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import NotBuilt, StarError
-from star_cli.core.parts import Experiment, Sampling, Stage, Trainer
+from star_cli.core.parts import Trainer
 from star_cli.core.records import Problem
 from star_cli.core.registry import name_of
+from star_cli.core.settings import Sampling
+from star_cli.errors import NotBuilt, StarError
 from star_cli.methods.ada_star.stages import AdaSample, AdaState
 from star_cli.methods.b_star.stages import Balance, Reward
+from star_cli.run.experiment import Experiment
+from star_cli.stages.base import Stage
 from star_cli.stages.problems import Problems
 
 if TYPE_CHECKING:

@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import Experiment, Sampling, Stage, Verifier
+from star_cli.core.parts import Verifier
 from star_cli.core.registry import name_of
+from star_cli.core.settings import Sampling
+from star_cli.errors import StarError
+from star_cli.run.experiment import Experiment
+from star_cli.stages.base import Stage
 from star_cli.stages.collect import Collect
 from star_cli.stages.generate import Generate
 from star_cli.stages.gold import Gold

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from star_cli.core import registry
 from star_cli.core.keys import key
+from star_cli.core.parts import Part
+from star_cli.core.settings import Evaluation, Keep, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking, Verification
 from star_cli.errors import StarError
-from star_cli.core.parts import Evaluation, Experiment, Keep, Part, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking, Verification
+from star_cli.run.experiment import Experiment
+from star_cli.run.overrides import _sentence, home_of, sweep_of, written_by
 from star_cli.store.ledger import QUIET, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
@@ -107,9 +109,6 @@ def store_parts() -> None:
             store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
 
 
-def home_of(setting: str | None) -> Path:
-    """The home of artifacts and runs: the setting, else STAR_HOME, else the current directory."""
-    return Path(setting or os.environ.get("STAR_HOME") or ".").expanduser().resolve()
 
 
 def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
@@ -201,27 +200,8 @@ def as_published(live: dict[str, Any], overrides: list[str], experiment: str | N
             setattr(part, setting, value)
 
 
-def written_by(experiment: str, places: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The content of an experiment's file and of the experiments it builds on, shipped or in a --config-dir."""
-    from omegaconf import OmegaConf
-
-    shipped = resources.files("star_cli.conf").joinpath("experiment", f"{experiment}.yaml")
-    own = [Path(p) / "experiment" / f"{experiment}.yaml" for p in places or config_dirs(sys.argv)]
-    path = next((p for p in own if p.is_file()), shipped)
-    if not path.is_file():
-        return []
-    content = OmegaConf.to_container(OmegaConf.create(path.read_text("utf-8")))
-    if not isinstance(content, dict):
-        return []
-    bases = [d for d in content.get("defaults") or [] if isinstance(d, str) and d != "_self_"]
-    return [{str(k): v for k, v in content.items()}, *(c for b in bases for c in written_by(b, places))]
 
 
-def config_dirs(args: list[str]) -> list[str]:
-    """What --config-dir (-cd) names on a command line."""
-    flags = ("--config-dir", "-cd")
-    return [b for a, b in zip(args, args[1:], strict=False) if a in flags] + [
-        a.partition("=")[2] for a in args if a.startswith("--config-dir=")]
 
 
 def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[str]:
@@ -248,29 +228,8 @@ def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[st
     return set(own)
 
 
-def sweep_of(args: list[str]) -> dict[str, Any] | None:
-    """For multirun arguments: the sweep's own name, if given, and the names of what is swept."""
-    if not {"-m", "--multirun"} & set(args):
-        return None
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides([a for a in args if "=" in a and not a.startswith("-")])
-    except HydraException as e:
-        raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
-    names = [o.value() for o in parsed if o.key_or_group == "name"]
-    planned = [k for o in parsed if o.key_or_group == "experiment"
-               for k in swept_by(str(o.value()), tuple(config_dirs(args)))]
-    keys = [*(o.key_or_group for o in parsed if o.is_sweep_override()), *planned]
-    return {"name": names[0] if names else None, "keys": list(dict.fromkeys(keys))}
 
 
-def swept_by(experiment: str, places: tuple[str, ...]) -> list[str]:
-    """What an experiment's own file sweeps over (hydra.sweeper.params); nothing where there is no such file."""
-    found = written_by(experiment, places)
-    hydra = (found[0].get("hydra") or {}) if found else {}
-    return [str(k) for k in ((hydra.get("sweeper") or {}).get("params") or {})]
 
 
 @contextmanager
@@ -287,14 +246,6 @@ def _scoped(args: list[str], environment: dict[str, str]) -> Iterator[None]:
             os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
 
 
-def _sentence(error: Exception) -> str:
-    """Hydra's message without its technical tail."""
-    lines = [x for x in str(error).splitlines() if x.strip() and not x.strip().startswith(("full_key", "object_type",
-                                                                                            "reference_type"))]
-    cause = error.__cause__
-    if cause is not None and str(cause).splitlines()[0] not in "\n".join(lines):
-        lines.append(str(cause).splitlines()[0])
-    return "\n  ".join(lines)
 
 
 def _advice(text: str) -> str:

@@ -99,7 +99,7 @@ def _memory() -> Finding:
 
 
 def _disk() -> Finding:
-    from star_cli.run.compose import home_of
+    from star_cli.run.overrides import home_of
 
     home = home_of(None)
     free = shutil.disk_usage(home if home.exists() else "/").free / 2**30

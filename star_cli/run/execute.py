@@ -5,24 +5,21 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from star_cli.run.compose import Composed
 from star_cli.errors import EngineDied, StarError
-from star_cli.run.lab import Lab
 from star_cli.report.terminal import Terminal
+from star_cli.run.compose import Composed
+from star_cli.run.lab import Lab
 from star_cli.run.live_engine import Residency
+from star_cli.run.observe import Several
+from star_cli.run.trackers.wandb import Wandb, logged_in
+from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
-from star_cli.store.artifacts import Store
-from star_cli.run.trackers.wandb import Several, Wandb, logged_in
 
 residency = Residency()  # the engine outlives a run: the arms of a sweep share it
 
 
-def open_store(home: Path) -> Store:
-    """The store of a home."""
-    return Store(home / "artifacts")
 
 
 def execute(c: Composed, *, pins: dict[tuple[int, str], str] | None = None,

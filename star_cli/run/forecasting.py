@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from star_cli.run.compose import Composed, home_of, launch
-from star_cli.errors import StarError
 from star_cli.analysis.forecast.forecast import foretell, measured_of
 from star_cli.analysis.forecast.result import Outlook
-from star_cli.run.lab import Lab
+from star_cli.errors import StarError
 from star_cli.report.forecast import show_outlook
 from star_cli.report.terminal import Terminal
-from star_cli.run.resume import name_of
+from star_cli.run.compose import Composed, launch
+from star_cli.run.execute import residency
+from star_cli.run.lab import Lab
+from star_cli.run.overrides import home_of, name_of
+from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
-from star_cli.run.execute import open_store, residency
 
 
 @dataclass(frozen=True)

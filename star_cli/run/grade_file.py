@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import judged
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale
+from star_cli.errors import StarError
+from star_cli.stages.grading.judge import judged
 
 EXPECTED = "id, gold, prediction and, where the grader needs them, choices, question, database, tests, finish, sample"
 

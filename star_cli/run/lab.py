@@ -4,67 +4,35 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from dataclasses import fields, replace
+from typing import Any
 
-from star_cli.run.adapting import Adapting
-from star_cli.core.keys import key, seed_of, stable
-from star_cli.run.choosing import Choosing
-from star_cli.errors import NotBuilt, StarError
-from star_cli.core.parts import Experiment, Meter, ModelRef, Part, Sampling, Session, Stage, Task, Work
-from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
+from star_cli.core.keys import seed_of, stable
+from star_cli.core.parts import Meter, ModelRef, Session, Task
+from star_cli.core.records import Problem, Rationale
 from star_cli.core.registry import name_of
+from star_cli.core.settings import Sampling
+from star_cli.errors import NotBuilt, StarError
+from star_cli.methods.see_think_learn.negatives import Negatives
+from star_cli.methods.see_think_learn.stages import Oppose
+from star_cli.run.adapting import Adapting
+from star_cli.run.build import Planned, Step, address_of, manifest_of, stage_name
+from star_cli.run.choosing import Choosing
+from star_cli.run.experiment import Experiment
 from star_cli.run.live_engine import Residency
-from star_cli.store.ledger import Event, Run
+from star_cli.run.observe import Observer
 from star_cli.stages.answers import Answers
+from star_cli.stages.base import Stage, Work
 from star_cli.stages.evaluate import Evaluate
 from star_cli.stages.filter import Filter
 from star_cli.stages.finetune import Finetune
 from star_cli.stages.generate import Generate
 from star_cli.stages.health import Health
-from star_cli.methods.see_think_learn.negatives import Negatives
-from star_cli.methods.see_think_learn.stages import Oppose
 from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
 from star_cli.stages.steps import Steps
-from star_cli.store.artifacts import Artifact, Draft, Store, full_disk, provenance
-
-
-class Observer(Protocol):
-    """Whoever watches a run: the terminal, wandb, nobody."""
-
-    def meter(self, what: str, total: int) -> Meter: ...
-    def say(self, text: str) -> None: ...
-    def stage_started(self, round: int, name: str, key: str) -> None: ...
-    def stage_done(self, event: Event) -> None: ...
-    def engine_starts(self, name: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Planned(Artifact):
-    """An artifact that is not built: its key is known, its content is not."""
-
-    rows: dict[str, int] = field(default_factory=dict, hash=False, compare=False)
-
-    def count(self, kind: type[Record]) -> int:
-        if kind.file not in self.rows:
-            raise NotBuilt(f"how many {kind.schema} records {self.key} will hold is known only once it is built")
-        return self.rows[kind.file]
-
-    def read(self, kind: type[Any]) -> Any:
-        raise NotBuilt(f"the {kind.schema} records of {self.key} are known only once it is built")
-
-
-@dataclass
-class Step:
-    """A line of a plan. ``state`` is built, partial or missing; samples, tokens and steps are upper bounds."""
-
-    round: int
-    name: str
-    stage: str
-    key: str
-    state: str
-    cost: dict[str, int]
+from star_cli.store.artifacts import Artifact, Draft, Store, full_disk
+from star_cli.store.ledger import Event, Run
 
 
 class Lab(Choosing, Adapting):
@@ -311,18 +279,7 @@ class Lab(Choosing, Adapting):
         return self.session(model)
 
 
-def stage_name(stage: Part) -> str:
-    """The registered name of a stage."""
-    return type(stage).__part__.split("/")[1]  # type: ignore[attr-defined, no-any-return]
 
 
-def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
-    """The key of the artifact a stage makes of these inputs."""
-    return key({"stage": stage, "inputs": {role: a.key for role, a in inputs.items()}, "schemas": sorted(SCHEMAS)})
 
 
-def manifest_of(stage: Stage, inputs: dict[str, Artifact], metrics: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What the manifest of a finished stage holds beside its files."""
-    return {"stage": stage_name(stage), "tag": stable(stage), "inputs": {role: a.key for role, a in inputs.items()},
-            "metrics": metrics, "seconds": round(seconds, 3), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            **provenance()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from star_cli.core.keys import canonical
+from star_cli.core.parts import Engine, ModelRef, Session
+from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-from star_cli.core.parts import Engine, ModelRef, Runtime, Session
 
 TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the trainer's forward pass
 LOOSE = 0.1  # for half precision

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from star_cli.run.compose import Composed, home_of, launch
-from star_cli.errors import StarError, unknown
-from star_cli.run.lab import Lab
 from star_cli.core.records import Example, Problem, Rationale
+from star_cli.errors import StarError, unknown
 from star_cli.report.terminal import Terminal
-from star_cli.run.resume import name_of
+from star_cli.run.compose import Composed, launch
+from star_cli.run.execute import residency
+from star_cli.run.lab import Lab
+from star_cli.run.overrides import home_of, name_of
+from star_cli.store.artifacts import Artifact, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
-from star_cli.run.execute import open_store, residency
-from star_cli.store.artifacts import Artifact
 
 ROLES = {"generate": ("model", "problems", "solved"), "filter": ("rationales", "problems"),
          "finetune": ("start", "examples"), "evaluate": ("model", "rationales", "problems"),

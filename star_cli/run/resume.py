@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
-from star_cli.run.compose import Composed, launch
-from star_cli.errors import NotBuilt, StarError, unknown
-from star_cli.run.lab import Lab, Step
-from star_cli.run.live_engine import Residency
-from star_cli.store.ledger import Run
-from star_cli.run.execute import open_store
+from star_cli.errors import StarError, unknown
+from star_cli.run.overrides import name_of
 from star_cli.run.sweeps import run_all
-from star_cli.run.trackers.wandb import Silent
+from star_cli.store.artifacts import open_store
+from star_cli.store.ledger import Run
 
 
 def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, rebuild: bool = False) -> None:
@@ -40,10 +36,6 @@ def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, re
     run_all(args, pins=pins)
 
 
-def name_of(override: str) -> str:
-    """The setting an override changes: ``+trainer.lr=1`` -> trainer.lr; Runtime and tracking count as one each."""
-    name = override.lstrip("+~").partition("=")[0]
-    return name.split(".")[0] if name.split(".")[0] in ("runtime", "tracking") else name
 
 
 def pins_before(run: Run, start: str) -> dict[tuple[int, str], str]:
@@ -68,21 +60,3 @@ def _forget(run: Run, home: Path, keep: set[str]) -> None:
                 shutil.rmtree(artifact.path)
 
 
-def planned(args: list[str]) -> tuple[str, list[Step], str | None]:
-    """What a run with these arguments would do: its name, its steps, and where the plan cannot see further."""
-    if {"-m", "--multirun"} & set(args):
-        raise StarError("star plan shows one run, not a sweep", hint="leave -m out and give one value for each setting")
-
-    def job(c: Composed) -> Any:
-        lab = Lab(c.experiment, open_store(c.experiment.home), Silent(), Residency(), planning=True)
-        try:
-            c.experiment.method.run(lab)
-        except NotBuilt as e:
-            return c.experiment.name, lab.plan, e.what
-        return c.experiment.name, lab.plan, None
-
-    result = launch(args, job)
-    if result is None:
-        raise StarError("nothing was planned", hint="star plan takes the overrides of star run")
-    name, steps, open_end = result
-    return name, steps, open_end

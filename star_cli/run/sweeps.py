@@ -6,12 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from star_cli.run.compose import Composed, home_of, launch
 from star_cli.errors import StarError
 from star_cli.report.page import show_finished
-from star_cli.report.show import SweepView, arms_below
+from star_cli.report.show import SweepView
 from star_cli.report.terminal import console
-from star_cli.run.execute import execute, open_store, residency
+from star_cli.run.compose import Composed, launch
+from star_cli.run.execute import execute, residency
+from star_cli.run.overrides import home_of
+from star_cli.store.artifacts import open_store
+from star_cli.store.ledger import arms_below
 
 
 def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) -> None:

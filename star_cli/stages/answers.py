@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.parts import Task
 from star_cli.core.records import Example, Problem
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("answers")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from star_cli.errors import StarError, unknown
 from star_cli.core.records import Problem, Rationale, Score, Verdict
+from star_cli.errors import StarError, unknown
 from star_cli.lib.selection import Floats, Ints, best_of_k, pass_at_k, vote_at_k, vote_weights
 from star_cli.store.artifacts import Artifact
 

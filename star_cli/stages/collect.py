@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import joined
-from star_cli.core.parts import Grader, Stage, Task, Work, stage
+from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Labelled, Verdict
-from star_cli.stages._inputs import sources
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, sources, stage
+from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
 
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import Errors, grade_all
-from star_cli.core.parts import Grader, Stage, Task, Work, stage
+from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Metric, Verdict
+from star_cli.errors import StarError
 from star_cli.lib.intervals import share_interval
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import Errors, grade_all
 
 
 @stage("evaluate")

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.stages.grading.judge import Errors, grade_all
-from star_cli.core.parts import CONTROLS, Grader, Stage, Task, Work, dedupe_mode, need, stage
+from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Problem, Rationale, Verdict
+from star_cli.core.settings import CONTROLS, dedupe_mode
+from star_cli.errors import need
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import Errors, grade_all
 
 
 @stage("filter", version=2)

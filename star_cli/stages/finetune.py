@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.core.parts import Stage, Trainer, TrainJob, Work, stage
+from star_cli.core.parts import Trainer, TrainJob
 from star_cli.core.records import Example
-from star_cli.tasks.base.visual import placed
-from star_cli.stages._inputs import sources
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, placed, sources, stage
 
 
 @stage("finetune")

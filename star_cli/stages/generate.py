@@ -8,11 +8,13 @@ from itertools import tee
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.stages.grading.cache import Early, place
-from star_cli.errors import EngineDied
-from star_cli.stages.grading.judge import check_golds, judged
-from star_cli.core.parts import Engine, Grader, Prompt, Request, Sampling, Stage, Task, Work, stage
+from star_cli.core.parts import Engine, Grader, Prompt, Request, Task
 from star_cli.core.records import Problem, Rationale, Verdict, decode
+from star_cli.core.settings import Sampling
+from star_cli.errors import EngineDied
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.cache import Early, place
+from star_cli.stages.grading.judge import check_golds, judged
 from star_cli.store.artifacts import Artifact, Journal, full_disk
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.parts import Task
 from star_cli.core.records import Example, Problem
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("gold")

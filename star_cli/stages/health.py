@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import joined
-from star_cli.lib.health import MEANING, History, Looked, health
-from star_cli.core.parts import Stage, Work, need, stage
 from star_cli.core.records import Example, Metric, Verdict
+from star_cli.errors import StarError, need
+from star_cli.lib.health import MEANING, History, Looked, health
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact, write_json
 
 HISTORY = "history.json"

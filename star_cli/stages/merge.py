@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.lib.text.equations import equations
-from star_cli.core.parts import Stage, Work, stage
 from star_cli.core.records import Example
-from star_cli.stages._inputs import sources
+from star_cli.lib.text.equations import equations
+from star_cli.stages.base import Stage, Work, sources, stage
 
 
 @stage("merge")

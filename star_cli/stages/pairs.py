@@ -8,9 +8,9 @@ from itertools import product
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import Stage, Work, stage
 from star_cli.core.records import Labelled, Pair
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("pairs")

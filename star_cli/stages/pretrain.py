@@ -6,10 +6,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, Model, ModelRef, Stage, Task, Trainer, TrainJob, Work, stage
+from star_cli.core.parts import RUNTIME, Model, ModelRef, Task, Trainer, TrainJob
 from star_cli.core.records import Example
-from star_cli.tasks.base.visual import placed
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, placed, stage
 from star_cli.store.artifacts import write_json
 
 

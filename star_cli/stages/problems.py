@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.parts import Task
 from star_cli.core.records import Problem
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("problems")

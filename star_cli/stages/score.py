@@ -8,11 +8,12 @@ from itertools import islice
 from typing import Any
 
 from star_cli.core.keys import file_sha256
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import joined
-from star_cli.core.parts import RUNTIME, Grader, Stage, Task, Verifier, Work, stage
+from star_cli.core.parts import RUNTIME, Grader, Task, Verifier
 from star_cli.core.records import Rationale, Score
 from star_cli.core.registry import name_of
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
 
 CHUNK = 2048  # solutions scored between two steps of the display

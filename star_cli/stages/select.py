@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from star_cli.stages.candidates import Pool, pool_of
-from star_cli.core.parts import Stage, Work, need, stage
 from star_cli.core.records import Metric
+from star_cli.errors import need
 from star_cli.lib.selection import Floats, difference, level, resampled, subsets
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.candidates import Pool, pool_of
 
 SCORES = "scores."
 

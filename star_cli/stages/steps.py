@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.parts import Task
 from star_cli.core.records import Example
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("steps")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from star_cli.core.parts import Stage, Verification, Verifier, VerifyJob, Work, stage
+from star_cli.core.parts import Verifier, VerifyJob
 from star_cli.core.records import Labelled, Pair
+from star_cli.core.settings import Verification
+from star_cli.stages.base import Stage, Work, stage
 
 
 @stage("verifier")

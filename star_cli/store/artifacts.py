@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from star_cli.core.keys import file_sha256
-from star_cli.errors import StarError
 from star_cli.core.records import Record, decode, encode, read_records
+from star_cli.errors import StarError
 
 R = TypeVar("R", bound=Record)
 MANIFEST = "manifest.json"
@@ -368,3 +368,11 @@ def provenance() -> dict[str, Any]:
             continue
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return {"versions": found, "git": git.stdout.strip() or None}
+
+
+FOLDER = "verdict-cache"
+
+
+def open_store(home: Path) -> Store:
+    """The store of a home."""
+    return Store(home / "artifacts")

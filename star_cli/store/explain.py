@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.core.records import Verdict
-from star_cli.report.confusion import Confusion, confusion
+from star_cli.store.artifacts import Artifact, Store, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
-from star_cli.run.execute import open_store
-from star_cli.store.artifacts import Artifact, Store
 
 Row = dict[str, Any]
 
@@ -24,16 +21,6 @@ def differences(home: Path, a: str, b: str) -> list[Row]:
     return list(_artifacts(store, find_artifact(home, store, a), find_artifact(home, store, b), ""))
 
 
-def confused(home: Path, a: str, b: str) -> Confusion | None:
-    """The confusion table of two artifacts that hold verdicts on the same samples; else None."""
-    if any(parse_path(x)[1] is None and (home / "runs" / x).exists() for x in (a, b)):
-        return None
-    one, other = (find_artifact(home, open_store(home), x) for x in (a, b))
-    if one.key == other.key or not (one.has(Verdict) and other.has(Verdict)):
-        return None
-    if one.manifest["inputs"].get("rationales") != other.manifest["inputs"].get("rationales"):
-        return None  # other texts: their verdicts cannot be set against each other
-    return confusion(one, other)
 
 
 def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozenset[str] = frozenset()) -> Iterator[Row]:

@@ -208,3 +208,8 @@ QUIET = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def arms_below(home: Path, name: str) -> list[Run]:
+    """The runs of a sweep, by name."""
+    return sorted((r for r in runs(home) if r.name.startswith(f"{name}/")), key=lambda r: r.name)

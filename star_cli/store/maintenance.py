@@ -8,11 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from star_cli.stages.grading.cache import FOLDER
 from star_cli.errors import StarError
+from star_cli.store.artifacts import FOLDER, Artifact, Store, open_store
 from star_cli.store.ledger import Run, runs
-from star_cli.run.execute import open_store
-from star_cli.store.artifacts import Artifact, Store
 
 
 def verify(home: Path, name: str | None) -> tuple[int, list[dict[str, str]]]:

@@ -20,9 +20,10 @@ from dataclasses import field
 from typing import Any, ClassVar
 
 from star_cli.core.keys import seed_of
-from star_cli.core.parts import Prompt, Task, need
+from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
+from star_cli.errors import need
 
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a sum falls into by hash
 

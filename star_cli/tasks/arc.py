@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from star_cli.core.parts import need
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
-from star_cli.tasks.base.dataset import Choosing
+from star_cli.errors import need
+from star_cli.tasks.base.multiple_choice import Choosing
 
 
 @register("task", "arc")

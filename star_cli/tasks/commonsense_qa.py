@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from star_cli.core.registry import register
-from star_cli.tasks.base.dataset import Choosing
+from star_cli.tasks.base.multiple_choice import Choosing
 
 
 @register("task", "commonsense_qa")

@@ -12,10 +12,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.errors import StarError
-from star_cli.core.parts import Prompt, need
+from star_cli.core.parts import Prompt
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.tasks.base.dataset import Sourced
 
 

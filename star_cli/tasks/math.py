@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from star_cli.errors import StarError
-from star_cli.lib.text.answers import finals
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
+from star_cli.errors import StarError
+from star_cli.lib.text.answers import finals
 from star_cli.tasks.base.dataset import Sourced
 
 

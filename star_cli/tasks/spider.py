@@ -18,17 +18,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.tasks.base import datafiles as data
 from star_cli.core.keys import file_sha256, seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, need
-from star_cli.tasks.base.text_to_sql import Querying, grader_of
+from star_cli.core.parts import RUNTIME
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.lib.sql.determinism import flags
 from star_cli.lib.sql.execute import Failed, instances
 from star_cli.lib.sql.forms import hardness
 from star_cli.lib.sql.schema import Schema, from_row, sample_values
+from star_cli.tasks.base import datafiles as data
+from star_cli.tasks.base.text_to_sql import Querying, grader_of
 
 QUESTIONS = {"train": ("train_spider", "train"), "dev": ("dev",), "test": ("test",)}
 BIG = 256 << 20  # bytes of a database above which its size and both ends stand for its content

@@ -27,10 +27,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import need
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.tasks.base.visual import LETTERS, Seeing
 
 COLOURS = {"r": ("red", (222, 45, 38)), "g": ("green", (44, 162, 60)), "b": ("blue", (40, 90, 220))}

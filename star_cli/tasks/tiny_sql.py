@@ -23,17 +23,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, need
-from star_cli.tasks.base.text_to_sql import Querying, grader_of
+from star_cli.core.parts import RUNTIME
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.lib.sql.determinism import flags
 from star_cli.lib.sql.execute import Failed, instances, run
 from star_cli.lib.sql.files import made
 from star_cli.lib.sql.forms import LEVELS
 from star_cli.lib.sql.questions import KINDS, Draw, Question
 from star_cli.lib.sql.worlds import World, world
+from star_cli.tasks.base.text_to_sql import Querying, grader_of
 
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a question falls into by hash
 TRIES = 60  # draws for each question wanted: what was drawn before, has no rows or no single answer is drawn again

@@ -16,14 +16,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.lib import images
-from star_cli.tasks.base.datafiles import files, read
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, need
+from star_cli.core.parts import RUNTIME
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
-from star_cli.tasks.base.visual import LETTERS, Seeing
+from star_cli.errors import StarError, need
+from star_cli.lib import images
+from star_cli.tasks.base.datafiles import files, read
 from star_cli.tasks.base.dataset import Sourced
+from star_cli.tasks.base.visual import LETTERS, Seeing
 
 MARK = re.compile(r"\s*<image\s*\d*>\s*")  # where a data set marks the picture's place in the text
 LIMIT = 16

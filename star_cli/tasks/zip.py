@@ -16,9 +16,10 @@ from itertools import product
 from typing import Any, ClassVar
 
 from star_cli.core.keys import seed_of
-from star_cli.core.parts import Completion, Prompt, Request, Session, Task, need
+from star_cli.core.parts import Completion, Prompt, Request, Session, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
+from star_cli.errors import need
 from star_cli.lib.theory.states import right_steps, state
 from star_cli.tasks.base.multi_turn import in_turns
 

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from star_cli.graders.sql import Sql
 from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.graders.sql import Sql
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
 CROSS = ", ".join(f"pet p{i}" for i in range(12))

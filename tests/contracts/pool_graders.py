@@ -8,9 +8,9 @@ import sys
 import time
 from dataclasses import dataclass
 
-from star_cli.graders.exact import Exact
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.graders.exact import Exact
 
 
 @dataclass(kw_only=True)

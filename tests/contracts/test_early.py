@@ -16,16 +16,19 @@ from conftest import SMALL, call
 sys.path.insert(0, os.path.dirname(__file__))
 from pool_graders import Apart, Unruly  # noqa: E402
 
-from star_cli.stages.grading import cache as early, pool
-from star_cli.core import registry  # noqa: E402
-from star_cli.stages.grading.cache import AHEAD, Early, Known, place  # noqa: E402
 from star_cli.backends.engines.fake import Fake, FakeSession  # noqa: E402
-from star_cli.errors import EngineDied, StarError  # noqa: E402
-from star_cli.stages.grading.judge import check_golds, grade_all  # noqa: E402
-from star_cli.core.parts import Completion, Grader, ModelRef, Request, Runtime, Sampling, Work  # noqa: E402
+from star_cli.core import registry  # noqa: E402
+from star_cli.core.parts import Completion, Grader, ModelRef, Request
 from star_cli.core.records import Example, Problem, Rationale, Record, Verdict  # noqa: E402
+from star_cli.core.settings import Runtime, Sampling  # noqa: E402
+from star_cli.errors import EngineDied, StarError  # noqa: E402
+from star_cli.stages.base import Work
 from star_cli.stages.filter import Filter  # noqa: E402
 from star_cli.stages.generate import Generate  # noqa: E402
+from star_cli.stages.grading import cache as early
+from star_cli.stages.grading import pool
+from star_cli.stages.grading.cache import AHEAD, Early, Known, place  # noqa: E402
+from star_cli.stages.grading.judge import check_golds, grade_all  # noqa: E402
 from star_cli.store.artifacts import Artifact, Store  # noqa: E402
 from star_cli.tasks.addition import Addition  # noqa: E402
 

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from star_cli.core.keys import seed_of
 from star_cli.backends.engines.transformers import Transformers, pick
 from star_cli.backends.engines.vllm import Vllm, VllmSession
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import Completion, ModelRef, Prompt, Request
+from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import EngineDied, StarError
-from star_cli.core.parts import Completion, ModelRef, Prompt, Request, Runtime, Sampling
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 ENGINES = [pytest.param(Vllm, marks=has_vllm), Transformers]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from test_trainers import base, digest, load, one_thread, ref, sums, train  # noqa: F401  (fixtures)
 
-from star_cli.errors import StarError
 from star_cli.backends.models.tiny import Tiny
 from star_cli.backends.trainers.sft import Sft
+from star_cli.errors import StarError
 
 ALL = {"lr": 1e-2, "batch": 40}  # every step takes all examples, so that the order of the data plays no part
 

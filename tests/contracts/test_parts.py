@@ -11,8 +11,8 @@ from conftest import SMALL, call
 
 from star_cli.core import registry
 from star_cli.core.keys import canonical
-from star_cli.run.compose import launch
 from star_cli.errors import StarError
+from star_cli.run.compose import launch
 
 CONF = Path(__file__).parent.parent.parent / "conf"
 PARTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]

@@ -12,8 +12,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from pool_graders import Unruly  # noqa: E402
 
-from star_cli.stages.grading.pool import BATCH, graded  # noqa: E402
 from star_cli.core.records import Problem, Rationale  # noqa: E402
+from star_cli.stages.grading.pool import BATCH, graded  # noqa: E402
 
 
 def items(texts: Iterator[str] | list[str]) -> Iterator[tuple[Problem, Rationale]]:

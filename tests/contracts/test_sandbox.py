@@ -18,8 +18,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from hostile_programs import PROGRAMS  # noqa: E402
 
-from star_cli.graders.sandbox import run as sandbox  # noqa: E402
 from star_cli.errors import StarError  # noqa: E402
+from star_cli.graders.sandbox import run as sandbox  # noqa: E402
 
 HIDDEN = ["assert f(1) == 4711", "assert f(2) == 4712"]
 LIMITS = sandbox.Limits(seconds=4, memory=256 << 20, disk=16 << 20)

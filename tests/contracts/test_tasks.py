@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from star_cli.core import registry
-from star_cli.errors import StarError
 from star_cli.core.records import Problem, Rationale
+from star_cli.errors import StarError
 from star_cli.tasks.base.dataset import Sourced
 
 DATA = Path(__file__).parents[1] / "data"

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from star_cli.errors import StarError
 from star_cli.backends.models.tiny import Tiny
-from star_cli.core.parts import ModelRef, Runtime, TrainJob
-from star_cli.core.records import Example
-from star_cli.backends.training import loop as _loop
 from star_cli.backends.trainers.sft import Data, Plan, Sft, encode, encode_prompts
+from star_cli.backends.training import loop as _loop
+from star_cli.core.parts import ModelRef, TrainJob
+from star_cli.core.records import Example
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError
 
 
 def sums(n, seed=0):

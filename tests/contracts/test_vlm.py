@@ -16,15 +16,16 @@ from typing import Any
 import pytest
 from conftest import start
 
-from star_cli.core import registry
 from star_cli.backends.engines.transformers import Transformers
 from star_cli.backends.engines.vllm import Vllm
-from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Prompt, Request, Runtime, Sampling, TrainJob
-from star_cli.run.live_engine import Residency, distance
-from star_cli.tasks.base.visual import placed
-from star_cli.backends.training import vision as _vision
 from star_cli.backends.trainers import sft
+from star_cli.backends.training import vision as _vision
+from star_cli.core import registry
+from star_cli.core.parts import ModelRef, Prompt, Request, TrainJob
+from star_cli.core.settings import Runtime, Sampling
+from star_cli.errors import StarError
+from star_cli.run.live_engine import Residency, distance
+from star_cli.stages.base import placed
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 TASK = registry.get("task", "tiny_scenes")(train=24, dev=12)

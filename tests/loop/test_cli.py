@@ -12,8 +12,8 @@ from conftest import SMALL, call
 
 from star_cli import __version__
 from star_cli.core.records import Rationale, Verdict
-from star_cli.store.ledger import Run, find_artifact
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Run, find_artifact
 from star_cli.store.maintenance import verify
 
 ONE = [*SMALL, "rounds=1"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from star_cli.stages.grading.cache import FOLDER
+from star_cli.store.artifacts import FOLDER
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install)")]
 DATA = Path(__file__).parents[1] / "data"

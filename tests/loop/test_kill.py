@@ -12,8 +12,8 @@ import pytest
 from conftest import call, start
 
 from star_cli.core.records import Rationale
-from star_cli.store.ledger import Run
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Run
 
 ARGS = ["model=fake", "rounds=2", "task.train=60", "task.dev=20", "problems=120", "name=demo", "runtime.sync_seconds=0.02"]
 PROMPT = 60  # completions that may be lost in one kill: what 0.02 s and a batch of eight hold, and a busy machine's delay

@@ -9,8 +9,8 @@ from conftest import SMALL, call
 
 from star_cli.core import registry
 from star_cli.core.records import Example, Problem, Rationale, Verdict
-from star_cli.store.ledger import Run
 from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.ledger import Run
 
 QUICK = {"b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
          "see_think_learn": ["task=tiny_scenes", "+pretraining.lessons={full:8}"]}  # 64 samples at 8 temperatures take long

@@ -3,20 +3,22 @@
 import pytest
 from typer.testing import CliRunner
 
-from star_cli.cli import theory as _theory  # noqa: F401  (registers the commands)
-from star_cli.cli.main import app
 from star_cli.analysis.theory import bands_of, compare_run, experiment_of
-from star_cli.run.compose import launch
-from star_cli.errors import StarError
-from star_cli.core.parts import Completion, Prompt, Request, Sampling
+from star_cli.cli import theory as _theory  # noqa: F401  (registers the commands)
+from star_cli.cli.app import app
+from star_cli.core.parts import Completion, Prompt, Request
 from star_cli.core.records import Example, Verdict
-from star_cli.report.theory import write_comparison
-from star_cli.store.ledger import Run
-from star_cli.run.execute import execute, open_store, residency
-from star_cli.tasks.zip import Zip
+from star_cli.core.settings import Sampling
+from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import symmetric_tables
+from star_cli.report.theory import write_comparison
+from star_cli.run.compose import launch
+from star_cli.run.execute import execute, residency
+from star_cli.store.artifacts import open_store
+from star_cli.store.ledger import Run
+from star_cli.tasks.zip import Zip
 
 QUIET = ["runtime.progress=none", "tracking=none"]
 

@@ -6,8 +6,8 @@ import pytest
 from conftest import SMALL, call
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
-from star_cli.store.ledger import Run
 from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.ledger import Run
 
 SCENES = [*SMALL, "task=tiny_scenes", "method=see_think_learn", "+pretraining.lessons={full:8}", "problems=60"]
 

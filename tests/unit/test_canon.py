@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from star_cli.core.keys import KEY_LENGTH, canonical, key, seed_of, stable
 from star_cli.backends.engines.fake import Fake
+from star_cli.backends.trainers.fake import FakeTrainer
+from star_cli.core.keys import KEY_LENGTH, canonical, key, seed_of, stable
+from star_cli.core.settings import Sampling
 from star_cli.errors import StarError
-from star_cli.core.parts import Sampling
 from star_cli.stages.generate import Generate
 from star_cli.tasks.addition import Addition
-from star_cli.backends.trainers.fake import FakeTrainer
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -6,15 +6,15 @@ import pytest
 from conftest import SMALL, call
 
 from star_cli.core.keys import key
+from star_cli.core.records import Example, Problem, Rationale, Verdict
+from star_cli.core.settings import Keep, Runtime
 from star_cli.errors import StarError
 from star_cli.graders.exact import Exact
-from star_cli.core.parts import Keep, Runtime
-from star_cli.core.records import Example, Problem, Rationale, Verdict
-from star_cli.store.ledger import Run
+from star_cli.run.observe import NoMeter
 from star_cli.stages.filter import Filter
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Run
 from star_cli.tasks.addition import Addition
-from star_cli.run.trackers.wandb import NoMeter
 
 TEXTS = {"1:1+1": ["a 2", "a 2", "b 2", "c 3", "d 4"], "1:1+2": ["a 9", "b 9", "c 9", "d 9", "e 9"],
          "1:2+2": ["w 4", "x 4", "y 4", "z 4", "v 5"]}

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from star_cli.cli import forecast as _forecast  # noqa: F401  (registers the command)
-from star_cli.cli.main import app
-from star_cli.run.compose import launch
-from star_cli.errors import StarError
 from star_cli.analysis.forecast.chain import Sizes, bridged, counted, kept_walks, possible, rows_run, shared_run
 from star_cli.analysis.forecast.mixture import Constants, Group, kept_share, passes, posterior, run, spread
-from star_cli.analysis.forecast.result import last_slope, load, score, summed_up
 from star_cli.analysis.forecast.pilot import Tally
-from star_cli.core.parts import Schedule
-from star_cli.store.ledger import Run
-from star_cli.run.execute import execute, open_store, residency
+from star_cli.analysis.forecast.result import last_slope, load, score, summed_up
+from star_cli.cli import forecast as _forecast  # noqa: F401  (registers the command)
+from star_cli.cli.app import app
+from star_cli.core.settings import Schedule
+from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.tables import symmetric_tables
+from star_cli.run.compose import launch
+from star_cli.run.execute import execute, residency
+from star_cli.store.artifacts import open_store
+from star_cli.store.ledger import Run
 
 SIZES = Sizes(steps=3, states=16, rounds=3, problems=16, samples=4000, limit=0, dedupe=False, rationalize=False,
               sampling=1.0, evaluation=1.0, held_out=16, answers=4000)

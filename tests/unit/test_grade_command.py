@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from star_cli.analysis.agreement import Confusion, confusion
 from star_cli.core import registry
+from star_cli.core.records import Verdict
 from star_cli.errors import StarError
 from star_cli.run.grade_file import grade_lines
-from star_cli.core.records import Verdict
-from star_cli.report.confusion import Confusion, confusion
 
 ROWS = [{"id": i, "gold": str(i), "prediction": f"#### {i + (i % 3 == 0)}"} for i in range(30)]
 

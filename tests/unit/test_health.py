@@ -3,10 +3,10 @@
 import pytest
 from conftest import SMALL, call
 
-from star_cli.lib.health import MEANING, History, Looked, balance, easiest, health, leaks
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
-from star_cli.store.ledger import Run
+from star_cli.lib.health import MEANING, History, Looked, balance, easiest, health, leaks
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Run
 from star_cli.store.maintenance import verify
 
 

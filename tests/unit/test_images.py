@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from star_cli.lib import images
 from star_cli.core import registry
 from star_cli.errors import StarError
+from star_cli.lib import images
 from star_cli.report import html
-from star_cli.tasks.base.visual import BLOCKS
 from star_cli.tasks import tiny_scenes
+from star_cli.tasks.base.visual import BLOCKS
 
 TASK = registry.get("task", "tiny_scenes")(train=40, dev=40)
 

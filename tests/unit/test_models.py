@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from star_cli.errors import StarError
 from star_cli.backends.models import hf
 from star_cli.backends.models.hf import HuggingFace
 from star_cli.backends.models.tiny import Tiny
+from star_cli.errors import StarError
 
 TEXTS = ["17+25= 7+5=12 carry 1; 42", "3 4 + 9 9 :", "the cat sat on the mat, ab cd ef gh", "ab cd ef gh 1234 56"] * 3
 SMALL = {"layers": 1, "width": 32, "heads": 1, "context": 512}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from star_cli.errors import StarError
 from star_cli.core.records import SCHEMAS, Example, Metric, Problem, Verdict, decode, encode, read_records
+from star_cli.errors import StarError
 
 GOOD = b'{"id":"a","question":"1 + 1","answer":"2"}\n'
 

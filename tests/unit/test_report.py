@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from star_cli.core.keys import key
-from star_cli.errors import StarError
 from star_cli.core.records import Metric, Problem, Rationale, Verdict
+from star_cli.errors import StarError
 from star_cli.report import curve, page
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import Wanted
@@ -18,9 +18,9 @@ from star_cli.report.show import view_of
 from star_cli.report.tables import percent, rounds_table
 from star_cli.report.terminal import Terminal
 from star_cli.report.text import clean, one_line
-from star_cli.store.ledger import Event, Run
-from star_cli.store.artifacts import Store
 from star_cli.run.sweeps import run_all
+from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> [bold]x[/bold] \u202eback\r\x07 </pre><img src=http://x.y/z>"
 

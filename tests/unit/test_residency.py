@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from star_cli.backends.engines.fake import Fake, FakeSession, fake_score
+from star_cli.core.parts import ModelRef
+from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Runtime
 from star_cli.run.live_engine import Residency, distance, stale
 
 

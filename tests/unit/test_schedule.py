@@ -2,8 +2,8 @@
 
 import pytest
 
+from star_cli.core.settings import Schedule
 from star_cli.errors import StarError
-from star_cli.core.parts import Schedule
 
 
 def test_the_default_is_the_schedule_of_the_star_paper():

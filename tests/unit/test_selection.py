@@ -8,18 +8,29 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from star_cli.stages.candidates import pool_of
 from star_cli.core.keys import key
-from star_cli.errors import StarError
 from star_cli.core.records import Metric, Problem, Rationale, Score, Verdict
+from star_cli.errors import StarError
+from star_cli.lib.selection import (
+    best_of_k,
+    difference,
+    level,
+    pass_at_k,
+    powers_of_two,
+    resampled,
+    subsets,
+    verdict_of,
+    vote_at_k,
+    vote_weights,
+)
 from star_cli.report.lines import Chart, Line
 from star_cli.report.page import write_page
 from star_cli.report.samples import Wanted
 from star_cli.report.show import view_of
-from star_cli.store.ledger import Event, Run
-from star_cli.lib.selection import best_of_k, difference, level, pass_at_k, powers_of_two, resampled, subsets, verdict_of, vote_at_k, vote_weights
+from star_cli.stages.candidates import pool_of
 from star_cli.stages.select import Select
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 N, P = 7, 12
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from conftest import SMALL, call
 
-from star_cli.run.compose import launch
-from star_cli.errors import StarError
-from star_cli.store.ledger import Run
 from star_cli.analysis.compare import settings_of
+from star_cli.errors import StarError
+from star_cli.run.compose import launch
+from star_cli.store.ledger import Run
 
 
 def composed(*args, home=None):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, call, environment, start
 
-from star_cli.errors import StarError
 from star_cli.core.records import Problem, Verdict, encode
+from star_cli.errors import StarError
 from star_cli.store.artifacts import Artifact, Store, full_disk
 from star_cli.store.maintenance import collect, unused, verify
 

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from star_cli.backends.engines.tabular import Tabular as Engine
-from star_cli.errors import StarError
 from star_cli.backends.models.tabular import Tabular as Model
-from star_cli.core.parts import ModelRef, Prompt, Request, Runtime, Sampling, TrainJob
+from star_cli.backends.trainers.tabular import Tabular as Trainer
+from star_cli.core.parts import ModelRef, Prompt, Request, TrainJob
 from star_cli.core.records import Example
-from star_cli.run.live_engine import Residency
-from star_cli.tasks.zip import Zip
+from star_cli.core.settings import Runtime, Sampling
+from star_cli.errors import StarError
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.states import letters_of, number, read_state, right_steps, state
 from star_cli.lib.theory.tables import estimate_deltas, symmetric_tables
-from star_cli.backends.trainers.tabular import Tabular as Trainer
+from star_cli.run.live_engine import Residency
+from star_cli.tasks.zip import Zip
 
 QUESTION = "x 0 1 0 . 1 1 0"
 CHAIN = "x 0 1 . 1 1 y 0 0\nx 0 . 1 y 1 1 . 0 0\nx . y 0 1 . 1 1 . 0 0"

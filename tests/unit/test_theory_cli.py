@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from star_cli.cli import theory  # noqa: F401  (registers the commands)
-from star_cli.cli.main import app
+from star_cli.cli.app import app
 from star_cli.cli.theory import deltas_of
 from star_cli.errors import StarError
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from conftest import SMALL, call
 
-from star_cli.analysis.cost import Cost, count, spending
-from star_cli.core.keys import key
-from star_cli.errors import StarError
-from star_cli.core.records import Problem, Verdict
-from star_cli.store.ledger import Event, Run
-from star_cli.store.artifacts import Store
 from star_cli.analysis.compare import Arm, Group, Point, Spending, Versus, compare_runs, grouped
+from star_cli.analysis.cost import Cost, spending
+from star_cli.backends.weights import count
+from star_cli.core.keys import key
+from star_cli.core.records import Problem, Verdict
+from star_cli.errors import StarError
+from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
 
 PROBLEMS = 40
 
@@ -251,8 +252,8 @@ def test_what_is_gone_is_charged_from_the_ledger_and_said(tmp_path):
     from conftest import SMALL, call
 
     from star_cli.analysis.cost import spending
-    from star_cli.store.ledger import Run
     from star_cli.store.artifacts import Store
+    from star_cli.store.ledger import Run
 
     assert call(tmp_path, "run", *SMALL, "rounds=1", "name=demo").code == 0
     run, store = Run(tmp_path, "demo"), Store(tmp_path / "artifacts")

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from star_cli.analysis.forecast.result import BAND, Outlook, summed_up
 from star_cli.analysis.forecast.pilot import Evidence
-from star_cli.core.parts import Experiment
+from star_cli.analysis.forecast.result import BAND, Outlook, summed_up
 from star_cli.lib.theory.closed_form import accuracy, step, trajectory
 from star_cli.lib.theory.sampled import draw
 from star_cli.lib.theory.tables import Floats, Indices, sharpen, symmetric_tables
 from star_cli.lib.theory.temperature import at_temperature
+from star_cli.run.experiment import Experiment
 
 SLACK = 0.15  # of a step's log-odds, one standard deviation: how far fine-tuning ends from the counts
 WORK = 12_000_000  # simulated trajectories of one forecast, about

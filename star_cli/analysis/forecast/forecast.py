@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
 from star_cli.analysis.forecast.chain import forecast_chain
 from star_cli.analysis.forecast.mixture import forecast_mixture
-from star_cli.analysis.forecast.result import Outlook, Score, load, score
 from star_cli.analysis.forecast.pilot import run_pilot
-from star_cli.run.lab import Lab
+from star_cli.analysis.forecast.result import Outlook, Score, load, score
+from star_cli.core.keys import seed_of
 from star_cli.core.records import Metric
-from star_cli.store.ledger import Run
+from star_cli.errors import StarError
+from star_cli.run.lab import Lab
 from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Run
 
 
 def foretell(lab: Lab) -> Outlook:

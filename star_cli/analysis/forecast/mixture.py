@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from star_cli.analysis.forecast.result import Outlook, summed_up
 from star_cli.analysis.forecast.pilot import Evidence, Tally
-from star_cli.core.parts import Experiment
+from star_cli.analysis.forecast.result import Outlook, summed_up
+from star_cli.run.experiment import Experiment
 
 DRAWS = 600
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.stages.grading.judge import joined
-from star_cli.run.lab import Lab
-from star_cli.core.parts import Sampling, Task
+from star_cli.core.parts import Task
 from star_cli.core.records import Problem, Verdict
+from star_cli.core.settings import Sampling
+from star_cli.run.lab import Lab
+from star_cli.stages.grading.judge import joined
 from star_cli.stages.problems import Problems
 from star_cli.store.artifacts import Artifact
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from star_cli.lib import images
 from star_cli.backends import weights as directory
-from star_cli.errors import StarError
 from star_cli.backends.vision import Eyes
 from star_cli.core.parts import ModelRef, Prompt
+from star_cli.errors import StarError
+from star_cli.lib import images
 
 
 def has_eyes(model: ModelRef) -> bool:

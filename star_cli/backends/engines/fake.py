@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from star_cli.core.keys import seed_of
 from star_cli.backends.engines._memory import InMemory, plain
-from star_cli.errors import EngineDied, StarError
-from star_cli.core.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request, Runtime
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import EngineDied, StarError
 
 CHOICE = re.compile(r"^(?:\(([a-j])\) .*|.* \(([a-j])\))$", re.M)
 SUM = re.compile(r"(\d[\d ]*?) \+ (\d[\d ]*)")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from star_cli.backends.engines._memory import InMemory, plain
-from star_cli.errors import StarError
-from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
+from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError
 from star_cli.lib.theory.policy import IMPOSSIBLE, Policy
 
 

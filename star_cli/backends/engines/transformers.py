@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 from star_cli.backends import weights as directory
 from star_cli.backends.engines import _vision as vision
-from star_cli.errors import EngineDied, StarError
 from star_cli.backends.vision import joined
-from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime, Sampling
+from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime, Sampling
+from star_cli.errors import EngineDied, StarError
 
 AHEAD = 8  # batches pulled ahead, to sort them by length
 LOGITS = 1 << 27  # logits of one scoring batch: 512 MiB in float32

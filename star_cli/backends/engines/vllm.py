@@ -19,9 +19,10 @@ from typing import Any, ClassVar, TypeVar
 from star_cli.backends import weights as directory
 from star_cli.backends.engines import _vision as vision
 from star_cli.backends.engines._quiet import aside, log_config, log_to, scratch, tail
-from star_cli.errors import EngineDied, StarError
-from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request, Runtime
+from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import EngineDied, StarError
 
 T = TypeVar("T")
 CPU_CONTEXT = 4096  # tokens: on a CPU a longer context is used only when runtime.max_model_len asks for it

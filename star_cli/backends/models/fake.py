@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from star_cli.core.parts import Model, need
+from star_cli.core.parts import Model
 from star_cli.core.registry import register
+from star_cli.errors import need
 
 
 @register("model", "fake")

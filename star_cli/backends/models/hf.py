@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from star_cli.core.keys import file_sha256, key
-from star_cli.errors import StarError
-from star_cli.core.parts import Model, need
+from star_cli.backends.weights import content_of
+from star_cli.core.parts import Model
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-MATTER = ("config.json", "generation_config.json", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges*",
-          "special_tokens*", "added_tokens*", "*.model", "*.tiktoken", "chat_template*", "*processor_config.json")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -66,86 +60,16 @@ class HuggingFace(Model):
         return {"path": self.path, "revision": commit, "content": f"hub:{self.path}@{commit}"}
 
 
-# ---- a directory ---------------------------------------------------------------------------------------------------
-def content_of(here: Path) -> str:
-    """One key for all files of a model directory that matter, by name and content; its place does not enter.
-
-    Raises StarError for a directory that no engine could load: no configuration, tokenizer or whole weights.
-    """
-    files = checked(here)
-    with ThreadPoolExecutor(8) as pool:
-        sums = pool.map(lambda p: _sum(p, p.stat().st_size, p.stat().st_mtime_ns), files)
-    return "files:" + key([[p.name, digest] for p, digest in zip(files, sums, strict=True)])
 
 
-@lru_cache(maxsize=1024)
-def _sum(path: Path, size: int, changed: int) -> str:
-    return file_sha256(path)  # read once a process: a sweep resolves the same model again and again
 
 
-def checked(here: Path) -> list[Path]:
-    """The files of a model directory that matter, sorted by name, after a look at each."""
-    if (here / "adapter_config.json").exists() and not (here / "config.json").exists():
-        raise StarError(f"{here} holds a LoRA adapter, not a model",
-                        hint="merge it into its base first: PeftModel.merge_and_unload(), then save_pretrained(DIR)")
-    config = _json(here / "config.json")
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise StarError(f"{here / 'config.json'} names no model_type", hint="give a directory made by save_pretrained")
-    if not any((here / name).exists() for name in TOKENIZERS):
-        raise StarError(f"the model directory {here} has no tokenizer ({', '.join(TOKENIZERS[:3])})",
-                        hint="save it beside the weights: tokenizer.save_pretrained(DIR)")
-    shards = weights(here)
-    for shard in shards:
-        check_shard(shard)
-    found = {p for pattern in MATTER for p in here.glob(pattern) if p.is_file()}
-    return sorted(found.union(shards))
 
 
-def weights(here: Path) -> list[Path]:
-    """The safetensors files of a model directory: those its index names, or the only one."""
-    index = here / "model.safetensors.index.json"
-    if index.exists():
-        named = _json(index)
-        names = sorted(set(named["weight_map"].values())) if isinstance(named, dict) and "weight_map" in named else []
-        lost = [name for name in names if not (here / name).is_file()]
-        if lost or not names:
-            raise StarError(f"{index} names {', '.join(lost) or 'no file'}, which is not there",
-                            hint="copy the missing files, or download the model again")
-        return [here / name for name in names]
-    if (here / "model.safetensors").is_file():
-        return [here / "model.safetensors"]
-    pickled = [p.name for pattern in ("pytorch_model*.bin", "*.pt", "*.pth") for p in here.glob(pattern)]
-    if pickled:
-        raise StarError(f"the weights in {here} are pickled ({pickled[0]}), which is not read here",
-                        hint="convert them: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)")
-    raise StarError(f"the model directory {here} has no weights (model.safetensors)",
-                    hint="save them there with model.save_pretrained(DIR)")
 
 
-def check_shard(path: Path) -> None:
-    """Raise StarError unless a safetensors file is as long as its header says."""
-    size = path.stat().st_size
-    try:
-        with open(path, "rb") as f:
-            length = int.from_bytes(f.read(8), "little")
-            header = json.loads(f.read(length)) if length <= size - 8 else None
-        ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]  # type: ignore[union-attr]
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
-        raise StarError(f"{path} is not a readable safetensors file (its header is broken)",
-                        hint="copy or download it again") from None
-    wanted = 8 + length + max(ends, default=0)
-    if size < wanted:
-        raise StarError(f"{path} is truncated: {size} bytes of {wanted}", hint="copy or download it again")
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise StarError(f"the model directory {path.parent} has no {path.name}",
-                        hint="give a directory made by save_pretrained") from None
-    except ValueError as e:
-        raise StarError(f"{path} is not valid JSON ({e})", hint="copy or download it again") from None
 
 
 # ---- the hub -------------------------------------------------------------------------------------------------------

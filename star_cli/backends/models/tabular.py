@@ -10,9 +10,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import ClassVar
 
-from star_cli.errors import StarError
-from star_cli.core.parts import Model, need
+from star_cli.core.parts import Model
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
 from star_cli.lib.theory.conventions import to_theory
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.states import lines_of, read_state

@@ -8,9 +8,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from star_cli.errors import StarError
 from star_cli.core.parts import Trainer, TrainJob
 from star_cli.core.registry import register
+from star_cli.errors import StarError
 
 
 @register("trainer", "fake")

@@ -16,11 +16,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from star_cli.backends.training import distributed as _worker
+from star_cli.backends.training import loop as _loop
+from star_cli.backends.training import vision as _vision
 from star_cli.core.keys import file_sha256, key, seed_of
-from star_cli.core.parts import RUNTIME, ModelRef, Trainer, TrainJob, need
+from star_cli.core.parts import RUNTIME, ModelRef, Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.core.registry import register
-from star_cli.backends.training import loop as _loop, vision as _vision, distributed as _worker
+from star_cli.errors import need
 
 CANARIES = 8
 ENDLESS = 1 << 62

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.trainers.sft import Plan, Sft, directory_of, weights_sha256
+from star_cli.backends.training import loop as _loop
 from star_cli.core.keys import key
 from star_cli.core.parts import Verifier, VerifyJob
-from star_cli.backends.training import loop as _loop
-from star_cli.backends.trainers.sft import Plan, Sft, directory_of, weights_sha256
 
 
 class Course:

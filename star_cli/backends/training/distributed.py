@@ -15,10 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Runtime, TrainJob
+from star_cli.backends.training import loop as _loop
+from star_cli.backends.training import vision as _vision
+from star_cli.core.parts import ModelRef, TrainJob
 from star_cli.core.records import Example, encode, read_records
-from star_cli.backends.training import loop as _loop, vision as _vision
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError
 
 if TYPE_CHECKING:
     from star_cli.backends.trainers.sft import Plan, Sft

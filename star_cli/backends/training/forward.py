@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from star_cli.core.parts import ModelRef, need
-from star_cli.backends.training import loop as _loop
 from star_cli.backends.trainers.sft import context_of, directory_of, encode_prompts
+from star_cli.backends.training import loop as _loop
+from star_cli.core.parts import ModelRef
+from star_cli.errors import need
 
 Row = tuple[list[int], list[int]]  # token ids of the prompt, and of the completion with its end of text
 

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from star_cli.errors import StarError
+from star_cli.backends.training import optimizer_state as _optimizer
+from star_cli.backends.training import vision as _vision
 from star_cli.core.parts import TrainJob, VerifyJob
-from star_cli.backends.training import optimizer_state as _optimizer, vision as _vision
+from star_cli.errors import StarError
 
 if TYPE_CHECKING:
     from star_cli.backends.trainers.sft import Data, Plan, Sft

@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from star_cli.lib import images
 from star_cli.backends.vision import Eyes, blind, joined, sees
 from star_cli.core.parts import Prompt, TrainJob
 from star_cli.core.records import Example
+from star_cli.lib import images
 
 if TYPE_CHECKING:
     from star_cli.backends.trainers.sft import Data

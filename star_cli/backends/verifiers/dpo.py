@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from star_cli.core.keys import key
-from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Runtime, TrainJob, Verifier, VerifyJob, need
+from star_cli.core.parts import ModelRef, TrainJob, Verifier, VerifyJob
 from star_cli.core.records import Example
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError, need
 
 
 @register("verifier", "dpo")
@@ -42,8 +43,8 @@ class Dpo(Verifier):
         """Metrics: losses, steps, pairs, dropped_long, ``preferred_first|last`` (share of pairs ranked right by the
         implicit reward over the first and last tenth of the steps), and the weights' sha256 at start and end.
         """
-        from star_cli.backends.training import loop as _loop
         from star_cli.backends.trainers.sft import look_in, save
+        from star_cli.backends.training import loop as _loop
 
         with _loop.ground(job.runtime.train_threads):
             course, model, data = self._prepare(job)
@@ -66,8 +67,8 @@ class Dpo(Verifier):
     def _prepare(self, job: VerifyJob) -> Any:
         from transformers import AutoTokenizer
 
-        from star_cli.backends.training import loop as _loop
         from star_cli.backends.trainers.sft import directory_of
+        from star_cli.backends.training import loop as _loop
         from star_cli.backends.training.course import Course
 
         start = directory_of(job.start)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.core.keys import seed_of
-from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Runtime, Verifier, VerifyJob
+from star_cli.core.parts import ModelRef, Verifier, VerifyJob
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError
 
 
 @register("verifier", "fake")

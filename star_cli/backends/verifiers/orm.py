@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from star_cli.core.keys import key
-from star_cli.errors import StarError
-from star_cli.core.parts import ModelRef, Runtime, Verifier, VerifyJob, need
+from star_cli.core.parts import ModelRef, Verifier, VerifyJob
 from star_cli.core.records import Labelled
 from star_cli.core.registry import register
+from star_cli.core.settings import Runtime
+from star_cli.errors import StarError, need
 
 CONFIG = "orm.json"
 BALANCES = ("problem", "class", "none")
@@ -51,10 +52,10 @@ class Orm(Verifier):
         import torch
         from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
 
-        from star_cli.backends.training import loop as _loop
         from star_cli.backends.trainers.sft import context_of, directory_of, save
-        from star_cli.backends.training.forward import encode_pairs, pad_of, padded
+        from star_cli.backends.training import loop as _loop
         from star_cli.backends.training.course import Course
+        from star_cli.backends.training.forward import encode_pairs, pad_of, padded
 
         shares = weights(job.labelled, self.balance)
         labelled = [x for x, share in zip(job.labelled, shares, strict=True) if share]
@@ -129,8 +130,8 @@ class Orm(Verifier):
         import torch
         from transformers import AutoTokenizer
 
-        from star_cli.backends.training import loop as _loop
         from star_cli.backends.trainers.sft import context_of, directory_of
+        from star_cli.backends.training import loop as _loop
         from star_cli.backends.training.forward import batches, cut, encode_pairs, pad_of, padded
 
         start = directory_of(model)

@@ -21,7 +21,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from star_cli.errors import StarError
-from star_cli.lib.theory.conventions import SLACK, Convention, check_count, check_deltas, check_states, lowest, to_generator, to_theory
+from star_cli.lib.theory.conventions import (
+    SLACK,
+    Convention,
+    check_count,
+    check_deltas,
+    check_states,
+    lowest,
+    to_generator,
+    to_theory,
+)
 
 __all__ = [
     "Convention", "FixedPoint", "Prediction", "Stability", "accuracy", "fixed_points", "is_fixed_point",

@@ -22,7 +22,18 @@ from numpy.typing import ArrayLike
 
 from star_cli.errors import StarError
 from star_cli.lib.theory.conventions import check_count
-from star_cli.lib.theory.tables import Floats, Indices, check_initial, check_tables, check_truth, estimate_deltas, off_family, right_path, sharpen, symmetric_tables
+from star_cli.lib.theory.tables import (
+    Floats,
+    Indices,
+    check_initial,
+    check_tables,
+    check_truth,
+    estimate_deltas,
+    off_family,
+    right_path,
+    sharpen,
+    symmetric_tables,
+)
 
 __all__ = [
     "Expectation", "Round", "Simulation", "estimate_deltas", "expect", "frequencies", "off_family", "refit",

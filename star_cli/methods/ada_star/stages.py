@@ -12,13 +12,15 @@ from typing import Any
 
 import msgspec
 
-from star_cli.methods.ada_star.heap import Heap, fresh, replaced
 from star_cli.core.keys import seed_of
-from star_cli.errors import EngineDied, StarError
-from star_cli.stages.grading.judge import Errors, check_golds
-from star_cli.core.parts import RUNTIME, Engine, Grader, Request, Sampling, Stage, Task, Work, stage
-from star_cli.stages.grading.pool import Job, Pool, judge
+from star_cli.core.parts import RUNTIME, Engine, Grader, Request, Task
 from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Verdict, decode
+from star_cli.core.settings import Sampling
+from star_cli.errors import EngineDied, StarError
+from star_cli.methods.ada_star.heap import Heap, fresh, replaced
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import Errors, check_golds
+from star_cli.stages.grading.pool import Job, Pool, judge
 from star_cli.store.artifacts import Artifact, Journal, full_disk
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from star_cli.core.parts import Method, need
 from star_cli.core.registry import register
+from star_cli.errors import need
+from star_cli.run.experiment import Method
 
 if TYPE_CHECKING:
     from star_cli.run.lab import Lab

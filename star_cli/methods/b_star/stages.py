@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from star_cli.errors import StarError
-from star_cli.stages.grading.judge import Errors, grade_all
-from star_cli.core.parts import Grader, Stage, Task, Work, stage
+from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Metric, Problem, Rationale, Score, Verdict
+from star_cli.errors import StarError
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import Errors, grade_all
 from star_cli.store.artifacts import Artifact
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from star_cli.errors import StarError
-from star_cli.core.parts import Method, Task, need
+from star_cli.core.parts import Task
 from star_cli.core.registry import register
+from star_cli.errors import StarError, need
+from star_cli.run.experiment import Method
 from star_cli.tasks.base.visual import Seeing
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.stages.grading.judge import joined
-from star_cli.core.parts import Stage, Task, Work, stage
+from star_cli.core.parts import Task
 from star_cli.core.records import Example
+from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.grading.judge import joined
 from star_cli.tasks.base.visual import Seeing
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from star_cli.core.parts import Stage, Work, stage
 from star_cli.core.records import Problem, Verdict
+from star_cli.stages.base import Stage, Work, stage
 
 LETTERS = "ABCDEFGHIJ"
 

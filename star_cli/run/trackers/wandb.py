@@ -7,38 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from star_cli.core.settings import Tracking
 from star_cli.errors import StarError
-from star_cli.core.parts import Meter, Tracking
+from star_cli.run.observe import Silent
 from star_cli.store.ledger import Event
-
-
-class NoMeter:
-    """A meter that shows nothing."""
-
-    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
-
-
-class Silent:
-    """The observer that sees nothing; the base of the others."""
-
-    def meter(self, what: str, total: int) -> Meter:
-        return NoMeter()
-
-    def say(self, text: str) -> None:
-        return None
-
-    def stage_started(self, round: int, name: str, key: str) -> None:
-        return None
-
-    def stage_done(self, event: Event) -> None:
-        return None
-
-    def engine_starts(self, name: str) -> None:
-        return None
 
 
 class Wandb(Silent):
@@ -76,28 +48,3 @@ def logged_in() -> bool:
     return netrc.exists() and "wandb" in netrc.read_text(errors="replace")
 
 
-class Several:
-    """Several observers as one; the first one's meter is used."""
-
-    def __init__(self, *observers: Any) -> None:
-        self.observers = observers
-
-    def meter(self, what: str, total: int) -> Meter:
-        meter: Meter = self.observers[0].meter(what, total)
-        return meter
-
-    def say(self, text: str) -> None:
-        for o in self.observers:
-            o.say(text)
-
-    def stage_started(self, round: int, name: str, key: str) -> None:
-        for o in self.observers:
-            o.stage_started(round, name, key)
-
-    def stage_done(self, event: Event) -> None:
-        for o in self.observers:
-            o.stage_done(event)
-
-    def engine_starts(self, name: str) -> None:
-        for o in self.observers:
-            o.engine_starts(name)

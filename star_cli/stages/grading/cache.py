@@ -20,10 +20,10 @@ import msgspec
 
 from star_cli.core.keys import key
 from star_cli.core.parts import Grader
-from star_cli.stages.grading.pool import Job, Pool, graded
 from star_cli.core.records import Problem, Rationale, Verdict, encode
+from star_cli.stages.grading.pool import Job, Pool, graded
+from star_cli.store.artifacts import FOLDER
 
-FOLDER = "verdict-cache"
 UNSURE = ("TIMEOUT", "GRADER_ERROR")
 AHEAD = 32  # samples a worker may have waiting; what comes beyond is left to the stage that judges
 NICE = 19

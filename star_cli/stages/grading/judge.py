@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from star_cli.core.keys import key
-from star_cli.stages.grading.cache import Known, place
-from star_cli.errors import StarError
 from star_cli.core.parts import Grader, Task
-from star_cli.stages.grading.pool import graded, judge
 from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.errors import StarError
+from star_cli.stages.grading.cache import Known, place
+from star_cli.stages.grading.pool import graded, judge
 from star_cli.store.artifacts import Artifact
 
 SHOWN = 10  # problems that cannot be graded are listed up to this many

@@ -23,9 +23,9 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from star_cli.errors import StarError
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.errors import StarError
 
 BATCH = 8  # items a worker is given at once
 START = 120.0  # seconds a worker may take to load its grader

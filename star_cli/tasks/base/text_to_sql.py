@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from star_cli.core.keys import key
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, Prompt, Task, need
+from star_cli.core.parts import RUNTIME, Prompt, Task
 from star_cli.core.records import Problem
-from star_cli.tasks.base.dataset import Shot, parse_shots, read_shots
+from star_cli.errors import StarError, need
 from star_cli.lib.sql.forms import exact_match
 from star_cli.lib.sql.text import sql_of
+from star_cli.tasks.base.dataset import Shot, parse_shots, read_shots
 
 INSTRUCTION = ("Write one SQLite query that answers the question. Think step by step first, then give the query in one "
                "```sql block.")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
-from star_cli.errors import StarError
-from star_cli.core.parts import RUNTIME, Prompt, Task, need
-from star_cli.core.records import Example, Problem
+from star_cli.core.parts import RUNTIME, Prompt, Task
+from star_cli.core.records import Problem
+from star_cli.errors import StarError, need
 
 LETTERS = "ABCDEFGHIJ"
 ASKS = ("full", "no_caption", "answer")
@@ -131,6 +128,3 @@ class Seeing(Task):
         return found
 
 
-def placed(rows: list[Example], picture: Callable[[str], str]) -> list[Example]:
-    """Examples with their pictures as paths on this machine."""
-    return [msgspec.structs.replace(e, images=[picture(name) for name in e.images]) if e.images else e for e in rows]

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from star_cli.errors import StarError
-from star_cli.lib.theory.closed_form import Convention, Prediction, Stability, accuracy, fixed_points, is_fixed_point, rounds_to_reach, step, to_generator, to_theory, trajectory
+from star_cli.lib.theory.closed_form import (
+    Convention,
+    Prediction,
+    Stability,
+    accuracy,
+    fixed_points,
+    is_fixed_point,
+    rounds_to_reach,
+    step,
+    to_generator,
+    to_theory,
+    trajectory,
+)
 
 STATES = st.sampled_from([2, 3, 4, 7, 64, 1000])
 POSITIVE = st.lists(st.floats(0.001, 1.0), min_size=1, max_size=6)

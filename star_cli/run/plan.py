@@ -1,0 +1,33 @@
+"""`star plan`: the same loop with a Lab that builds nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from star_cli.errors import NotBuilt, StarError
+from star_cli.run.build import Step
+from star_cli.run.compose import Composed, launch
+from star_cli.run.lab import Lab
+from star_cli.run.live_engine import Residency
+from star_cli.run.observe import Silent
+from star_cli.store.artifacts import open_store
+
+
+def planned(args: list[str]) -> tuple[str, list[Step], str | None]:
+    """What a run with these arguments would do: its name, its steps, and where the plan cannot see further."""
+    if {"-m", "--multirun"} & set(args):
+        raise StarError("star plan shows one run, not a sweep", hint="leave -m out and give one value for each setting")
+
+    def job(c: Composed) -> Any:
+        lab = Lab(c.experiment, open_store(c.experiment.home), Silent(), Residency(), planning=True)
+        try:
+            c.experiment.method.run(lab)
+        except NotBuilt as e:
+            return c.experiment.name, lab.plan, e.what
+        return c.experiment.name, lab.plan, None
+
+    result = launch(args, job)
+    if result is None:
+        raise StarError("nothing was planned", hint="star plan takes the overrides of star run")
+    name, steps, open_end = result
+    return name, steps, open_end
