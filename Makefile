@@ -1,6 +1,6 @@
 # `make run` and `make test` set everything up by themselves.
 STAR := .venv/bin/star
-.PHONY: help install run test test-slow check bench build clean
+.PHONY: help install run test test-slow check format bench build clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -18,9 +18,14 @@ test: install  ## all tests but the slow ones
 test-slow: install  ## the slow proofs too: kills on real vLLM, every method for real, whole data sets
 	@.venv/bin/python -m pytest -m 'not gpu' $(ARGS)
 
-check: install  ## ruff and mypy --strict
+check: install  ## formatting, lint and types: ruff and mypy --strict
+	@.venv/bin/ruff format --check --quiet star_cli tests scripts || { echo "make format mends this"; exit 1; }
 	@.venv/bin/ruff check star_cli tests scripts
 	@.venv/bin/mypy
+
+format: install  ## write every file as `make check` wants it
+	@.venv/bin/ruff format star_cli tests scripts
+	@.venv/bin/ruff check --fix star_cli tests scripts
 
 bench: install  ## speed as ratios measured in one run
 	@for f in scripts/bench/*.py; do echo "== $$f"; .venv/bin/python $$f; done

@@ -29,7 +29,14 @@ DOCS = Path(__file__).parent.parent / "docs" / "forecast.md"
 BEGIN, END = "<!-- calibration -->", "<!-- /calibration -->"
 TABULAR = ["experiment=rl_star_tabular", "evaluation.samples=64"]
 PAIR = ["task.length=2", "pretraining.lessons.chain=16"]
-TINY = ["task.max_digits=4", "task.train=1200", "task.dev=80", "schedule.start=400", "rounds=2", "runtime.train_threads=1"]
+TINY = [
+    "task.max_digits=4",
+    "task.train=1200",
+    "task.dev=80",
+    "schedule.start=400",
+    "rounds=2",
+    "runtime.train_threads=1",
+]
 
 
 def tabular() -> Iterator[list[str]]:
@@ -54,21 +61,39 @@ def tabular() -> Iterator[list[str]]:
         yield [f"filter.limit={limit}", f"filter.dedupe={dedupe}", "samples=256", "model.delta=0.3", f"seed={seed}"]
         seed += 1
     for hot in (0.5, 0.8):
-        yield [f"sampling.temperature={hot}", f"evaluation.temperature={hot}", "samples=256", "model.delta=0.15",
-               f"seed={seed}"]
+        yield [
+            f"sampling.temperature={hot}",
+            f"evaluation.temperature={hot}",
+            "samples=256",
+            "model.delta=0.15",
+            f"seed={seed}",
+        ]
         seed += 1
-    yield ["task.base=3", "task.length=2", "pretraining.lessons.chain=81", "model.delta=0.25", "samples=256",
-           f"seed={seed}"]
+    yield [
+        "task.base=3",
+        "task.length=2",
+        "pretraining.lessons.chain=81",
+        "model.delta=0.25",
+        "samples=256",
+        f"seed={seed}",
+    ]
 
 
 def addition() -> Iterator[list[str]]:
-    """The tiny Llama on addition: small and large pools, one greedy sample or four, with and without rationalization."""
+    """The tiny Llama on addition: small and large pools, one greedy sample or four, with and without
+    rationalization.
+    """
     seed = 0
     for problems in (300, 1200):
         for samples, heat in ((1, 0), (4, 0.7)):
             for hint in ("true", "false"):
-                yield [f"method.rationalize={hint}", f"problems={problems}", f"samples={samples}",
-                       f"sampling.temperature={heat}", f"seed={seed}"]
+                yield [
+                    f"method.rationalize={hint}",
+                    f"problems={problems}",
+                    f"samples={samples}",
+                    f"sampling.temperature={heat}",
+                    f"seed={seed}",
+                ]
                 seed += 1
     for hint in ("true", "false"):
         yield [f"method.rationalize={hint}", "problems=600", "samples=2", "sampling.temperature=1", f"seed={seed}"]
@@ -81,7 +106,11 @@ def zip_chain() -> Iterator[list[str]]:
         yield [f"experiment={experiment}", f"samples={samples}", "rounds=2", f"seed={n + 1}"]
 
 
-FAMILIES = {"tabular": (TABULAR, tabular), "addition": (TINY, addition), "zip": (["runtime.train_threads=1"], zip_chain)}
+FAMILIES = {
+    "tabular": (TABULAR, tabular),
+    "addition": (TINY, addition),
+    "zip": (["runtime.train_threads=1"], zip_chain),
+}
 
 
 def run_family(family: str, home: Path, least: int) -> None:
@@ -91,8 +120,15 @@ def run_family(family: str, home: Path, least: int) -> None:
         if n >= least:
             return
         started = time.monotonic()
-        args = [*common, *arm, f"name='{family}/{n:02d}'", f"home='{home}'", "forecast=true", "runtime.progress=none",
-                "tracking=none"]
+        args = [
+            *common,
+            *arm,
+            f"name='{family}/{n:02d}'",
+            f"home='{home}'",
+            "forecast=true",
+            "runtime.progress=none",
+            "tracking=none",
+        ]
         try:
             launch(args, execute)
         except StarError as e:
@@ -111,30 +147,55 @@ def rows(homes: Sequence[Path]) -> list[tuple[str, str, list[float], list[float]
         if outlook and len(measured) > 1:
             told = [o for o in run.info["overrides"] if o.split("=")[0] not in NOT_SHOWN]
             family = next((f for f in FAMILIES if f in run.name), run.name)
-            found.append((family, " ".join(told) or run.name, [r.accuracy for r in outlook.rows], measured,
-                          score(outlook, measured)))
+            found.append(
+                (
+                    family,
+                    " ".join(told) or run.name,
+                    [r.accuracy for r in outlook.rows],
+                    measured,
+                    score(outlook, measured),
+                )
+            )
     return found
 
 
-NOT_SHOWN = {"name", "home", "forecast", "runtime.progress", "tracking", "evaluation.samples", "experiment",
-             "task.train", "task.dev", "task.max_digits", "runtime.train_threads", "pretraining.lessons.chain"}
+NOT_SHOWN = {
+    "name",
+    "home",
+    "forecast",
+    "runtime.progress",
+    "tracking",
+    "evaluation.samples",
+    "experiment",
+    "task.train",
+    "task.dev",
+    "task.max_digits",
+    "runtime.train_threads",
+    "pretraining.lessons.chain",
+}
 
 
 def table(homes: Sequence[Path]) -> str:
     """The markdown of docs/forecast.md: a summary by family, then every run."""
     found = rows(homes)
-    lines = ["| runs | count | rounds | inside the 80 % band | mean error | no change | last slope |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| runs | count | rounds | inside the 80 % band | mean error | no change | last slope |",
+        "|---|---|---|---|---|---|---|",
+    ]
     families = sorted({f for f, *_ in found})
     for name in [*families, *(["all"] if len(families) > 1 else [])]:
         scores = [s for f, _, _, _, s in found if name in (f, "all")]
         total = sum(s.rounds for s in scores)
-        lines.append(f"| {name} | {len(scores)} | {total} | {sum(s.covered for s in scores) / total:.0%} "
-                     f"| {_mean(scores, 'error')} | {_mean(scores, 'no_change')} | {_mean(scores, 'last_slope')} |")
+        lines.append(
+            f"| {name} | {len(scores)} | {total} | {sum(s.covered for s in scores) / total:.0%} "
+            f"| {_mean(scores, 'error')} | {_mean(scores, 'no_change')} | {_mean(scores, 'last_slope')} |"
+        )
     lines += ["", "| run | settings | forecast | measured | inside | error |", "|---|---|---|---|---|---|"]
     for family, told, expected, measured, s in found:
-        lines.append(f"| {family} | `{told}` | {_curve(expected)} | {_curve(measured)} | {s.covered}/{s.rounds} "
-                     f"| {s.error:.3f} |")
+        lines.append(
+            f"| {family} | `{told}` | {_curve(expected)} | {_curve(measured)} | {s.covered}/{s.rounds} "
+            f"| {s.error:.3f} |"
+        )
     return "\n".join(lines)
 
 

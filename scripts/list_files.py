@@ -32,7 +32,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
-    after = rest[rest.index(END):]
+    after = rest[rest.index(END) :]
     readme.write_text(f"{before}{BEGIN}\n{listing()}{after}", "utf-8")
 
 

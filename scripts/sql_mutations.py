@@ -45,14 +45,16 @@ def mutants(sql: str, schema: str) -> Iterator[Mutant]:
             yield "other comparison", swapped(sql, token, {">": ">=", "<": "<=", ">=": ">", "<=": "<"}[word])
         elif word in ("WHERE", "HAVING"):
             yield "dropped condition", dropped(sql, found, i)
-        elif word in ("AND", "OR") and "BETWEEN" not in {t.word for t in found[max(0, i - 4):i]}:
+        elif word in ("AND", "OR") and "BETWEEN" not in {t.word for t in found[max(0, i - 4) : i]}:
             yield "dropped condition", dropped(sql, found, i)
             yield "AND for OR", swapped(sql, token, "OR" if word == "AND" else "AND")
         elif word == "JOIN":
             yield "LEFT JOIN for JOIN", swapped(sql, token, "LEFT JOIN")
         elif word in ("UNION", "INTERSECT", "EXCEPT"):
-            yield "other set operation", swapped(sql, token, {"UNION": "INTERSECT", "INTERSECT": "UNION",
-                                                               "EXCEPT": "INTERSECT"}[word])
+            yield (
+                "other set operation",
+                swapped(sql, token, {"UNION": "INTERSECT", "INTERSECT": "UNION", "EXCEPT": "INTERSECT"}[word]),
+            )
         elif word == "LIMIT" and i + 1 < len(found) and found[i + 1].value.isdigit():
             yield "other LIMIT", swapped(sql, found[i + 1], str(int(found[i + 1].value) + 1))
         elif word == "ON":
@@ -64,26 +66,26 @@ def mutants(sql: str, schema: str) -> Iterator[Mutant]:
 
 def swapped(sql: str, token: Token, new: str) -> str:
     """The query with one word replaced."""
-    return sql[:token.at] + new + sql[token.at + len(token.value):]
+    return sql[: token.at] + new + sql[token.at + len(token.value) :]
 
 
 def dropped(sql: str, found: list[Token], i: int) -> str:
     """The query without the condition that begins at word ``i``."""
     depth = 0
-    for token in found[i + 1:]:
+    for token in found[i + 1 :]:
         if depth == 0 and (token.word in ENDS or token.word in ("AND", "OR")):
-            if token.word == "AND" and "BETWEEN" in sql[found[i].at:token.at].upper():
+            if token.word == "AND" and "BETWEEN" in sql[found[i].at : token.at].upper():
                 continue
             kept = found[i].value if found[i].word in ("WHERE", "HAVING") and token.word in ("AND", "OR") else ""
-            rest = sql[token.at + (len(token.value) if kept else 0):]
-            return f"{sql[:found[i].at]}{kept} {rest}"
+            rest = sql[token.at + (len(token.value) if kept else 0) :]
+            return f"{sql[: found[i].at]}{kept} {rest}"
         depth += (token.word == "(") - (token.word == ")")
-    return sql[:found[i].at]
+    return sql[: found[i].at]
 
 
 def joined_otherwise(sql: str, found: list[Token], i: int, schema: str) -> Iterator[Mutant]:
     """``a.x = b.y`` after ON with another column of b's table for y."""
-    if i + 7 >= len(found) or [t.word for t in found[i + 2:i + 7:4]] != [".", "."]:
+    if i + 7 >= len(found) or [t.word for t in found[i + 2 : i + 7 : 4]] != [".", "."]:
         return
     last = found[i + 7]
     columns = re.findall(r"[(,] ?([A-Za-z_]\w*)", schema)
@@ -128,7 +130,7 @@ def main() -> None:
     print(table)
     if given.write:
         text = DOCS.read_text()
-        DOCS.write_text(text[:text.index(BEGIN) + len(BEGIN)] + f"\n{table}\n" + text[text.index(END):])
+        DOCS.write_text(text[: text.index(BEGIN) + len(BEGIN)] + f"\n{table}\n" + text[text.index(END) :])
 
 
 def report(counts: dict[str, list[list[bool]]]) -> str:

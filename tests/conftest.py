@@ -42,8 +42,15 @@ def environment(home: Path) -> dict[str, str]:
 
 def start(home: Path, *args: str) -> subprocess.Popen[str]:
     """`star` in a process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "star_cli.cli.main", *args], env=environment(home), cwd=home,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_control_c)
+    return subprocess.Popen(
+        [sys.executable, "-m", "star_cli.cli.main", *args],
+        env=environment(home),
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeds_control_c,
+    )
 
 
 def heeds_control_c() -> None:

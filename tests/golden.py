@@ -1,7 +1,7 @@
 """The artifact keys of every method, as `star plan` knows them: nothing is built.
 
-    python tests/golden.py            # print what differs from tests/golden_keys.json
-    python tests/golden.py --renew    # write it anew: a deliberate change of keys, in a commit of its own
+python tests/golden.py            # print what differs from tests/golden_keys.json
+python tests/golden.py --renew    # write it anew: a deliberate change of keys, in a commit of its own
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ if __name__ == "__main__":
     if "--renew" in sys.argv:
         GOLDEN.write_text(json.dumps(now, indent=1) + "\n")
     then = json.loads(GOLDEN.read_text())
-    changed = [f"{m}: {line}" for m in now for line in now[m]["stages"] if line not in then.get(m, {"stages": []})["stages"]]
+    changed = [
+        f"{m}: {line}" for m in now for line in now[m]["stages"] if line not in then.get(m, {"stages": []})["stages"]
+    ]
     print("\n".join(changed) or "no key differs")
     sys.exit(bool(changed))

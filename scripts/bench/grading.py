@@ -65,7 +65,10 @@ def main(names: list[str]) -> None:
             for workers in (0, 1, 2) if grader.isolated else (0,):
                 best[workers] = max(best.get(workers, 0.0), rate(grader, count, workers))
         if grader.isolated:
-            print(f"{name:<10} {best[0]:>11,.1f} {best[1]:>11,.1f} {best[2]:>11,.1f} {best[2] / best[1]:>7.2f}", flush=True)
+            print(
+                f"{name:<10} {best[0]:>11,.1f} {best[1]:>11,.1f} {best[2]:>11,.1f} {best[2] / best[1]:>7.2f}",
+                flush=True,
+            )
         else:
             print(f"{name:<10} {best[0]:>11,.1f}           -           -       -", flush=True)
 

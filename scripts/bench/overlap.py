@@ -39,11 +39,27 @@ def main(args: list[str]) -> None:
     home = Path(tempfile.mkdtemp(prefix="star-bench-"))
     try:
         data(home / "train.jsonl")
-        settings = [f"home={home}", "name=bench", "task=mbpp", f"task.path={home / 'train.jsonl'}", "task.shots=none",
-                    "grader=code", "grader.truncated=true", f"runtime.max_num_seqs={AT_ONCE}",
-                    "+pretraining.lessons.gold=256", "pretraining.steps=150",
-                    "pretraining.lr=3e-3", "pretraining.batch=16", f"problems={PROBLEMS}", f"samples={SAMPLES}",
-                    "sampling.temperature=1", f"sampling.max_tokens={TOKENS}", "tracking=none", "filter.max_errors=1", *args]
+        settings = [
+            f"home={home}",
+            "name=bench",
+            "task=mbpp",
+            f"task.path={home / 'train.jsonl'}",
+            "task.shots=none",
+            "grader=code",
+            "grader.truncated=true",
+            f"runtime.max_num_seqs={AT_ONCE}",
+            "+pretraining.lessons.gold=256",
+            "pretraining.steps=150",
+            "pretraining.lr=3e-3",
+            "pretraining.batch=16",
+            f"problems={PROBLEMS}",
+            f"samples={SAMPLES}",
+            "sampling.temperature=1",
+            f"sampling.max_tokens={TOKENS}",
+            "tracking=none",
+            "filter.max_errors=1",
+            *args,
+        ]
         launch(settings, lambda c: compare(c, home))
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -61,7 +77,7 @@ def compare(c: Composed, home: Path) -> None:
     print("repetition   after: generate   filter    sum    overlapped: generate   filter    sum   ratio")
     for n in range(1, REPEATS + 1):
         found: dict[bool, tuple[list[float], dict[str, Any]]] = {}
-        for early in ((False, True) if n % 2 else (True, False)):
+        for early in (False, True) if n % 2 else (True, False):
             place = home / f"{n}-{early}"
             shutil.copytree(home / "artifacts", place, ignore=shutil.ignore_patterns(FOLDER))
             found[early] = once(replace(x, runtime=replace(x.runtime, grade_early=early)), Store(place), residency, n)
@@ -69,11 +85,17 @@ def compare(c: Composed, home: Path) -> None:
         assert one == other, "the artifacts differ"
         ratios.append(sum(overlapped) / sum(after))
         cells = [f"{t:>8.1f}" for t in (*after, sum(after), *overlapped, sum(overlapped))]
-        print(f"{n:>10}   {cells[0]:>15} {cells[1]} {cells[2]:>6} {cells[3]:>23} {cells[4]} {cells[5]:>6} {ratios[-1]:>7.2f}",
-              flush=True)
+        print(
+            f"{n:>10}   {cells[0]:>15} {cells[1]} {cells[2]:>6} {cells[3]:>23} {cells[4]} "
+            f"{cells[5]:>6} {ratios[-1]:>7.2f}",
+            flush=True,
+        )
     residency.close()
-    print(f"{PROBLEMS * SAMPLES} programs of at most {TOKENS} tokens; time overlapped / after: {statistics.median(ratios):.2f} "
-          "(median); the artifacts are equal byte for byte")
+    print(
+        f"{PROBLEMS * SAMPLES} programs of at most {TOKENS} tokens; time overlapped / after: "
+        f"{statistics.median(ratios):.2f} "
+        "(median); the artifacts are equal byte for byte"
+    )
 
 
 def once(x: Any, store: Store, residency: Residency, n: int) -> tuple[list[float], dict[str, Any]]:

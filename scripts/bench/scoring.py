@@ -43,16 +43,27 @@ def main() -> None:
         seconds: dict[str, list[float]] = {"engine": [], "forward": []}
         found: dict[str, list[float]] = {}
         for _ in range(args.turns):
-            for name, way in (("engine", lambda: session.score(items)),
-                              ("forward", lambda: likelihoods(model, items, args.threads))):
+            for name, way in (
+                ("engine", lambda: session.score(items)),
+                ("forward", lambda: likelihoods(model, items, args.threads)),
+            ):
                 started = time.monotonic()
                 found[name] = list(way())
                 seconds[name].append(time.monotonic() - started)
         session.close()
     apart = max(abs(a - b) for a, b in zip(found["engine"], found["forward"], strict=True))
     best = {name: min(times) for name, times in seconds.items()}
-    print(json.dumps({"items": len(items), "engine": args.engine, **{f"{n}_seconds": round(s, 2) for n, s in best.items()},
-                      "forward_is_faster_by": round(best["engine"] / best["forward"], 2), "largest_difference": apart}))
+    print(
+        json.dumps(
+            {
+                "items": len(items),
+                "engine": args.engine,
+                **{f"{n}_seconds": round(s, 2) for n, s in best.items()},
+                "forward_is_faster_by": round(best["engine"] / best["forward"], 2),
+                "largest_difference": apart,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

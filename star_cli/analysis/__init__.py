@@ -1,1 +1,3 @@
-"""What finished runs say: compared at equal budgets, held against the theory, forecast, and graders set against each other."""
+"""What finished runs say: compared at equal budgets, held against the theory, forecast, and graders set against each
+other.
+"""

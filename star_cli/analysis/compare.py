@@ -164,25 +164,49 @@ class Versus:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for scripts."""
-        rows = [{"label": g.label, "runs": [a.name for a in g.arms], "seeds": g.seeds,
-                 "spent": {u: g.total(u) for u in UNITS},
-                 "last": self.last(g).as_json(),
-                 "at": [{"budget": b, **self.estimate(g, p).as_json()} if (p := g.at(self.unit, b)) else {"budget": b}
-                        for b in self.budgets()],
-                 "curve": [{self.unit: x, **e.as_json()} for x, e in self.curve(g)]} for g in self.groups]
-        gaps = [{"a": a.label, "b": b.label, "budget": budget, **d.as_json(), "says": d.says}
-                for budget in self.budgets() for a, b in self.pairs() if (d := self.difference(a, b, budget))]
-        return {"metric": self.metric, "unit": self.unit, "budget": self.budget, "problems": len(self.problems),
-                "groups": rows, "differences": gaps, "notes": self.notes}
+        rows = [
+            {
+                "label": g.label,
+                "runs": [a.name for a in g.arms],
+                "seeds": g.seeds,
+                "spent": {u: g.total(u) for u in UNITS},
+                "last": self.last(g).as_json(),
+                "at": [
+                    {"budget": b, **self.estimate(g, p).as_json()} if (p := g.at(self.unit, b)) else {"budget": b}
+                    for b in self.budgets()
+                ],
+                "curve": [{self.unit: x, **e.as_json()} for x, e in self.curve(g)],
+            }
+            for g in self.groups
+        ]
+        gaps = [
+            {"a": a.label, "b": b.label, "budget": budget, **d.as_json(), "says": d.says}
+            for budget in self.budgets()
+            for a, b in self.pairs()
+            if (d := self.difference(a, b, budget))
+        ]
+        return {
+            "metric": self.metric,
+            "unit": self.unit,
+            "budget": self.budget,
+            "problems": len(self.problems),
+            "groups": rows,
+            "differences": gaps,
+            "notes": self.notes,
+        }
 
 
 def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: str = "accuracy") -> Versus:
-    """The comparison of runs and of the arms of sweeps. ``metric`` is accuracy or one of a select stage (best_of@8/dpo)."""
+    """The comparison of runs and of the arms of sweeps. ``metric`` is accuracy or one of a select stage
+    (best_of@8/dpo).
+    """
     if unit not in UNITS:
         raise unknown("budget", unit, UNITS)
     if metric != "accuracy" and not NAME.fullmatch(metric):
-        raise StarError(f"--metric {metric!r} is neither accuracy nor a selection",
-                        hint="for example --metric best_of@8/dpo, --metric majority@8")
+        raise StarError(
+            f"--metric {metric!r} is neither accuracy nor a selection",
+            hint="for example --metric best_of@8/dpo, --metric majority@8",
+        )
     store = open_store(home)
     notes: list[str] = []
     arms, asked = [], {}
@@ -194,19 +218,28 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
         else:
             notes.append(f"{run.name} is left out: it has no {metric} yet")
     if not arms:
-        raise StarError(f"none of {', '.join(names)} has measured {metric} yet",
-                        hint="star show RUN shows how far a run is" if metric == "accuracy" else
-                        "a method with a verifier measures it at its end, in its stage select")
+        raise StarError(
+            f"none of {', '.join(names)} has measured {metric} yet",
+            hint="star show RUN shows how far a run is"
+            if metric == "accuracy"
+            else "a method with a verifier measures it at its end, in its stage select",
+        )
     ids = same_problems(asked)
     if unit == "flops" and any(a.spent.parameters is None for a in arms):
         unknowing = [a.name for a in arms if a.spent.parameters is None]
-        raise StarError(f"the parameters of the base of {', '.join(unknowing[:3])} are not known (no safetensors file), so "
-                        "its FLOPs are not", hint="choose another budget: --budget tokens")
+        raise StarError(
+            f"the parameters of the base of {', '.join(unknowing[:3])} are not known (no safetensors file), so "
+            "its FLOPs are not",
+            hint="choose another budget: --budget tokens",
+        )
     groups = grouped(arms)
     for g in groups:
         if not g.rounds():
-            raise StarError(f"the runs {', '.join(a.name for a in g.arms)} differ in their seed alone, yet measured no round "
-                            "in common", hint="compare runs that are finished; star resume RUN")
+            raise StarError(
+                f"the runs {', '.join(a.name for a in g.arms)} differ in their seed alone, yet measured no round "
+                "in common",
+                hint="compare runs that are finished; star resume RUN",
+            )
     used = {a.name for g in groups for a in g.arms}
     notes += [f"{a.name} is left out: another run has the same settings and seed" for a in arms if a.name not in used]
     bases = len({a.spent.base for a in arms})
@@ -214,8 +247,11 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
         notes.append(f"the runs start from {bases} different base models, so a difference is not the methods' alone")
     left = sorted({w for a in arms for w in a.spent.uncounted})
     if left:
-        notes.append("not in the costs (FLOPs of stages that do not count their tokens): " + ", ".join(left[:6])
-                     + (f" and {len(left) - 6} more" if len(left) > 6 else ""))
+        notes.append(
+            "not in the costs (FLOPs of stages that do not count their tokens): "
+            + ", ".join(left[:6])
+            + (f" and {len(left) - 6} more" if len(left) > 6 else "")
+        )
     return Versus(groups, unit, metric, ids, notes)
 
 
@@ -260,8 +296,10 @@ def _values(store: Store, artifact: Artifact, metric: str) -> dict[str, float] |
     inputs = {role: store.get(k) for role, k in artifact.manifest["inputs"].items()}
     have = {role: a for role, a in inputs.items() if a is not None}
     if len(have) < len(inputs):
-        raise StarError(f"what the select artifact {artifact.key} was made of is no longer in the store",
-                        hint="run the same command again to build it")
+        raise StarError(
+            f"what the select artifact {artifact.key} was made of is no longer in the store",
+            hint="run the same command again to build it",
+        )
     match = NAME.fullmatch(metric)
     if match and match[3] and f"scores.{match[3]}" not in have:
         return None
@@ -277,16 +315,20 @@ def same_problems(asked: Mapping[str, Artifact | None]) -> list[str]:
     seen: dict[str, dict[str, tuple[str, str]]] = {}
     for name, artifact in asked.items():
         if artifact is None:
-            raise StarError(f"the problems that {name} was evaluated on are no longer in the store", hint=f"star resume {name}")
+            raise StarError(
+                f"the problems that {name} was evaluated on are no longer in the store", hint=f"star resume {name}"
+            )
         if artifact.key not in seen:
             seen[artifact.key] = {p.id: (p.question, p.answer) for p in artifact.read(Problem)}
         mine = seen[artifact.key]
         first = first or (name, mine)
         if mine != first[1]:
             shared = sum(first[1].get(i) == p for i, p in mine.items())
-            raise StarError(f"{first[0]} was evaluated on {len(first[1])} problems and {name} on {len(mine)}, of which "
-                            f"{shared} are the same, so they cannot be compared",
-                            hint="run both with the same task and evaluation settings")
+            raise StarError(
+                f"{first[0]} was evaluated on {len(first[1])} problems and {name} on {len(mine)}, of which "
+                f"{shared} are the same, so they cannot be compared",
+                hint="run both with the same task and evaluation settings",
+            )
     assert first is not None
     return list(first[1])
 
@@ -299,7 +341,9 @@ def method_of(info: dict[str, Any]) -> str:
 
 
 def settings_of(info: dict[str, Any]) -> dict[str, Any]:
-    """Every setting of a run that can change its result, but its seed, as {"filter.limit": 1}; of the method that ran alone."""
+    """Every setting of a run that can change its result, but its seed, as {"filter.limit": 1}; of the method that ran
+    alone.
+    """
     flat: dict[str, Any] = {f"{k}": v for k, v in (info.get("parts") or {}).items()}
 
     def walk(value: Any, name: str) -> None:

@@ -32,8 +32,12 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         known = None not in (self.flops, other.flops)
-        return Cost(self.samples + other.samples, self.tokens + other.tokens,
-                    (self.flops or 0) + (other.flops or 0) if known else None, self.seconds + other.seconds)
+        return Cost(
+            self.samples + other.samples,
+            self.tokens + other.tokens,
+            (self.flops or 0) + (other.flops or 0) if known else None,
+            self.seconds + other.seconds,
+        )
 
     def as_json(self) -> dict[str, float | None]:
         """The four numbers."""
@@ -65,9 +69,12 @@ def spending(run: Run, store: Store) -> Spending:
         events.setdefault(e.key, e)
     found = {key: store.get(key) for key in events}
     needed = ancestors(found)
-    total = Spending(parameters=next((p for a in found.values() if a and a.stage in BASE
-                                      and (p := parameters_of(a)) is not None), None),
-                     base=next((key for key, e in events.items() if e.stage in BASE), ""))
+    total = Spending(
+        parameters=next(
+            (p for a in found.values() if a and a.stage in BASE and (p := parameters_of(a)) is not None), None
+        ),
+        base=next((key for key, e in events.items() if e.stage in BASE), ""),
+    )
     for key, event in events.items():
         if key in needed and event.stage not in BASE:
             if found[key] is None:  # what it cost is in the ledger; what it was made of is known to it alone
@@ -116,5 +123,3 @@ def parameters_of(model: Artifact) -> int | None:
         folder = Path(str(json.loads(model.file("base.json").read_bytes())["path"]))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     return count(files) if files else None
-
-

@@ -31,9 +31,9 @@ from star_cli.store.ledger import Run
 class Row:
     """A round: what was measured (95 % intervals) and what the theory says. Deltas are the theory's, at evaluation.
 
-    ``theory`` is the closed form, for endless samples; ``band`` holds 95 % of simulated runs of this run's sizes (finitely
-    many kept samples, the evaluation's noise, what is not known of the base), and ``usual`` says whether the measured
-    accuracy lies in it.
+    ``theory`` is the closed form, for endless samples; ``band`` holds 95 % of simulated runs of this run's sizes
+    (finitely many kept samples, the evaluation's noise, what is not known of the base), and ``usual`` says whether the
+    measured accuracy lies in it.
     """
 
     round: int
@@ -100,8 +100,10 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
     x = experiment_of(home, name)
     shape = x.task.chain()
     if shape is None:
-        raise StarError(f"the task of {name} is no chain with known steps, so the theory has nothing to stand beside",
-                        hint="compare a run of task=zip; star forecast works for every task")
+        raise StarError(
+            f"the task of {name} is no chain with known steps, so the theory has nothing to stand beside",
+            hint="compare a run of task=zip; star forecast works for every task",
+        )
     steps, states = shape
     run, store = Run(home, name), open_store(home)
     done = sorted({e.round for e in run.events() if e.name == "evaluate"})
@@ -109,21 +111,44 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
     if 0 not in measured:
         raise StarError(f"{name} has no evaluation of its base model yet", hint=f"star resume {name}")
     start, source = _start(run, store, x, measured[0], states, steps, delta, convention)
-    told = trajectory_at(start, states, max(measured), sampling=x.sampling.temperature,
-                         evaluation=x.evaluation.temperature)
+    told = trajectory_at(
+        start, states, max(measured), sampling=x.sampling.temperature, evaluation=x.evaluation.temperature
+    )
     bands = bands_of(x, run, store, start, measured[0] if "measured" in source else None, max(measured))
     rows = []
     for n, m in measured.items():
         j, low, high = told[n].accuracy[0], m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
         ends = [wilson(right, m.samples) for right in m.right_steps]
-        rows.append(Row(n, m.accuracy.value, low, high, j, low <= j <= high,
-                        [_delta(right / m.samples, states) for right in m.right_steps],
-                        [_delta(a, states) for a, _ in ends], [_delta(b, states) for _, b in ends],
-                        list(told[n].delta[0]), m.wrong, told[n].wrong_given_kept[0], m.samples, list(bands[n]),
-                        bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9))
+        rows.append(
+            Row(
+                n,
+                m.accuracy.value,
+                low,
+                high,
+                j,
+                low <= j <= high,
+                [_delta(right / m.samples, states) for right in m.right_steps],
+                [_delta(a, states) for a, _ in ends],
+                [_delta(b, states) for _, b in ends],
+                list(told[n].delta[0]),
+                m.wrong,
+                told[n].wrong_given_kept[0],
+                m.samples,
+                list(bands[n]),
+                bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9,
+            )
+        )
     outlook = load_outlook(run.path)
-    return Comparison(name, steps, states, source, list(start), rows, _notes(x),
-                      [row.accuracy for row in outlook.rows] if outlook else [])
+    return Comparison(
+        name,
+        steps,
+        states,
+        source,
+        list(start),
+        rows,
+        _notes(x),
+        [row.accuracy for row in outlook.rows] if outlook else [],
+    )
 
 
 def measure(run: Run, store: Store, x: Experiment, round: int, steps: int) -> Measured:
@@ -147,26 +172,32 @@ def measure(run: Run, store: Store, x: Experiment, round: int, steps: int) -> Me
 def _problems(run: Run, store: Store, rationales: Artifact) -> Artifact:
     found = store.get(rationales.manifest["inputs"]["problems"])
     if found is None:
-        raise StarError(f"the problems of {rationales.key} in {run.name} are no longer in the store",
-                        hint=f"star resume {run.name}")
+        raise StarError(
+            f"the problems of {rationales.key} in {run.name} are no longer in the store", hint=f"star resume {run.name}"
+        )
     return found
 
 
-def bands_of(x: Experiment, run: Run, store: Store, start: Sequence[float], base: Measured | None, rounds: int,
-             seed: int = 0) -> list[tuple[float, float]]:
+def bands_of(
+    x: Experiment, run: Run, store: Store, start: Sequence[float], base: Measured | None, rounds: int, seed: int = 0
+) -> list[tuple[float, float]]:
     """Of every round the band that holds 95 % of simulated runs of this size which obey the theory.
 
     ``base``: where the starting deltas were measured, so that they are uncertain; None where they are known.
     """
-    problems = {split: run.artifact(store, n, name).count(Problem)
-                for split, n, name in (("train", 1, "problems"), ("held out", 0, f"problems-{x.evaluation.split}"))
-                if any(e.round == n and e.name == name for e in run.events())}
+    problems = {
+        split: run.artifact(store, n, name).count(Problem)
+        for split, n, name in (("train", 1, "problems"), ("held out", 0, f"problems-{x.evaluation.split}"))
+        if any(e.round == n and e.name == name for e in run.events())
+    }
     held_out = problems.get("held out", 1)
     sizes = replace(sizes_for(x, train=problems.get("train", held_out), held_out=held_out), rounds=rounds)
     rng, rows = np.random.default_rng(seed), not x.trainer.generalises
     count = int(np.clip(WORK / (sizes.problems * sizes.samples * max(rounds, 1)), 100, 400)) if rows else 1000
-    drawn = [possible(base.right_steps, base.samples, replace(sizes, sampling=sizes.evaluation), rng) if base else start
-             for _ in range(count)]
+    drawn = [
+        possible(base.right_steps, base.samples, replace(sizes, sampling=sizes.evaluation), rng) if base else start
+        for _ in range(count)
+    ]
     curves = [(rows_run(d, sizes, rng) if rows else shared_run(d, sizes, rng, slack=0.0))[0] for d in drawn]
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
@@ -182,8 +213,16 @@ def transitions(task: Task, problems: Artifact, rationales: Artifact, steps: int
     return right, samples
 
 
-def _start(run: Run, store: Store, x: Experiment, base: Measured, states: int, steps: int, delta: list[float] | None,
-           convention: str) -> tuple[tuple[float, ...], str]:
+def _start(
+    run: Run,
+    store: Store,
+    x: Experiment,
+    base: Measured,
+    states: int,
+    steps: int,
+    delta: list[float] | None,
+    convention: str,
+) -> tuple[tuple[float, ...], str]:
     if delta is not None:
         values = delta * steps if len(delta) == 1 else delta
         return check_deltas(values, states, convention), f"from the given deltas, {Convention(convention)} convention"
@@ -196,16 +235,20 @@ def _start(run: Run, store: Store, x: Experiment, base: Measured, states: int, s
     seen = [_delta(right / base.samples, states) for right in base.right_steps]
     t = x.evaluation.temperature
     if t == 0:
-        raise StarError(f"{run.name} was evaluated greedily, which does not show the base's deltas",
-                        hint="give them with --delta, or evaluate with evaluation.temperature=1")
+        raise StarError(
+            f"{run.name} was evaluated greedily, which does not show the base's deltas",
+            hint="give them with --delta, or evaluate with evaluation.temperature=1",
+        )
     return at_temperature(seen, states, 1 / t), "from the base's measured steps"
 
 
 def _notes(x: Experiment) -> list[str]:
     notes = []
     if (x.sampling.temperature, x.evaluation.temperature) != (1.0, 1.0):
-        notes.append(f"sampled at T={x.sampling.temperature:g}, evaluated at T={x.evaluation.temperature:g}; the "
-                     "theory's curve is for these temperatures, the paper's theorems are for 1")
+        notes.append(
+            f"sampled at T={x.sampling.temperature:g}, evaluated at T={x.evaluation.temperature:g}; the "
+            "theory's curve is for these temperatures, the paper's theorems are for 1"
+        )
     if getattr(x.method, "rationalize", False):
         notes.append("rationalization is on, which the theory does not know")
     if x.filter.limit or x.filter.mode != "none":

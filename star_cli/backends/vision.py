@@ -1,4 +1,6 @@
-"""Prompts with pictures as token ids and pixel values, through the model's own processor; engines and trainers share it."""
+"""Prompts with pictures as token ids and pixel values, through the model's own processor; engines and trainers share
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ def sees(config: dict[str, Any]) -> bool:
 
 def blind(path: str, where: str, count: int) -> StarError:
     """What is said where a text-only model is shown a picture."""
-    return StarError(f"{where} has {count} picture(s), and the model {path} reads text only",
-                     hint="choose a vision-language model (model=tiny_vlm, or model=hf model.path=DIR), or another task")
+    return StarError(
+        f"{where} has {count} picture(s), and the model {path} reads text only",
+        hint="choose a vision-language model (model=tiny_vlm, or model=hf model.path=DIR), or another task",
+    )
 
 
 class Eyes:
@@ -38,8 +42,9 @@ class Eyes:
         self.token_id = int(self.tokenizer.convert_tokens_to_ids(self.token))
         template = getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
         if model.chat and not template:
-            raise StarError(f"model.chat=true, but the processor of {model.path} has no chat template",
-                            hint="set model.chat=false")
+            raise StarError(
+                f"model.chat=true, but the processor of {model.path} has no chat template", hint="set model.chat=false"
+            )
         self.chat = bool(template) and model.chat is not False
         self._pixels: OrderedDict[tuple[str, ...], dict[str, Any]] = OrderedDict()
         self._held = 0
@@ -49,20 +54,30 @@ class Eyes:
     def check(self, prompt: Prompt, where: str) -> None:
         """Raise a StarError for more pictures than fit, or for text that the chat template would read as a picture."""
         if len(prompt.images) > self.limit:
-            raise StarError(f"{where} has {len(prompt.images)} pictures; {self.limit} are allowed in one prompt",
-                            hint="raise runtime.max_images if the model takes more, or leave this problem out")
+            raise StarError(
+                f"{where} has {len(prompt.images)} pictures; {self.limit} are allowed in one prompt",
+                hint="raise runtime.max_images if the model takes more, or leave this problem out",
+            )
         if self.chat and self.token in prompt.text:
-            raise StarError(f"the text of {where} contains {self.token}, which {self.model.path} reads as a picture",
-                            hint="mend this problem's text")
+            raise StarError(
+                f"the text of {where} contains {self.token}, which {self.model.path} reads as a picture",
+                hint="mend this problem's text",
+            )
 
     def rendered(self, prompt: Prompt) -> str:
         """The prompt through the chat template, one placeholder a picture."""
         parts = [*({"type": "image"} for _ in prompt.images), {"type": "text", "text": prompt.text}]
-        text = str(self.processor.apply_chat_template([{"role": "user", "content": parts}], tokenize=False,
-                                                      add_generation_prompt=True))
+        text = str(
+            self.processor.apply_chat_template(
+                [{"role": "user", "content": parts}], tokenize=False, add_generation_prompt=True
+            )
+        )
         if text.count(self.token) != len(prompt.images):
-            raise StarError(f"the chat template of {self.model.path} shows {text.count(self.token)} of "
-                            f"{len(prompt.images)} pictures", hint="set model.chat=false, or mend the template")
+            raise StarError(
+                f"the chat template of {self.model.path} shows {text.count(self.token)} of "
+                f"{len(prompt.images)} pictures",
+                hint="set model.chat=false, or mend the template",
+            )
         return text
 
     def plain(self, text: str) -> list[int]:

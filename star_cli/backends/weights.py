@@ -37,8 +37,10 @@ def check_directory(model: ModelRef) -> None:
     here = Path(model.path)
     read_config(here)
     if not any((here / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
-        raise StarError(f"the model directory {here} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)",
-                        hint="save the tokenizer beside the weights: tokenizer.save_pretrained(directory)")
+        raise StarError(
+            f"the model directory {here} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)",
+            hint="save the tokenizer beside the weights: tokenizer.save_pretrained(directory)",
+        )
     if not any(here.glob("*.bin")):
         shapes(here)
 
@@ -49,15 +51,18 @@ def read_config(here: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise StarError(f"the model directory {here} has no config.json",
-                        hint="point to a directory written by save_pretrained, or " + BUILD) from None
+        raise StarError(
+            f"the model directory {here} has no config.json",
+            hint="point to a directory written by save_pretrained, or " + BUILD,
+        ) from None
     except ValueError as e:
         raise StarError(f"{path} is not valid JSON ({e})", hint=BUILD) from None
     if not isinstance(config, dict) or not config.get("model_type"):
         raise StarError(f"{path} names no model_type", hint="point to a directory written by save_pretrained")
     if config["model_type"] == "fake":
-        raise StarError(f"{here} holds a fake model, which only engine=fake can run",
-                        hint="set engine=fake, or model=tiny")
+        raise StarError(
+            f"{here} holds a fake model, which only engine=fake can run", hint="set engine=fake, or model=tiny"
+        )
     return config
 
 
@@ -68,8 +73,10 @@ def shapes(here: Path) -> dict[str, list[int]]:
     if index.exists():
         files = [here / name for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))]
     if not files:
-        raise StarError(f"the model directory {here} has no weights (model.safetensors)",
-                        hint="save them with model.save_pretrained(directory), or " + BUILD)
+        raise StarError(
+            f"the model directory {here} has no weights (model.safetensors)",
+            hint="save them with model.save_pretrained(directory), or " + BUILD,
+        )
     found: dict[str, list[int]] = {}
     for path in files:
         found.update(_header(path))
@@ -106,9 +113,15 @@ def mark(model: ModelRef, tokenizer: Any) -> dict[str, Any] | None:
         backend.no_padding()  # a trainer may have left these two in the file; encoding sets them anew each time
         backend.no_truncation()
     rules = backend.to_str() if backend is not None else json.dumps(sorted(tokenizer.get_vocab().items()))
-    return {"config": config, "shapes": shapes(Path(model.path)), "eos": stop_ids(model, tokenizer),
-            "tokenizer": hashlib.sha256(rules.encode()).hexdigest(), "class": type(tokenizer).__name__,
-            "template": getattr(tokenizer, "chat_template", None), "chat": model.chat}
+    return {
+        "config": config,
+        "shapes": shapes(Path(model.path)),
+        "eos": stop_ids(model, tokenizer),
+        "tokenizer": hashlib.sha256(rules.encode()).hexdigest(),
+        "class": type(tokenizer).__name__,
+        "template": getattr(tokenizer, "chat_template", None),
+        "chat": model.chat,
+    }
 
 
 def load_tokenizer(model: ModelRef) -> Any:
@@ -120,8 +133,10 @@ def load_tokenizer(model: ModelRef) -> Any:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise StarError(f"the tokenizer of {model.path} cannot be loaded: {gist(e)}", hint=BUILD) from e
     if tokenizer.eos_token_id is None:
-        raise StarError(f"the tokenizer of {model.path} has no end-of-text token (eos_token)",
-                        hint="set tokenizer.eos_token and save it again")
+        raise StarError(
+            f"the tokenizer of {model.path} has no end-of-text token (eos_token)",
+            hint="set tokenizer.eos_token and save it again",
+        )
     return tokenizer
 
 
@@ -145,8 +160,10 @@ def config_of(model: ModelRef) -> Any:
     try:
         return AutoConfig.from_pretrained(model.path, revision=model.revision)
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise StarError(f"the config.json of {model.path} cannot be used: {gist(e)}",
-                        hint="check model.path and the installed version of transformers, or " + BUILD) from e
+        raise StarError(
+            f"the config.json of {model.path} cannot be used: {gist(e)}",
+            hint="check model.path and the installed version of transformers, or " + BUILD,
+        ) from e
 
 
 def saved_dtype(model: ModelRef) -> str:
@@ -164,8 +181,10 @@ def context(model: ModelRef, wanted: int | None) -> int | None:
     """How many tokens a model can read at once: ``wanted``, if that is not too many, else what its config says."""
     most = getattr(config_of(model).get_text_config(), "max_position_embeddings", None)
     if wanted and most and wanted > most:
-        raise StarError(f"runtime.max_model_len={wanted} is more than the {most} tokens {model.path} can read",
-                        hint=f"set runtime.max_model_len to at most {most}, or leave it out")
+        raise StarError(
+            f"runtime.max_model_len={wanted} is more than the {most} tokens {model.path} can read",
+            hint=f"set runtime.max_model_len to at most {most}, or leave it out",
+        )
     return wanted or most
 
 
@@ -192,10 +211,12 @@ class Codec:
         if not ids:
             raise StarError(f"the prompt of {where} has no tokens", hint="the task must ask the model something")
         if len(ids) + extra + room > self.limit:
-            raise StarError(f"the prompt of {where} has {len(ids) + extra} tokens; with the {room} to be written that is more "
-                            f"than the context of {self.limit}",
-                            hint="lower sampling.max_tokens, shorten the prompt, or raise runtime.max_model_len if the "
-                                 "model can read more")
+            raise StarError(
+                f"the prompt of {where} has {len(ids) + extra} tokens; with the {room} to be written that is more "
+                f"than the context of {self.limit}",
+                hint="lower sampling.max_tokens, shorten the prompt, or raise runtime.max_model_len if the "
+                "model can read more",
+            )
         return ids
 
     def _encoded(self, prompt: Prompt, where: str) -> tuple[list[int], int]:
@@ -222,7 +243,7 @@ class Codec:
         ids = ids[:-1] if ids and ids[-1] in self.stops else ids
         text = str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
         ends = [at for at in (text.find(s) for s in stop) if at >= 0]
-        return (text[:min(ends)], True) if ends else (text, False)
+        return (text[: min(ends)], True) if ends else (text, False)
 
 
 def count(files: Iterable[Path]) -> int:
@@ -238,8 +259,20 @@ def count(files: Iterable[Path]) -> int:
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
-MATTER = ("config.json", "generation_config.json", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges*",
-          "special_tokens*", "added_tokens*", "*.model", "*.tiktoken", "chat_template*", "*processor_config.json")
+MATTER = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges*",
+    "special_tokens*",
+    "added_tokens*",
+    "*.model",
+    "*.tiktoken",
+    "chat_template*",
+    "*processor_config.json",
+)
 
 
 # ---- a directory ---------------------------------------------------------------------------------------------------
@@ -262,14 +295,18 @@ def _sum(path: Path, size: int, changed: int) -> str:
 def checked(here: Path) -> list[Path]:
     """The files of a model directory that matter, sorted by name, after a look at each."""
     if (here / "adapter_config.json").exists() and not (here / "config.json").exists():
-        raise StarError(f"{here} holds a LoRA adapter, not a model",
-                        hint="merge it into its base first: PeftModel.merge_and_unload(), then save_pretrained(DIR)")
+        raise StarError(
+            f"{here} holds a LoRA adapter, not a model",
+            hint="merge it into its base first: PeftModel.merge_and_unload(), then save_pretrained(DIR)",
+        )
     config = _json(here / "config.json")
     if not isinstance(config, dict) or "model_type" not in config:
         raise StarError(f"{here / 'config.json'} names no model_type", hint="give a directory made by save_pretrained")
     if not any((here / name).exists() for name in TOKENIZERS):
-        raise StarError(f"the model directory {here} has no tokenizer ({', '.join(TOKENIZERS[:3])})",
-                        hint="save it beside the weights: tokenizer.save_pretrained(DIR)")
+        raise StarError(
+            f"the model directory {here} has no tokenizer ({', '.join(TOKENIZERS[:3])})",
+            hint="save it beside the weights: tokenizer.save_pretrained(DIR)",
+        )
     shards = weights(here)
     for shard in shards:
         check_shard(shard)
@@ -285,17 +322,23 @@ def weights(here: Path) -> list[Path]:
         names = sorted(set(named["weight_map"].values())) if isinstance(named, dict) and "weight_map" in named else []
         lost = [name for name in names if not (here / name).is_file()]
         if lost or not names:
-            raise StarError(f"{index} names {', '.join(lost) or 'no file'}, which is not there",
-                            hint="copy the missing files, or download the model again")
+            raise StarError(
+                f"{index} names {', '.join(lost) or 'no file'}, which is not there",
+                hint="copy the missing files, or download the model again",
+            )
         return [here / name for name in names]
     if (here / "model.safetensors").is_file():
         return [here / "model.safetensors"]
     pickled = [p.name for pattern in ("pytorch_model*.bin", "*.pt", "*.pth") for p in here.glob(pattern)]
     if pickled:
-        raise StarError(f"the weights in {here} are pickled ({pickled[0]}), which is not read here",
-                        hint="convert them: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)")
-    raise StarError(f"the model directory {here} has no weights (model.safetensors)",
-                    hint="save them there with model.save_pretrained(DIR)")
+        raise StarError(
+            f"the weights in {here} are pickled ({pickled[0]}), which is not read here",
+            hint="convert them: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)",
+        )
+    raise StarError(
+        f"the model directory {here} has no weights (model.safetensors)",
+        hint="save them there with model.save_pretrained(DIR)",
+    )
 
 
 def check_shard(path: Path) -> None:
@@ -307,8 +350,9 @@ def check_shard(path: Path) -> None:
             header = json.loads(f.read(length)) if length <= size - 8 else None
         ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]  # type: ignore[union-attr]
     except (ValueError, AttributeError, KeyError, TypeError, IndexError):
-        raise StarError(f"{path} is not a readable safetensors file (its header is broken)",
-                        hint="copy or download it again") from None
+        raise StarError(
+            f"{path} is not a readable safetensors file (its header is broken)", hint="copy or download it again"
+        ) from None
     wanted = 8 + length + max(ends, default=0)
     if size < wanted:
         raise StarError(f"{path} is truncated: {size} bytes of {wanted}", hint="copy or download it again")
@@ -318,7 +362,8 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise StarError(f"the model directory {path.parent} has no {path.name}",
-                        hint="give a directory made by save_pretrained") from None
+        raise StarError(
+            f"the model directory {path.parent} has no {path.name}", hint="give a directory made by save_pretrained"
+        ) from None
     except ValueError as e:
         raise StarError(f"{path} is not valid JSON ({e})", hint="copy or download it again") from None

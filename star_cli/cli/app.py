@@ -9,9 +9,14 @@ import typer
 from star_cli import __version__
 
 app = typer.Typer(
-    name="star", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    name="star",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     help="Self-taught reasoners: a model writes rationales, a grader keeps the right ones, the model is fine-tuned on "
-         "them, and again.", epilog="First steps: star run   |   star plan   |   star show RUN   |   star doctor")
+    "them, and again.",
+    epilog="First steps: star run   |   star plan   |   star show RUN   |   star doctor",
+)
 
 
 def _version(show: bool) -> None:
@@ -21,8 +26,11 @@ def _version(show: bool) -> None:
 
 
 @app.callback()
-def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
-                                      help="Print the version and leave.")) -> None:
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
     """Options that stand before the command."""
 
 

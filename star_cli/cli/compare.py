@@ -11,13 +11,19 @@ import typer
 from star_cli.cli.app import Json, app
 
 
-@app.command(epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
-             "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json")
+@app.command(
+    epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
+    "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json"
+)
 def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or sweeps (all their arms).")],
-    budget: Annotated[str, typer.Option("--budget", help="What is made equal: samples, tokens, flops or seconds.")] = "samples",
-    metric: Annotated[str, typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, "
-                                                         "best_of@8/dpo.")] = "accuracy",
+    budget: Annotated[
+        str, typer.Option("--budget", help="What is made equal: samples, tokens, flops or seconds.")
+    ] = "samples",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, best_of@8/dpo."),
+    ] = "accuracy",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
     home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,
     as_json: Json = False,

@@ -11,8 +11,11 @@ from star_cli.cli.app import app
 PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@app.command(context_settings=PASS, epilog="star forecast experiment=rl_star_tabular   |   star forecast demo   |   "
-             "star forecast demo pilot.problems=300   |   star run forecast=true")
+@app.command(
+    context_settings=PASS,
+    epilog="star forecast experiment=rl_star_tabular   |   star forecast demo   |   "
+    "star forecast demo pilot.problems=300   |   star run forecast=true",
+)
 def forecast(context: typer.Context, as_json: bool = typer.Option(False, "--json", help="Print JSON only.")) -> None:
     """What to expect of a run: accuracy by round with an 80 % band, the plateau, and whether to start at all.
 

@@ -11,8 +11,13 @@ from star_cli.cli.app import Home, Json, app
 
 
 @app.command(epilog="Examples:  star ls runs   |   star ls tasks --json")
-def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")]
-       = "runs", home: Home = "", as_json: Json = False) -> None:
+def ls(
+    what: Annotated[
+        str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")
+    ] = "runs",
+    home: Home = "",
+    as_json: Json = False,
+) -> None:
     """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
     from star_cli.report.listing import print_rows
     from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
@@ -38,9 +43,12 @@ def ls(what: Annotated[str, typer.Argument(help="runs, artifacts, tasks, graders
 
 
 @app.command(epilog="Examples:  star diff demo/round-1/finetune demo/round-2/finetune   |   star diff demo demo2")
-def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.")],
-         b: Annotated[str, typer.Argument(help="What to compare it with.")],
-         home: Home = "", as_json: Json = False) -> None:
+def diff(
+    a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.")],
+    b: Annotated[str, typer.Argument(help="What to compare it with.")],
+    home: Home = "",
+    as_json: Json = False,
+) -> None:
     """Say field by field why two keys differ (through their inputs), or how two runs differ.
 
     Of two verdict artifacts (filter, evaluate) the confusion table and the samples that flipped are shown too.
@@ -60,8 +68,10 @@ def diff(a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/ro
         return
     if rows:
         shown = {"": "(empty)", None: "(none)"}
-        print_rows([{k: shown.get(v, v) if isinstance(v, str | None) else v for k, v in row.items()} for row in rows],
-                   f"{a}  against  {b}")
+        print_rows(
+            [{k: shown.get(v, v) if isinstance(v, str | None) else v for k, v in row.items()} for row in rows],
+            f"{a}  against  {b}",
+        )
     else:
         typer.echo("the same: no field differs")
     if found:

@@ -10,8 +10,11 @@ import typer
 from star_cli.cli.app import PASS, Json, app
 
 
-@app.command(context_settings=PASS, epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
-             "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job")
+@app.command(
+    context_settings=PASS,
+    epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
+    "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job",
+)
 def run(context: typer.Context) -> None:
     """Run a whole experiment; the same command again continues it.
 
@@ -23,15 +26,24 @@ def run(context: typer.Context) -> None:
     run_all(list(context.args))
 
 
-@app.command(context_settings=PASS, epilog="Examples:  star resume demo   |   star resume demo --from round-2/filter "
-             "grader=exact   |   star resume demo rounds=8")
+@app.command(
+    context_settings=PASS,
+    epilog="Examples:  star resume demo   |   star resume demo --from round-2/filter "
+    "grader=exact   |   star resume demo rounds=8",
+)
 def resume(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="The run, for example demo.")],
-    start: Annotated[str | None, typer.Option(
-        "--from", help="Take every stage before this one as it is, for example round-2/filter.")] = None,
-    rebuild: Annotated[bool, typer.Option(
-        "--rebuild", help="With --from: build this stage and all after it again, even if nothing changed.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Take every stage before this one as it is, for example round-2/filter."),
+    ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="With --from: build this stage and all after it again, even if nothing changed."
+        ),
+    ] = False,
 ) -> None:
     """Continue a run, or go on from one of its stages with other settings.
 
@@ -62,8 +74,14 @@ def plan(context: typer.Context, as_json: Json = False) -> None:
         typer.echo(json.dumps({"name": name, "stages": rows, "total": total, "open_end": open_end}, indent=1))
         return
     table = Table(title=f"plan of {name}", title_justify="left", box=None, pad_edge=False)
-    for column, side in (("stage", "left"), ("key", "left"), ("state", "left"), ("samples", "right"), ("tokens", "right"),
-                         ("steps", "right")):
+    for column, side in (
+        ("stage", "left"),
+        ("key", "left"),
+        ("state", "left"),
+        ("samples", "right"),
+        ("tokens", "right"),
+        ("steps", "right"),
+    ):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     for s in steps:
         state = {"built": "[green]built[/]", "partial": "[yellow]partial[/]", "missing": "missing"}[s.state]
@@ -73,7 +91,9 @@ def plan(context: typer.Context, as_json: Json = False) -> None:
     out = console()
     out.print(table)
     missing = sum(s.state != "built" for s in steps)
-    out.print(f"{missing} of {len(steps)} stages to build: at most {total['samples']:,} samples and {total['tokens']:,} "
-              f"tokens, {total['steps']:,} training steps")
+    out.print(
+        f"{missing} of {len(steps)} stages to build: at most {total['samples']:,} samples and {total['tokens']:,} "
+        f"tokens, {total['steps']:,} training steps"
+    )
     if open_end:
         out.print(f"[yellow]from here on it depends on what is found: {open_end}[/]")

@@ -11,18 +11,29 @@ from star_cli.cli.app import app
 from star_cli.errors import StarError
 
 
-@app.command(epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter "
-             "--wrong --prompt   |   star show demo --json   |   star show 9f2c41")
+@app.command(
+    epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter "
+    "--wrong --prompt   |   star show demo --json   |   star show 9f2c41"
+)
 def show(
-    what: Annotated[str, typer.Argument(
-        metavar="RUN[/round-2[/filter]]", help="A run, one of its rounds or stages, a sweep, or an artifact's key.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN[/round-2[/filter]]", help="A run, one of its rounds or stages, a sweep, or an artifact's key."
+        ),
+    ],
     wrong: Annotated[bool, typer.Option("--wrong", help="Only rationales with a wrong answer.")] = False,
-    kept_wrong: Annotated[bool, typer.Option(
-        "--kept-wrong", help="Only rationales with a right answer and a wrong step.")] = False,
+    kept_wrong: Annotated[
+        bool, typer.Option("--kept-wrong", help="Only rationales with a right answer and a wrong step.")
+    ] = False,
     hinted: Annotated[bool, typer.Option("--hinted", help="Only rationales written with a hint.")] = False,
     n: Annotated[int, typer.Option("--n", "-n", min=0, help="How many rationales or rows.")] = 5,
-    prompt: Annotated[bool, typer.Option("--prompt", help="Show the prompt as the model saw it (before its chat "
-                                                          "template, where it has one).")] = False,
+    prompt: Annotated[
+        bool,
+        typer.Option(
+            "--prompt", help="Show the prompt as the model saw it (before its chat template, where it has one)."
+        ),
+    ] = False,
     page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
     home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,

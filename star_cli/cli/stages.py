@@ -9,7 +9,9 @@ import typer
 
 from star_cli.cli.app import PASS, Json, app
 
-Inputs = Annotated[list[str], typer.Option("--input", "-i", help="ROLE=RUN/round-N/STAGE or ROLE=KEY; may be repeated.")]
+Inputs = Annotated[
+    list[str], typer.Option("--input", "-i", help="ROLE=RUN/round-N/STAGE or ROLE=KEY; may be repeated.")
+]
 Round = Annotated[int, typer.Option("--round", help="The round its seeds and step schedule are of.")]
 
 
@@ -19,43 +21,75 @@ def _run(verb: str, context: typer.Context, inputs: list[str], as_json: bool, ro
 
     artifact, hit = run_stage(verb, inputs or [], list(context.args), round=round, quiet=as_json, **options)
     if as_json:
-        typer.echo(json.dumps({"stage": artifact.stage, "key": artifact.key, "path": str(artifact.path), "hit": hit,
-                               "metrics": artifact.metrics}, indent=1))
+        typer.echo(
+            json.dumps(
+                {
+                    "stage": artifact.stage,
+                    "key": artifact.key,
+                    "path": str(artifact.path),
+                    "hit": hit,
+                    "metrics": artifact.metrics,
+                },
+                indent=1,
+            )
+        )
         return
     console().print(f"{artifact.stage} {artifact.key} {'was already there' if hit else 'built'}: {artifact.path}")
 
 
-@app.command(context_settings=PASS, epilog="Example:  star generate --input model=demo/round-2/finetune "
-             "--input problems=demo/round-2/problems samples=4 sampling.temperature=1")
-def generate(context: typer.Context, input: Inputs, round: Round = 1, as_json: Json = False,
-             hint: Annotated[bool, typer.Option("--hint", help="Show the answer (rationalization).")] = False) -> None:
+@app.command(
+    context_settings=PASS,
+    epilog="Example:  star generate --input model=demo/round-2/finetune "
+    "--input problems=demo/round-2/problems samples=4 sampling.temperature=1",
+)
+def generate(
+    context: typer.Context,
+    input: Inputs,
+    round: Round = 1,
+    as_json: Json = False,
+    hint: Annotated[bool, typer.Option("--hint", help="Show the answer (rationalization).")] = False,
+) -> None:
     """Write rationales. Inputs: model, and problems (default: the task's training problems), solved (left out)."""
     _run("generate", context, input, as_json, round, hint=hint)
 
 
-@app.command("filter", context_settings=PASS, epilog="Example:  star filter --input rationales=demo/round-2/generate "
-             "grader=exact")
+@app.command(
+    "filter",
+    context_settings=PASS,
+    epilog="Example:  star filter --input rationales=demo/round-2/generate grader=exact",
+)
 def filter_(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
     """Grade rationales and keep the right ones. Input: rationales (its problems are known from it)."""
     _run("filter", context, input, as_json, 1)
 
 
-@app.command(context_settings=PASS, epilog="Example:  star finetune --input start=demo/round-0/pretrain "
-             "--input examples=demo/round-1/filter --input examples=demo/round-1/filter-rationalized trainer.lr=1e-3")
+@app.command(
+    context_settings=PASS,
+    epilog="Example:  star finetune --input start=demo/round-0/pretrain "
+    "--input examples=demo/round-1/filter --input examples=demo/round-1/filter-rationalized trainer.lr=1e-3",
+)
 def finetune(context: typer.Context, input: Inputs, round: Round = 1, as_json: Json = False) -> None:
     """Fine-tune a model on examples. Inputs: start, and examples (may be repeated)."""
     _run("finetune", context, input, as_json, round)
 
 
-@app.command(context_settings=PASS, epilog="Example:  star evaluate --input model=demo/round-2/finetune "
-             "evaluation.split=test")
+@app.command(
+    context_settings=PASS, epilog="Example:  star evaluate --input model=demo/round-2/finetune evaluation.split=test"
+)
 def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: Json = False) -> None:
-    """Accuracy of a model (input: model) on the evaluation split, or of rationales that are there (input: rationales)."""
+    """Accuracy of a model (input: model) on the evaluation split, or of rationales that are there (input:
+    rationales).
+    """
     _run("evaluate", context, input, as_json, round)
 
 
-@app.command(context_settings=PASS, epilog="Example:  star score --input verifier=demo/round-3/verifier-dpo "
-             "--input rationales=demo/round-3/candidates verification.score_by=engine")
+@app.command(
+    context_settings=PASS,
+    epilog="Example:  star score --input verifier=demo/round-3/verifier-dpo "
+    "--input rationales=demo/round-3/candidates verification.score_by=engine",
+)
 def score(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
-    """Scores of solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from them)."""
+    """Scores of solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from
+    them).
+    """
     _run("score", context, input, as_json, 1)

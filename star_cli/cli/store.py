@@ -11,8 +11,11 @@ from star_cli.cli.app import Home, Json, app
 
 
 @app.command(epilog="Examples:  star verify   |   star verify demo")
-def verify(run: Annotated[str, typer.Argument(help="A run; without one the whole store.")] = "",
-           home: Home = "", as_json: Json = False) -> None:
+def verify(
+    run: Annotated[str, typer.Argument(help="A run; without one the whole store.")] = "",
+    home: Home = "",
+    as_json: Json = False,
+) -> None:
     """Check every file against the sha256 in its manifest. Exit code 1 when anything was changed or is missing."""
     from star_cli.run.overrides import home_of
     from star_cli.store.maintenance import verify as check
@@ -31,9 +34,12 @@ def verify(run: Annotated[str, typer.Argument(help="A run; without one the whole
 
 
 @app.command(epilog="Examples:  star gc --dry-run   |   star gc --yes")
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-       yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-       home: Home = "", as_json: Json = False) -> None:
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    home: Home = "",
+    as_json: Json = False,
+) -> None:
     """Remove artifacts that no run uses, and what interrupted stages left behind."""
     from star_cli.run.overrides import home_of
     from star_cli.store.maintenance import collect, unused

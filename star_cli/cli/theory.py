@@ -10,24 +10,37 @@ import typer
 from star_cli.cli.app import app
 from star_cli.errors import StarError
 
-theory = typer.Typer(name="theory", no_args_is_help=True, help="RL-STaR's theory: predict a chain, check whether it "
-                     "can start, compare a run with it. The mathematics is in docs/theory.md.")
+theory = typer.Typer(
+    name="theory",
+    no_args_is_help=True,
+    help="RL-STaR's theory: predict a chain, check whether it "
+    "can start, compare a run with it. The mathematics is in docs/theory.md.",
+)
 app.add_typer(theory)
 
 STEPS = typer.Option(3, "--steps", help="N, the steps of a chain.")
 STATES = typer.Option(64, "--states", help="M, the states of a step.")
-DELTA = typer.Option("0.2", "--delta", help="How much better than chance a step is: one number for all steps, or N of "
-                     "them with commas between.")
-CONVENTION = typer.Option("theory", "--convention", help="theory: delta = P(right) - P(one wrong state); generator: "
-                          "delta = P(right) - 1/M.")
+DELTA = typer.Option(
+    "0.2",
+    "--delta",
+    help="How much better than chance a step is: one number for all steps, or N of them with commas between.",
+)
+CONVENTION = typer.Option(
+    "theory", "--convention", help="theory: delta = P(right) - P(one wrong state); generator: delta = P(right) - 1/M."
+)
 FIGURE = typer.Option(None, "--figure", help="Write the curves to this .svg or .png, too.")
 JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 
 
 @theory.command(epilog="star theory predict --steps 3 --states 64 --delta 0.1,0.3,0.05 --rounds 6")
-def predict(steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION,
-            rounds: int = typer.Option(4, "--rounds", help="Rounds of self-training; round 0 is the start."),
-            as_json: bool = JSON) -> None:
+def predict(
+    steps: int = STEPS,
+    states: int = STATES,
+    delta: str = DELTA,
+    convention: str = CONVENTION,
+    rounds: int = typer.Option(4, "--rounds", help="Rounds of self-training; round 0 is the start."),
+    as_json: bool = JSON,
+) -> None:
     """Accuracy, deltas and the share of kept rationales with a wrong step, round by round."""
     from star_cli.lib.theory.closed_form import trajectory
     from star_cli.report.theory import as_record, show_prediction
@@ -40,8 +53,9 @@ def predict(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conven
 
 
 @theory.command(epilog="star theory check --delta 0,0.1,0.1   |   star theory check --delta 0,0,0.3 || echo hopeless")
-def check(steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION,
-          as_json: bool = JSON) -> None:
+def check(
+    steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION, as_json: bool = JSON
+) -> None:
     """Whether self-training can start from here, and why; the exit code is 1 when it cannot."""
     from star_cli.lib.theory.criterion import judge
 
@@ -55,13 +69,18 @@ def check(steps: int = STEPS, states: int = STATES, delta: str = DELTA, conventi
 
 
 @theory.command(epilog="star theory compare demo   |   star theory compare demo --delta 0.4 --convention generator")
-def compare(run: str = typer.Argument(help="A run on a task that knows its true steps (zip)."),
-            delta: str | None = typer.Option(None, "--delta", help="Start the theory from these deltas, not from what "
-                                             "the base model was measured or made to be."),
-            convention: str = CONVENTION,
-            home: str | None = typer.Option(None, "--home", help="Where artifacts and runs are; else STAR_HOME."),
-            figure: Path | None = FIGURE,
-            as_json: bool = JSON) -> None:
+def compare(
+    run: str = typer.Argument(help="A run on a task that knows its true steps (zip)."),
+    delta: str | None = typer.Option(
+        None,
+        "--delta",
+        help="Start the theory from these deltas, not from what the base model was measured or made to be.",
+    ),
+    convention: str = CONVENTION,
+    home: str | None = typer.Option(None, "--home", help="Where artifacts and runs are; else STAR_HOME."),
+    figure: Path | None = FIGURE,
+    as_json: bool = JSON,
+) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
     from star_cli.analysis.theory import compare_run
     from star_cli.report.theory import show_comparison, write_comparison
@@ -84,8 +103,10 @@ def deltas_of(text: str, steps: int) -> list[float]:
     if len(values) == 1:
         return values * steps
     if len(values) != steps:
-        raise StarError(f"--delta holds {len(values)} numbers for --steps {steps}",
-                        hint=f"give one number, or {steps} with commas between")
+        raise StarError(
+            f"--delta holds {len(values)} numbers for --steps {steps}",
+            hint=f"give one number, or {steps} with commas between",
+        )
     return values
 
 
@@ -94,5 +115,7 @@ def numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise StarError(f"--delta must be numbers with commas between, got {text!r}",
-                        hint="for example --delta 0.2 or --delta 0.1,0.3,0.05") from None
+        raise StarError(
+            f"--delta must be numbers with commas between, got {text!r}",
+            hint="for example --delta 0.2 or --delta 0.1,0.3,0.05",
+        ) from None

@@ -39,7 +39,9 @@ def stable(value: Any, where: str = "value") -> Any:
         return {k: stable(v, f"{where}.{k}") for k, v in sorted(value.items())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _part(value, where)
-    raise StarError(f"{where} is a {type(value).__name__}, which has no stable form", hint="use plain values in settings")
+    raise StarError(
+        f"{where} is a {type(value).__name__}, which has no stable form", hint="use plain values in settings"
+    )
 
 
 def _part(part: Any, where: str) -> dict[str, Any]:
@@ -74,8 +76,10 @@ def _sha256(value: Any) -> bytes:
     try:
         return hashlib.sha256(text.encode()).digest()
     except UnicodeEncodeError as e:
-        raise StarError(f"the text {text[max(0, e.start - 20):e.end + 20]!r} has no stable form: {e.reason}",
-                        hint="mend the text so that it is valid UTF-8") from None
+        raise StarError(
+            f"the text {text[max(0, e.start - 20) : e.end + 20]!r} has no stable form: {e.reason}",
+            hint="mend the text so that it is valid UTF-8",
+        ) from None
 
 
 def file_sha256(path: Path) -> str:

@@ -31,16 +31,12 @@ T = TypeVar("T")
 RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
 
 
-
-
 @dataclass(kw_only=True)
 class Part:
     """Anything registered. ``check`` raises a StarError that names a setting without sense."""
 
     def check(self) -> None:
         """Say what is wrong with the settings, before any work is done."""
-
-
 
 
 @dataclass(frozen=True)
@@ -70,14 +66,17 @@ class ModelRef:
     def shown(self, canary: dict[str, Any]) -> str | Prompt:
         """The prompt of a canary; its pictures lie beside the weights."""
         names = canary.get("images")
-        return Prompt(canary["prompt"], tuple(str(Path(self.path) / n) for n in names)) if names else str(canary["prompt"])
+        return (
+            Prompt(canary["prompt"], tuple(str(Path(self.path) / n) for n in names)) if names else str(canary["prompt"])
+        )
 
     def render(self, tokenizer: Any, prompt: str) -> str:
         """The exact text the model reads: through the chat template where there is one. Engine and trainer share it."""
         template = getattr(tokenizer, "chat_template", None)
         if self.chat and not template:
-            raise StarError(f"model.chat=true, but the tokenizer of {self.path} has no chat template",
-                            hint="set model.chat=false")
+            raise StarError(
+                f"model.chat=true, but the tokenizer of {self.path} has no chat template", hint="set model.chat=false"
+            )
         if self.chat is False or not template:
             return prompt
         turn = [{"role": "user", "content": prompt}]
@@ -124,7 +123,9 @@ class Session(Protocol):
         """Completions as they finish, in any order. Requests are pulled lazily. Raises EngineDied."""
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
-        """log P(completion, end of text | prompt) in nats for (prompt, completion), in order; a Prompt may have pictures."""
+        """log P(completion, end of text | prompt) in nats for (prompt, completion), in order; a Prompt may have
+        pictures.
+        """
 
     def swap(self, model: ModelRef) -> bool:
         """Put other weights into the living engine; False where it cannot (then it is opened anew)."""
@@ -137,8 +138,6 @@ class Session(Protocol):
 
     def close(self) -> None:
         """End the engine and free the device."""
-
-
 
 
 class Task(Part):
@@ -207,7 +206,9 @@ class Task(Part):
         return name
 
     def measures(self, problem: Problem, text: str) -> dict[str, float]:
-        """Further measures of one answer beside right and wrong, as {name: 0.0 to 1.0}; evaluate reports their means."""
+        """Further measures of one answer beside right and wrong, as {name: 0.0 to 1.0}; evaluate reports their
+        means.
+        """
         return {}
 
     def left_out(self, split: str) -> dict[str, int]:
@@ -230,7 +231,9 @@ class Grader(Part):
         raise NotImplementedError
 
     def gold_fault(self, problem: Problem) -> str | None:
-        """Why no text can be judged by this problem's known answer or tests; None where it can. Checked before writing."""
+        """Why no text can be judged by this problem's known answer or tests; None where it can. Checked before
+        writing.
+        """
         return None
 
     @property
@@ -296,8 +299,6 @@ class Trainer(Part):
         model.initialise(texts, out, seed)
 
 
-
-
 @dataclass
 class VerifyJob:
     """What a verifier learns from: its initial weights and pairs, or labelled solutions, of D_VER."""
@@ -350,8 +351,6 @@ class Model(Part):
         raise NotImplementedError
 
 
-
-
 class Meter(Protocol):
     """A progress display of one piece of work."""
 
@@ -360,27 +359,3 @@ class Meter(Protocol):
 
     def close(self) -> None:
         """End the display."""
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -157,8 +157,8 @@ class Metric(Record, kw_only=True, frozen=True):
 
 
 class Peek(Record, kw_only=True, frozen=True):
-    """A problem AdaSTaR looked at in a round: its place in the order of the heap (0 first), and the share of its attempts
-    that were right.
+    """A problem AdaSTaR looked at in a round: its place in the order of the heap (0 first), and the share of its
+    attempts that were right.
     """
 
     schema = "peek/1"
@@ -204,7 +204,9 @@ def decode(line: bytes, kind: type[R], where: str) -> R:
     try:
         record: R = decoder.decode(line)
     except msgspec.ValidationError as e:
-        raise StarError(f"{where}: not a {kind.schema} record: {e}", hint=f"expected fields: {field_list(kind)}") from None
+        raise StarError(
+            f"{where}: not a {kind.schema} record: {e}", hint=f"expected fields: {field_list(kind)}"
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         text = line[:60].decode("utf-8", "replace").rstrip()
         raise StarError(f"{where}: not valid JSON ({e}): {text!r}", hint="mend or remove this line") from None
@@ -228,12 +230,16 @@ def read_records(path: Path, kind: type[R], *, name: str | None = None) -> Itera
         for number, line in enumerate(f, 1):
             where = f"{shown}:{number}"
             if not line.endswith(b"\n"):
-                raise StarError(f"{where}: the last line is torn (no newline at its end)",
-                                hint="remove the last line, or restore the file it was copied from")
+                raise StarError(
+                    f"{where}: the last line is torn (no newline at its end)",
+                    hint="remove the last line, or restore the file it was copied from",
+                )
             record = decode(line, kind, where)
             mark = hash(record.identity())
             if mark in seen:
-                raise StarError(f"{where}: {kind.schema} {record.identity()} occurs twice in this file",
-                                hint="each line needs its own " + " + ".join(kind.unique))
+                raise StarError(
+                    f"{where}: {kind.schema} {record.identity()} occurs twice in this file",
+                    hint="each line needs its own " + " + ".join(kind.unique),
+                )
             seen.add(mark)
             yield record

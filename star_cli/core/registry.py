@@ -13,7 +13,15 @@ from star_cli.errors import StarError, unknown
 
 T = TypeVar("T")
 KINDS = ("task", "grader", "engine", "trainer", "method", "model", "verifier")
-ROOMS = ("tasks", "graders", "backends.engines", "backends.trainers", "backends.models", "backends.verifiers", "methods")
+ROOMS = (
+    "tasks",
+    "graders",
+    "backends.engines",
+    "backends.trainers",
+    "backends.models",
+    "backends.verifiers",
+    "methods",
+)
 _parts: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
 _discovered = False
 
@@ -50,8 +58,10 @@ def discover() -> None:
         try:
             point.load()
         except Exception as e:
-            raise StarError(f"the plug-in {point.name!r} ({point.value}) could not be loaded: {type(e).__name__}: {e}",
-                            hint="mend or uninstall the package that provides it") from e
+            raise StarError(
+                f"the plug-in {point.name!r} ({point.value}) could not be loaded: {type(e).__name__}: {e}",
+                hint="mend or uninstall the package that provides it",
+            ) from e
 
 
 def names(kind: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""Settings that are no parts: how text is drawn, kept, trained on and measured. Only ``Runtime`` says where and how fast, and enters no key."""
+"""Settings that are no parts: how text is drawn, kept, trained on and measured. Only ``Runtime`` says where and how
+fast, and enters no key.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,11 @@ class Sampling:
     max_tokens: int | None = None
 
     def check(self, name: str = "sampling") -> None:
-        need(self.temperature >= 0, f"{name}.temperature must be >= 0, got {self.temperature}",
-             "0 is greedy, 1 samples from the model as it is")
+        need(
+            self.temperature >= 0,
+            f"{name}.temperature must be >= 0, got {self.temperature}",
+            "0 is greedy, 1 samples from the model as it is",
+        )
         need(0 < self.top_p <= 1, f"{name}.top_p must be in (0, 1], got {self.top_p}")
         need(self.top_k >= 0, f"{name}.top_k must be >= 0 (0 is off), got {self.top_k}")
         need(self.max_tokens is None or self.max_tokens >= 1, f"{name}.max_tokens must be >= 1, got {self.max_tokens}")
@@ -49,8 +54,10 @@ class Runtime:
     engine_log: str | None = None  # where the engine's own log goes
 
     def check(self) -> None:
-        need(self.progress in ("auto", "bar", "plain", "none"),
-             f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}")
+        need(
+            self.progress in ("auto", "bar", "plain", "none"),
+            f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}",
+        )
         need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
         for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs", "max_images"):
             need(getattr(self, name) >= 1, f"runtime.{name} must be >= 1, got {getattr(self, name)}")
@@ -62,8 +69,8 @@ class Verification:
 
     The optimiser's settings are those of every verifier unless ``verifier`` has its own (DPO: AdamW, one pass; Hosseini
     et al. 2024 do not report theirs). ``steps`` wins over ``epochs``. ``pairs`` caps the right x wrong pairs of one
-    problem (0: all). At the end ``candidates`` solutions of each held-out problem are drawn at ``temperature``, and every
-    selector chooses among the same ones, at each k of ``ks``.
+    problem (0: all). At the end ``candidates`` solutions of each held-out problem are drawn at ``temperature``, and
+    every selector chooses among the same ones, at each k of ``ks``.
     """
 
     lr: float = 5e-6
@@ -88,14 +95,21 @@ class Verification:
         need(self.steps is None or self.steps >= 1, f"verification.steps must be >= 1 or null, got {self.steps}")
         need(self.pairs >= 0, f"verification.pairs must be >= 0 (0: all), got {self.pairs}")
         need(self.candidates >= 1, f"verification.candidates must be >= 1, got {self.candidates}")
-        need(self.temperature > 0 or self.candidates == 1,
-             f"verification.temperature must be > 0 to draw {self.candidates} different candidates, got {self.temperature}")
+        need(
+            self.temperature > 0 or self.candidates == 1,
+            f"verification.temperature must be > 0 to draw {self.candidates} different candidates, "
+            f"got {self.temperature}",
+        )
         need(bool(self.ks) and all(k >= 1 for k in self.ks), f"verification.ks must be numbers >= 1, got {self.ks}")
-        need(max(self.ks) <= self.candidates,
-             f"verification.ks asks for k={max(self.ks)}, more than verification.candidates={self.candidates}",
-             "draw more candidates, or ask for a smaller k")
-        need(self.score_by in ("auto", "engine", "forward"),
-             f"verification.score_by must be auto, engine or forward, got {self.score_by!r}")
+        need(
+            max(self.ks) <= self.candidates,
+            f"verification.ks asks for k={max(self.ks)}, more than verification.candidates={self.candidates}",
+            "draw more candidates, or ask for a smaller k",
+        )
+        need(
+            self.score_by in ("auto", "engine", "forward"),
+            f"verification.score_by must be auto, engine or forward, got {self.score_by!r}",
+        )
 
 
 @dataclass(kw_only=True)
@@ -115,7 +129,8 @@ class Evaluation:
 
 @dataclass(kw_only=True)
 class Schedule:
-    """Fine-tuning steps of round n: ``int(start * grow**(n-1)) + add*(n-1)``; with ``epochs`` set, passes over the data.
+    """Fine-tuning steps of round n: ``int(start * grow**(n-1)) + add*(n-1)``; with ``epochs`` set, passes over the
+    data.
 
     The defaults are STaR's (40 steps, 20 % more each round; section 4 of Zelikman et al. 2022).
     """
@@ -157,8 +172,11 @@ class Pretraining:
     def check(self) -> None:
         need(self.steps >= 1, f"pretraining.steps must be >= 1, got {self.steps}")
         need(self.first_steps >= 0, f"pretraining.first_steps must be >= 0, got {self.first_steps}")
-        need(bool(self.first) == bool(self.first_steps), "pretraining.first and pretraining.first_steps need each other",
-             "set both, or neither")
+        need(
+            bool(self.first) == bool(self.first_steps),
+            "pretraining.first and pretraining.first_steps need each other",
+            "set both, or neither",
+        )
         for name, count in self.lessons.items():
             need(count >= 0, f"pretraining.lessons.{name} must be >= 0, got {count}")
 
@@ -180,10 +198,10 @@ class Tracking:
 class Keep:
     """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal ones once.
 
-    ``dedupe`` says what counts as equal: text (also written true) the same text, equations the same equations in the same
-    order (RFT), none (also false) nothing: then the training data has the model's own weights. ``control=random`` keeps as
-    many rationales of the same problems, chosen by seed whatever their verdicts: what is left of a gain then is not the
-    filter's.
+    ``dedupe`` says what counts as equal: text (also written true) the same text, equations the same equations in the
+    same order (RFT), none (also false) nothing: then the training data has the model's own weights. ``control=random``
+    keeps as many rationales of the same problems, chosen by seed whatever their verdicts: what is left of a gain then
+    is not the filter's.
     """
 
     limit: int = 1
@@ -200,8 +218,11 @@ class Keep:
 
     def check(self) -> None:
         need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
-        need(self.control in CONTROLS, f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}",
-             "random is the control that shows what grading is worth")
+        need(
+            self.control in CONTROLS,
+            f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}",
+            "random is the control that shows what grading is worth",
+        )
         self.mode  # noqa: B018  (raises)
 
 
@@ -214,8 +235,11 @@ CONTROLS = ("none", "random")
 def dedupe_mode(setting: bool | str) -> str:
     """text, none or equations of a setting that may be true or false; anything else is a StarError."""
     mode = {True: "text", False: "none"}[setting] if isinstance(setting, bool) else setting
-    need(mode in DEDUPE, f"filter.dedupe must be {', '.join(DEDUPE)}, true or false, got {setting!r}",
-         "text keeps equal texts once, none keeps all")
+    need(
+        mode in DEDUPE,
+        f"filter.dedupe must be {', '.join(DEDUPE)}, true or false, got {setting!r}",
+        "text keeps equal texts once, none keeps all",
+    )
     return mode
 
 

@@ -19,7 +19,9 @@ TWO = {"choices": ["red", "blue"]}
 
 @register("grader", "conclusion")
 class Conclusion(Grader):
-    """``tag`` is the heading; the last place where it begins a line counts. No letter there is NO_ANSWER, which is wrong."""
+    """``tag`` is the heading; the last place where it begins a line counts. No letter there is NO_ANSWER, which is
+    wrong.
+    """
 
     tag: str = "CONCLUSION"
     CASES: ClassVar[list[tuple[Any, ...]]] = [
@@ -53,7 +55,7 @@ class Conclusion(Grader):
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted letter, reason) of a text."""
         known = gold.strip().strip("()").upper()
-        if len(known) != 1 or known not in "ABCDEFGHIJ"[:len(choices) or 10]:
+        if len(known) != 1 or known not in "ABCDEFGHIJ"[: len(choices) or 10]:
             return False, f"the known answer {gold!r} is not among the letters of the choices", "GRADER_ERROR"
         found = LETTER.search(self._tail(text))
         said = (found[1] or found[2]).upper() if found else None
@@ -70,8 +72,8 @@ class Conclusion(Grader):
         if not found:
             return text.rstrip()
         stop = tail.find("\n", found.end())
-        return text[:len(text) - len(tail) + (stop if stop >= 0 else len(tail))].rstrip()
+        return text[: len(text) - len(tail) + (stop if stop >= 0 else len(tail))].rstrip()
 
     def _tail(self, text: str) -> str:
         heads = list(re.finditer(rf"^[ \t>*#]*{re.escape(self.tag)}[*]*[ \t]*:[*]*", text, re.M))
-        return text[heads[-1].end():] if heads else ""
+        return text[heads[-1].end() :] if heads else ""

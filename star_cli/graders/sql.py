@@ -26,10 +26,14 @@ GRACE = 0.4  # seconds after which a worker that overlooks its deadline is kille
 HELD = 256  # gold results kept in a worker
 _golds: OrderedDict[tuple[str, str, Limits], Result] = OrderedDict()
 
-PETS = {"tables": ["CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
-                   "INSERT INTO pet VALUES (1, 'Ann', 3, 1.5), (2, 'Bo', 3, 0.3), (3, 'Ann', 7, NULL), (4, 'Zo', 1, 9);",
-                   "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
-                   "INSERT INTO pet VALUES (1, 'Cy', 2, 2.5), (2, 'Di', 9, NULL), (5, 'Di', 4, 1);"]}
+PETS = {
+    "tables": [
+        "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
+        "INSERT INTO pet VALUES (1, 'Ann', 3, 1.5), (2, 'Bo', 3, 0.3), (3, 'Ann', 7, NULL), (4, 'Zo', 1, 9);",
+        "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
+        "INSERT INTO pet VALUES (1, 'Cy', 2, 2.5), (2, 'Di', 9, NULL), (5, 'Di', 4, 1);",
+    ]
+}
 NAMES, OLDEST = "SELECT name FROM pet WHERE age > 2", "SELECT name FROM pet ORDER BY age DESC, id"
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
@@ -65,7 +69,12 @@ class Sql(Grader):
         (NAMES, f"Those above two.\n```sql\n{NAMES};\n```\nDone.", "MATCH", {"meta": PETS}),
         (NAMES, f"First try:\n```sql\nSELECT id FROM pet\n```\nBetter:\n```sql\n{NAMES}\n```", "MATCH", {"meta": PETS}),
         (NAMES, f"```sql\n{NAMES}\n```\nNo:\n```sql\nSELECT id FROM pet\n```", "MISMATCH", {"meta": PETS}),
-        (NAMES, "SQL: SELECT name FROM pet WHERE age <> 1", "MISMATCH", {"meta": PETS}),  # only the second instance tells
+        (
+            NAMES,
+            "SQL: SELECT name FROM pet WHERE age <> 1",
+            "MISMATCH",
+            {"meta": PETS},
+        ),  # only the second instance tells
         (NAMES, "SELECT name FROM pet WHERE age > 2\nORDER BY id DESC", "MATCH", {"meta": PETS}),
         (NAMES, "select distinct name from pet where age > 2", "MISMATCH", {"meta": PETS}),
         (NAMES, "SELECT name, age FROM pet WHERE age > 2", "MISMATCH", {"meta": PETS}),
@@ -98,17 +107,24 @@ class Sql(Grader):
 
     def check(self) -> None:
         need(self.seconds > 0, f"grader.seconds must be > 0, got {self.seconds}")
-        for name, choices in (("order", ("gold", "always", "never")), ("columns", ("any", "same")),
-                              ("nulls", ("distinct", "empty")), ("affinity", ("strict", "loose")),
-                              ("empty", ("match", "equal"))):
+        for name, choices in (
+            ("order", ("gold", "always", "never")),
+            ("columns", ("any", "same")),
+            ("nulls", ("distinct", "empty")),
+            ("affinity", ("strict", "loose")),
+            ("empty", ("match", "equal")),
+        ):
             value = getattr(self, name)
             need(value in choices, f"grader.{name} must be {' or '.join(choices)}, got {value!r}")
         for name in ("rows", "cells"):
             need(getattr(self, name) >= 1, f"grader.{name} must be >= 1, got {getattr(self, name)}")
         need(self.memory_mb >= 16, f"grader.memory_mb must be >= 16, got {self.memory_mb}")
         need(self.tolerance >= 0, f"grader.tolerance must be >= 0, got {self.tolerance}")
-        need(self.databases is None or Path(self.databases).is_dir(),
-             f"grader.databases={self.databases} is no directory", "give the folder that holds a folder for each database")
+        need(
+            self.databases is None or Path(self.databases).is_dir(),
+            f"grader.databases={self.databases} is no directory",
+            "give the folder that holds a folder for each database",
+        )
 
     @property
     def isolated(self) -> bool:
@@ -172,8 +188,9 @@ class Sql(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return Verdict(problem_id=problem.id, sample=rationale.sample, correct=reason == "MATCH", answer=answer,
-                       reason=reason)
+        return Verdict(
+            problem_id=problem.id, sample=rationale.sample, correct=reason == "MATCH", answer=answer, reason=reason
+        )
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the name of the result, or what went wrong)."""

@@ -21,20 +21,24 @@ MEANING = {
     "unique_rationales": "share of the right rationales without a hint that are different texts of their problem",
     "length_drift": "mean tokens of a rationale without a hint, relative to the first round's (1: no drift)",
     "hint_only": "share of the kept examples whose problem is kept by rationalization alone",
-    "easiest_tenth": "share of the kept examples that are of the easiest tenth of the problems asked so far, by pass rate "
-                     "without a hint in all rounds up to this one; equal pass rates share the places (.1: no preference)",
+    "easiest_tenth": "share of the kept examples that are of the easiest tenth of the problems asked "
+    "so far, by pass rate "
+    "without a hint in all rounds up to this one; equal pass rates share the places (.1: no preference)",
     "balance": "mean over problems of B-STaR's min(n'/n*, 1) n'/n: n right rationales selected, n' different ones, 0 "
-               "where none is",
+    "where none is",
     "hint_leak": "share of the kept rationalized examples that name the answer before any work or speak of the hint",
     "leak_unhinted": "the same share of the kept examples without a hint: how often the check is wrong",
-    "unhinted_pass": "share of the problems kept by rationalization in an earlier round that are solved when asked again "
-                     "without the hint",
+    "unhinted_pass": "share of the problems kept by rationalization in an earlier round that are "
+    "solved when asked again "
+    "without the hint",
 }
 TALK = re.compile(
     r"\bas (?:is |was |already |we are |we were )?(?:given|told|hinted|stated in the hint)\b"
     r"|\b(?:the )?(?:correct |right |final |known )?answer (?:is|was) (?:already )?(?:given|provided|known|marked)\b"
     r"|\b(?:given|provided|known|hinted) (?:that )?(?:the )?(?:correct |right |final )?answer\b"
-    r"|\bthe hint\b|\bhint(?:ed)? (?:says|said|that|is|was)\b|\(CORRECT\)|\bmarked (?:as )?correct\b", re.IGNORECASE)
+    r"|\bthe hint\b|\bhint(?:ed)? (?:says|said|that|is|was)\b|\(CORRECT\)|\bmarked (?:as )?correct\b",
+    re.IGNORECASE,
+)
 WORD = re.compile(r"[^\W_]+(?:[.,][^\W_]+)*|[^\w\s]")
 STEP = re.compile(r"(?<=[.!?;])\s+|\n+")
 TAG = re.compile(r"</?\w+>|[^\W\d]\w*:")
@@ -89,8 +93,9 @@ class Seen:
         return sum(self.asked.values())
 
 
-def health(looked: Iterable[Looked], kept: list[Example], history: History,
-           wanted: int) -> tuple[dict[str, tuple[float, int]], History]:
+def health(
+    looked: Iterable[Looked], kept: list[Example], history: History, wanted: int
+) -> tuple[dict[str, tuple[float, int]], History]:
     """The numbers of a round, each (value, how many problems or examples it rests on), and the history with it.
 
     ``wanted`` is B-STaR's n*, the right rationales hoped for a problem.
@@ -123,7 +128,9 @@ def _movement(right: dict[str, list[int]], history: History) -> Iterator[tuple[s
         yield "unhinted_pass", (sum(bool(right[i]) for i in rescued) / len(rescued), len(rescued))
 
 
-def _kept(kept: list[Example], history: History, problems: dict[str, Problem]) -> Iterator[tuple[str, tuple[float, int]]]:
+def _kept(
+    kept: list[Example], history: History, problems: dict[str, Problem]
+) -> Iterator[tuple[str, tuple[float, int]]]:
     if not kept:
         return
     own = {e.problem_id for e in kept if e.origin != "rationalized"}
@@ -148,8 +155,12 @@ def _later(seen: Seen, kept: list[Example], old: History) -> History:
     tokens = old.tokens
     if tokens is None and seen.samples:
         tokens = seen.tokens / seen.samples
-    return History(counts, {**old.solved, **{i: bool(t) for i, t in seen.right.items()}},
-                   sorted(hinted | (set(old.rescued) - seen.right.keys())), tokens)
+    return History(
+        counts,
+        {**old.solved, **{i: bool(t) for i, t in seen.right.items()}},
+        sorted(hinted | (set(old.rescued) - seen.right.keys())),
+        tokens,
+    )
 
 
 def balance(different: int, selected: int, wanted: int) -> float:
@@ -158,7 +169,9 @@ def balance(different: int, selected: int, wanted: int) -> float:
 
 
 def easiest(rates: dict[str, float], share: float = 0.1) -> dict[str, float]:
-    """How much of each problem belongs to the easiest ``share`` (by pass rate): 1, 0, or for ties at the border a part."""
+    """How much of each problem belongs to the easiest ``share`` (by pass rate): 1, 0, or for ties at the border a
+    part.
+    """
     left = share * len(rates)
     found: dict[str, float] = {}
     ranked = sorted(rates, key=lambda i: -rates[i])
@@ -173,8 +186,8 @@ def easiest(rates: dict[str, float], share: float = 0.1) -> dict[str, float]:
 
 def leaks(problem: Problem, text: str) -> bool:
     """Whether a rationale gives away that its answer was shown: it says so, or its first of several steps already holds
-    the whole answer, before any equals sign, which the question does not. With choices the first step must name the right
-    letter as (b), and no other. A single step is the work itself, and proves nothing.
+    the whole answer, before any equals sign, which the question does not. With choices the first step must name the
+    right letter as (b), and no other. A single step is the work itself, and proves nothing.
     """
     if TALK.search(text):
         return True
@@ -204,8 +217,8 @@ def _holds(tokens: list[str], wanted: list[str]) -> bool:
     n = len(wanted)
     spaced = n > 1 and all(len(w) == 1 and w.isdigit() for w in wanted)
     for i in range(len(tokens) - n + 1):
-        if tokens[i:i + n] == wanted:
-            around = [*tokens[max(0, i - 1):i], *tokens[i + n:i + n + 1]]
+        if tokens[i : i + n] == wanted:
+            around = [*tokens[max(0, i - 1) : i], *tokens[i + n : i + n + 1]]
             if not (spaced and any(len(t) == 1 and t.isdigit() for t in around)):
                 return True
     return False

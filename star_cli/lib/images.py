@@ -19,14 +19,16 @@ MEND = "replace or remove the file; task.bad_images=skip leaves such problems ou
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a picture's bytes in hex: its address, wherever it lies. Raises StarError where there is no file."""
+    """The sha256 of a picture's bytes in hex: its address, wherever it lies. Raises StarError where there is no
+    file.
+    """
     name, size, changed = _stat(Path(path))
     return _digest(name, size, changed)
 
 
 def check(path: str | os.PathLike[str], pixels: int = PIXELS) -> tuple[int, int]:
-    """(width, height) of a picture after a look at all of it. Raises StarError for what is missing, empty, truncated, no
-    picture, or larger than ``pixels``; nothing larger is ever decoded.
+    """(width, height) of a picture after a look at all of it. Raises StarError for what is missing, empty, truncated,
+    no picture, or larger than ``pixels``; nothing larger is ever decoded.
     """
     name, size, changed = _stat(Path(path))
     found = _look(name, size, changed, pixels)
@@ -44,8 +46,8 @@ def load(path: str | os.PathLike[str], pixels: int = PIXELS) -> Any:
 
 
 def embedded(path: str | os.PathLike[str], edge: int = 320) -> str:
-    """A picture as a ``data:`` address for a page, at most ``edge`` pixels wide and high; small ones are enlarged without
-    blur. Raises StarError as ``check`` does.
+    """A picture as a ``data:`` address for a page, at most ``edge`` pixels wide and high; small ones are enlarged
+    without blur. Raises StarError as ``check`` does.
     """
     from PIL import Image
 
@@ -96,8 +98,11 @@ def _decode(path: Path, pixels: int) -> Any:
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit is lower
             with Image.open(path, formats=KINDS) as source:
                 if source.width * source.height > pixels:
-                    raise StarError(f"the picture {path} has {source.width} x {source.height} pixels, more than the "
-                                    f"{pixels:,} that are decoded", hint="make it smaller, or " + MEND)
+                    raise StarError(
+                        f"the picture {path} has {source.width} x {source.height} pixels, more than the "
+                        f"{pixels:,} that are decoded",
+                        hint="make it smaller, or " + MEND,
+                    )
                 source.load()
                 upright = ImageOps.exif_transpose(source)
                 if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
@@ -106,8 +111,12 @@ def _decode(path: Path, pixels: int) -> Any:
                     upright = Image.alpha_composite(ground, upright)
                 return upright.convert("RGB")
     except UnidentifiedImageError:
-        raise StarError(f"the file {path} is no picture of a known kind ({', '.join(KINDS).lower()})", hint=MEND) from None
+        raise StarError(
+            f"the file {path} is no picture of a known kind ({', '.join(KINDS).lower()})", hint=MEND
+        ) from None
     except Image.DecompressionBombError as e:
-        raise StarError(f"the picture {path} is too large to be decoded: {e}", hint="make it smaller, or " + MEND) from None
+        raise StarError(
+            f"the picture {path} is too large to be decoded: {e}", hint="make it smaller, or " + MEND
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as e:
         raise StarError(f"the picture {path} is damaged or truncated: {e}", hint=MEND) from None

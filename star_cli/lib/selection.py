@@ -51,15 +51,18 @@ def best_of_k(correct: Floats, scores: Floats, k: int) -> Floats:
 
 @cache
 def subsets(n: int, k: int, seed: int = 0, limit: int = SUBSETS) -> tuple[Ints, bool]:
-    """(S, k) indices of k-subsets of n, and whether they are all there are; else ``limit`` of them drawn by ``seed``."""
+    """(S, k) indices of k-subsets of n, and whether they are all there are; else ``limit`` of them drawn by
+    ``seed``.
+    """
     if math.comb(n, k) <= limit:
         return np.array(list(combinations(range(n), k)), dtype=np.int64).reshape(-1, k), True
     drawn = np.random.default_rng([seed, n, k]).random((limit, n))
     return np.argpartition(drawn, k - 1, axis=1)[:, :k].astype(np.int64), False
 
 
-def vote_at_k(correct: Floats, answers: Ints, k: int, weights: Floats | None = None, *, seed: int = 0,
-              limit: int = SUBSETS) -> Floats:
+def vote_at_k(
+    correct: Floats, answers: Ints, k: int, weights: Floats | None = None, *, seed: int = 0, limit: int = SUBSETS
+) -> Floats:
     """The answer with most votes (or most summed ``weights`` >= 0) among k: exact where C(N, k) <= ``limit``.
 
     ``answers`` numbers equal answers alike; -1 is an unparsed one, which counts as wrong and never wins unless nothing
@@ -71,8 +74,12 @@ def vote_at_k(correct: Floats, answers: Ints, k: int, weights: Floats | None = N
     chosen, _ = subsets(n, k, seed, limit)
     member = np.zeros((len(chosen), n))
     np.put_along_axis(member, chosen, 1.0, axis=1)
-    return np.array([_vote(member, right, said, None if weights is None else weights[i])
-                     for i, (right, said) in enumerate(zip(correct, answers, strict=True))])
+    return np.array(
+        [
+            _vote(member, right, said, None if weights is None else weights[i])
+            for i, (right, said) in enumerate(zip(correct, answers, strict=True))
+        ]
+    )
 
 
 def _vote(member: Floats, right: Floats, said: Ints, weights: Floats | None) -> float:
@@ -118,7 +125,9 @@ def bounds(means: Floats) -> tuple[Floats, Floats]:
 
 
 def level(values: Floats, means: Floats) -> tuple[float, float, float]:
-    """(mean, low, high) of per-problem shares. Where all are 0 or all are 1 it is Wilson's: nothing varies to resample."""
+    """(mean, low, high) of per-problem shares. Where all are 0 or all are 1 it is Wilson's: nothing varies to
+    resample.
+    """
     mean = float(values.mean())
     if len(values) and (values == values[0]).all() and values[0] in (0.0, 1.0):
         return (mean, *wilson(float(values.sum()), len(values)))
@@ -145,7 +154,9 @@ def verdict_of(low: float | None, high: float | None) -> str:
 def _checked(correct: Floats, k: int) -> int:
     n = int(correct.shape[1])
     if not 1 <= k <= n:
-        raise StarError(f"k={k} of {n} candidates a problem cannot be chosen", hint=f"take k from 1 to {n}, or sample more")
+        raise StarError(
+            f"k={k} of {n} candidates a problem cannot be chosen", hint=f"take k from 1 to {n}, or sample more"
+        )
     return n
 
 

@@ -1,7 +1,7 @@
 """rest_em: ReST-EM (Singh et al. 2023, arXiv 2312.06585), self-training as expectation-maximisation.
 
-    E-step: many samples of each problem from the current model, kept where right, at most 10 a problem
-    M-step: fine-tune the *base* model on them
+E-step: many samples of each problem from the current model, kept where right, at most 10 a problem
+M-step: fine-tune the *base* model on them
 """
 
 from __future__ import annotations

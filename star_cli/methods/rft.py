@@ -1,7 +1,7 @@
 """rft: rejection sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825).
 
-    SFT on the data's own solutions; 100 samples of each problem from it; keep what is right and whose equations hold;
-    of those with the same list of equations one; train the base again on the own solutions and these.
+SFT on the data's own solutions; 100 samples of each problem from it; keep what is right and whose equations hold;
+of those with the same list of equations one; train the base again on the own solutions and these.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ class Rft(Method):
     """One round in the paper. ``gold=false`` for data without solutions of its own: the base writes the first samples.
 
     Duplicates are by ordered equation list (``filter.dedupe=equations``; a text without equations by its words), and of
-    several the text farthest from the others by edit distance stays. Further rounds sample from the newest model and add.
+    several the text farthest from the others by edit distance stays. Further rounds sample from the newest model and
+    add.
     """
 
     defaults: ClassVar[dict[str, Any]] = {
-        "sampling.temperature": 0.7, "filter.limit": 0, "filter.dedupe": "equations", "filter.sound": True}
+        "sampling.temperature": 0.7,
+        "filter.limit": 0,
+        "filter.dedupe": "equations",
+        "filter.sound": True,
+    }
     rounds: int = 1
     samples: int = 100
     gold: bool = True

@@ -1,6 +1,7 @@
 """STaR (Zelikman, Wu, Mu, Goodman 2022, arXiv 2203.14465, algorithm 1).
 
-    for n = 1..N:  D_n = {right rationales of M_{n-1}} + {right rationales of M_{n-1} with the answer as a hint, where it
+    for n = 1..N:  D_n = {right rationales of M_{n-1}} + {right rationales of M_{n-1} with the answer as a hint, where
+    it
                    failed without};  M_n = train(M, D_n)          M is the *base* model, not M_{n-1}
 
 Every round collects its data afresh and fine-tunes the base anew; the hint is never in the training text.

@@ -1,9 +1,9 @@
 """star_sql: STaR-SQL (He et al. 2025, arXiv 2502.13550): rationales that end in SQL, kept where the SQL executes right.
 
-    for n = 1..N:  S = k samples of each question from M_{n-1};  kept = those with the gold query's result
-                   H = k samples of each question without a right one, with the gold query as a hint; the right ones join
-                   M_n = SFT(M, kept)                  M is the original model, and the hint is never in the training text
-    ORM = LM with a scalar head, on right and wrong samples of all rounds; of 16 candidates its best is the answer
+for n = 1..N:  S = k samples of each question from M_{n-1};  kept = those with the gold query's result
+               H = k samples of each question without a right one, with the gold query as a hint; the right ones join
+               M_n = SFT(M, kept)                  M is the original model, and the hint is never in the training text
+ORM = LM with a scalar head, on right and wrong samples of all rounds; of 16 candidates its best is the answer
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ class StarSQL(Method):
     ``rationalize=false`` leaves that out.
 
     The verifier starts from the last generator and learns from the samples of all rounds, the hinted ones too with
-    ``verify_hinted``. The paper's number of rounds, temperature, epochs, what is kept of several right samples and where
-    its verifier starts were not to be found; 3 rounds, 0.8, all different ones and the last generator are ours.
+    ``verify_hinted``. The paper's number of rounds, temperature, epochs, what is kept of several right samples and
+    where its verifier starts were not to be found; 3 rounds, 0.8, all different ones and the last generator are ours.
     """
 
-    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.8, "filter.limit": 0, "verification.temperature": 0.8}
+    defaults: ClassVar[dict[str, Any]] = {
+        "sampling.temperature": 0.8,
+        "filter.limit": 0,
+        "verification.temperature": 0.8,
+    }
     verifier: ClassVar[str] = "orm"
     rounds: int = 3
     samples: int = 8
@@ -40,8 +44,10 @@ class StarSQL(Method):
     def check(self) -> None:
         super().check()
         need(self.hinted >= 0, f"method.hinted must be >= 0 (0: as many as samples), got {self.hinted}")
-        need(self.rationalize or not (self.hinted or self.verify_hinted),
-             "method.hinted and method.verify_hinted have no effect with method.rationalize=false")
+        need(
+            self.rationalize or not (self.hinted or self.verify_hinted),
+            "method.hinted and method.verify_hinted have no effect with method.rationalize=false",
+        )
 
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()

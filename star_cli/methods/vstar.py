@@ -1,8 +1,9 @@
-"""vstar: V-STaR (Hosseini et al. 2024, arXiv 2402.06457, algorithm 1): a generator from what is right, a verifier from all.
+"""vstar: V-STaR (Hosseini et al. 2024, arXiv 2402.06457, algorithm 1): a generator from what is right, a verifier from
+all.
 
-    G_SFT = SFT(base, gold);  D_GEN = gold
-    for t = 1..T:  S = k samples of each problem from G;  D_GEN += right ones of S;  D_VER += S;  G = SFT(base, D_GEN)
-    V = DPO(G_SFT, pairs of D_VER), once; of many candidates of G the one most likely under V is the answer
+G_SFT = SFT(base, gold);  D_GEN = gold
+for t = 1..T:  S = k samples of each problem from G;  D_GEN += right ones of S;  D_VER += S;  G = SFT(base, D_GEN)
+V = DPO(G_SFT, pairs of D_VER), once; of many candidates of G the one most likely under V is the answer
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 class VStar(Method):
     """The generator restarts from the base every round on all data so far; the verifier is trained once, at the end.
 
-    ``gold=false`` for data without solutions of its own: then the base writes the first samples. ``verifier_start`` is what
-    the verifier is trained from (and DPO's reference): sft, the first fine-tuned model, as in the paper; or last, the final
-    generator, a better judge where no gold solutions made the first one good; auto is sft with gold and last without.
-    ``verifier=orm`` trains the paper's baseline instead, ``verifier=none`` votes only.
+    ``gold=false`` for data without solutions of its own: then the base writes the first samples. ``verifier_start`` is
+    what the verifier is trained from (and DPO's reference): sft, the first fine-tuned model, as in the paper; or last,
+    the final generator, a better judge where no gold solutions made the first one good; auto is sft with gold and last
+    without. ``verifier=orm`` trains the paper's baseline instead, ``verifier=none`` votes only.
     The paper does not state its sampling temperature; 0.7 is ours.
     """
 
@@ -38,8 +39,10 @@ class VStar(Method):
 
     def check(self) -> None:
         super().check()
-        need(self.verifier_start in ("auto", "sft", "last"),
-             f"method.verifier_start must be auto, sft or last, got {self.verifier_start!r}")
+        need(
+            self.verifier_start in ("auto", "sft", "last"),
+            f"method.verifier_start must be auto, sft or last, got {self.verifier_start!r}",
+        )
 
     def run(self, lab: Lab) -> Artifact:
         base = lab.base_model()

@@ -54,9 +54,15 @@ class RationalesView:
         rows = [s.as_json() for s in picked.samples]
         for row, (text, images, proved) in zip(rows, self.prompts(picked) if self.prompt else (), strict=False):
             row.update(prompt=text, images=list(images), prompt_proved=proved)
-        return {"key": self.artifact.key, "stage": self.artifact.stage, "rationales": picked.rationales.key,
-                "verdicts": picked.judge.key if picked.judge else None, "total": picked.total,
-                "matching": picked.matching, "samples": rows}
+        return {
+            "key": self.artifact.key,
+            "stage": self.artifact.stage,
+            "rationales": picked.rationales.key,
+            "verdicts": picked.judge.key if picked.judge else None,
+            "total": picked.total,
+            "matching": picked.matching,
+            "samples": rows,
+        }
 
     def print(self, out: Console) -> None:
         """The samples one after the other."""
@@ -82,21 +88,36 @@ class FactsView:
     def as_json(self) -> dict[str, Any]:
         """The facts, the settings (``tag``) and the rows."""
         a, m = self.artifact, self.artifact.manifest
-        rows = {kind.file: [{name: getattr(r, name) for name in r.__struct_fields__}
-                            for r in islice(a.read(kind), self.n)] for kind in SCHEMAS.values() if a.has(kind)}
-        return {"key": a.key, "stage": a.stage, "path": str(a.path), "created": m.get("created"),
-                "seconds": m.get("seconds"), "inputs": m.get("inputs", {}), "metrics": a.metrics, "tag": m.get("tag"),
-                "files": m["files"], "rows": rows}
+        rows = {
+            kind.file: [{name: getattr(r, name) for name in r.__struct_fields__} for r in islice(a.read(kind), self.n)]
+            for kind in SCHEMAS.values()
+            if a.has(kind)
+        }
+        return {
+            "key": a.key,
+            "stage": a.stage,
+            "path": str(a.path),
+            "created": m.get("created"),
+            "seconds": m.get("seconds"),
+            "inputs": m.get("inputs", {}),
+            "metrics": a.metrics,
+            "tag": m.get("tag"),
+            "files": m["files"],
+            "rows": rows,
+        }
 
     def print(self, out: Console) -> None:
         """The same for people."""
         told = self.as_json()
         out.print(Text(f"{self.name}: {told['stage']} artifact {told['key']}", style="bold"))
-        lines = [("path", told["path"]), ("made", f"{told['created']}, in {told['seconds']} s"),
-                 ("settings", _settings(told["tag"] or {})),
-                 ("inputs", ", ".join(f"{role} {k[:12]}" for role, k in told["inputs"].items()) or "none"),
-                 ("numbers", facts_of(told["metrics"])),
-                 ("files", ", ".join(f"{name} ({_size(f)})" for name, f in told["files"].items()))]
+        lines = [
+            ("path", told["path"]),
+            ("made", f"{told['created']}, in {told['seconds']} s"),
+            ("settings", _settings(told["tag"] or {})),
+            ("inputs", ", ".join(f"{role} {k[:12]}" for role, k in told["inputs"].items()) or "none"),
+            ("numbers", facts_of(told["metrics"])),
+            ("files", ", ".join(f"{name} ({_size(f)})" for name, f in told["files"].items())),
+        ]
         for name, text in lines:
             out.print(Text(f"{name:<9} {one_line(text)}"))
         for file, rows in told["rows"].items():
@@ -118,8 +139,12 @@ def _print_sample(s: Sample, seen: tuple[str, tuple[str, ...], bool] | None, out
     if seen:
         text, _, proved = seen
         if not proved:
-            out.print(Text("  this is not what the model saw: the task makes another prompt today than it did then",
-                           style="yellow"))
+            out.print(
+                Text(
+                    "  this is not what the model saw: the task makes another prompt today than it did then",
+                    style="yellow",
+                )
+            )
         _field("prompt", text, out)
     for path in s.pictures:
         _field("picture", path, out)
@@ -139,6 +164,7 @@ def _field(name: str, text: str, out: Console) -> None:
 
 def _settings(tag: dict[str, Any]) -> str:
     """A stage's tag on one line: parts as name(field=value)."""
+
     def told(value: Any) -> str:
         if isinstance(value, dict) and "_" in value:
             inside = ", ".join(f"{k}={told(v)}" for k, v in value.items() if k != "_")

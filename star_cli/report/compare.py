@@ -1,4 +1,6 @@
-"""`star compare` as people see it: what every method reached and spent, at equal budgets, and which differences show."""
+"""`star compare` as people see it: what every method reached and spent, at equal budgets, and which differences
+show.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,19 @@ from star_cli.report.selection import points
 from star_cli.report.tables import Column, interval, stacked, width_of
 from star_cli.report.text import one_line
 
-WORDS = {"samples": "samples written for training", "tokens": "tokens written for training", "flops": "estimated FLOPs",
-         "seconds": "seconds of building"}
-RULES = ("A budget counts all that the trained models depend on, without the base model and without evaluation. FLOPs are "
-         "2 P a token written or scored and 6 P a token trained on (P parameters). At a budget a method counts with the last "
-         "round that it paid for (2 % more still counts). Intervals: 95 % bootstrap over problems{seeds}; differences are "
-         "paired, and where an interval holds 0 no difference is shown.")
+WORDS = {
+    "samples": "samples written for training",
+    "tokens": "tokens written for training",
+    "flops": "estimated FLOPs",
+    "seconds": "seconds of building",
+}
+RULES = (
+    "A budget counts all that the trained models depend on, without the base model and without evaluation. FLOPs are "
+    "2 P a token written or scored and 6 P a token trained on (P parameters). At a budget a method "
+    "counts with the last "
+    "round that it paid for (2 % more still counts). Intervals: 95 % bootstrap over problems{seeds}; differences are "
+    "paired, and where an interval holds 0 no difference is shown."
+)
 
 
 def chart_of(v: Versus) -> Chart:
@@ -30,7 +39,11 @@ def print_versus(v: Versus, out: Console) -> None:
     """The tables, the plot and what they rest on."""
     width = width_of(out)
     runs = sum(len(g.arms) for g in v.groups)
-    out.print(Text(f"{runs} runs, {v.metric} on {len(v.problems)} problems, at equal budgets of {WORDS[v.unit]}", style="bold"))
+    out.print(
+        Text(
+            f"{runs} runs, {v.metric} on {len(v.problems)} problems, at equal budgets of {WORDS[v.unit]}", style="bold"
+        )
+    )
     out.print(stacked([_names(v)], [_reached(v), _spent(v)], width), width=width)
     gaps = _gaps(v)
     if gaps:
@@ -78,6 +91,8 @@ def _gaps(v: Versus) -> list[Column]:
     found = [(g, d) for g in v.groups[1:] if (d := v.difference(g, base, budget)) is not None]
     if not found:
         return []
-    return [Column(f"at {short(budget)} {v.unit}", [one_line(f"{g.label} - {base.label}") for g, _ in found], left=True),
-            Column("points", [points(d.value, d.low, d.high) for _, d in found]),
-            Column("", [d.says for _, d in found], left=True)]
+    return [
+        Column(f"at {short(budget)} {v.unit}", [one_line(f"{g.label} - {base.label}") for g, _ in found], left=True),
+        Column("points", [points(d.value, d.low, d.high) for _, d in found]),
+        Column("", [d.says for _, d in found], left=True),
+    ]

@@ -38,7 +38,7 @@ def svg(rows: list[RoundRow], *, extra: Extra | None = None) -> str:
 
 def inline(text: str) -> str:
     """A whole SVG file as one that stands inside a page: in the page's colour, its size left to the page."""
-    text = text[text.index("<svg"):].replace(INK, "currentColor")
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
     return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
@@ -60,9 +60,16 @@ def settings(ink: str) -> dict[str, Any]:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
-    return {**matplotlib.rcParamsDefault, "backend": "agg", "text.parse_math": False, "svg.hashsalt": "star",
-            "svg.fonttype": "none", "font.size": 10, "axes.facecolor": "none",
-            **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)}
+    return {
+        **matplotlib.rcParamsDefault,
+        "backend": "agg",
+        "text.parse_math": False,
+        "svg.hashsalt": "star",
+        "svg.fonttype": "none",
+        "font.size": 10,
+        "axes.facecolor": "none",
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink),
+    }
 
 
 def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: Extra, *, ink: str, ground: str) -> None:
@@ -90,13 +97,35 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
     shades = matplotlib.colormaps["plasma"]
     for i, group in enumerate(groups):
         points = [(r.round, r.groups[group]) for r in judged if group in r.groups]
-        axes.plot(*zip(*points, strict=True), color=shades(0.3 + 0.55 * i / max(len(groups) - 1, 1)), lw=1.1,
-                  alpha=0.85, marker=".", ms=4, label=clean(group).replace("=", " "))
+        axes.plot(
+            *zip(*points, strict=True),
+            color=shades(0.3 + 0.55 * i / max(len(groups) - 1, 1)),
+            lw=1.1,
+            alpha=0.85,
+            marker=".",
+            ms=4,
+            label=clean(group).replace("=", " "),
+        )
     banded = [r for r in judged if r.low is not None and r.high is not None]
-    axes.fill_between([r.round for r in banded], [r.low for r in banded], [r.high for r in banded], color=BLUE,
-                      alpha=0.22, lw=0, label="95 % interval")
-    axes.plot([r.round for r in judged], [r.accuracy for r in judged], color=BLUE, lw=2.4, marker="o", ms=5, zorder=3,
-              label="accuracy")
+    axes.fill_between(
+        [r.round for r in banded],
+        [r.low for r in banded],
+        [r.high for r in banded],
+        color=BLUE,
+        alpha=0.22,
+        lw=0,
+        label="95 % interval",
+    )
+    axes.plot(
+        [r.round for r in judged],
+        [r.accuracy for r in judged],
+        color=BLUE,
+        lw=2.4,
+        marker="o",
+        ms=5,
+        zorder=3,
+        label="accuracy",
+    )
     told = [(r.round, *r.forecast) for r in rows if r.forecast]
     if told:
         rounds, _, low, high = zip(*told, strict=True)
@@ -105,8 +134,13 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
     for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
         axes.plot(range(len(values)), values, color=ink, ls=dashes, lw=1.4, alpha=0.8, label=clean(label))
     last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
-    axes.set(xlim=(-0.15, last + 0.15), ylim=(0, 1.02), xlabel="round (0 is the base model)",
-             ylabel="accuracy on held-out problems", yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set(
+        xlim=(-0.15, last + 0.15),
+        ylim=(0, 1.02),
+        xlabel="round (0 is the base model)",
+        ylabel="accuracy on held-out problems",
+        yticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
+    )
     axes.set_xticks(range(0, last + 1, max(1, -(-last // 12))))
     axes.grid(color=ink, alpha=0.15, lw=0.6)
     for side in ("top", "right"):

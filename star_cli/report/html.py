@@ -46,12 +46,13 @@ summary { cursor: pointer; color: var(--soft); }
 
 def page(title: str, parts: list[str]) -> str:
     """The whole document."""
-    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; '
-            'img-src data:">'
-            f"<title>{text(title)}</title><style>{STYLE}</style></head><body>\n"
-            + "\n".join(parts) + "\n</body></html>\n")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        'img-src data:">'
+        f"<title>{text(title)}</title><style>{STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )
 
 
 def text(value: Any) -> str:
@@ -113,11 +114,13 @@ def card(s: Sample) -> str:
     notes += [f"{v.wrong_steps} wrong steps"] if v and v.wrong_steps else []
     answer = "none found" if v is None or v.answer is None else v.answer
     about = f'<span class="soft">{text(", ".join([s.problem.id, *notes]))}</span>'
-    return (f'<div class="card"><p>{verdict} {about}</p>'
-            f"{''.join(map(shot, s.pictures))}<pre>{text(s.problem.question)}{options(s)}</pre>"
-            f"<pre>{text(s.rationale.text)}</pre>"
-            f'<p class="soft">answer <code>{text(answer)}</code> expected <code>{text(s.problem.answer)}</code></p>'
-            "</div>")
+    return (
+        f'<div class="card"><p>{verdict} {about}</p>'
+        f"{''.join(map(shot, s.pictures))}<pre>{text(s.problem.question)}{options(s)}</pre>"
+        f"<pre>{text(s.rationale.text)}</pre>"
+        f'<p class="soft">answer <code>{text(answer)}</code> expected <code>{text(s.problem.answer)}</code></p>'
+        "</div>"
+    )
 
 
 def shot(path: str) -> str:
@@ -137,10 +140,14 @@ def options(s: Sample) -> str:
 
 def stages(run: Run, events: list[Event]) -> str:
     """Every stage with its key, folded away."""
-    columns = [Column("stage", [f"round-{e.round}/{e.name}" for e in events], left=True),
-               Column("key", [e.key for e in events], left=True),
-               Column("seconds", [duration(None if e.hit else e.seconds) for e in events]),
-               Column("numbers", [outline(e) or facts_of(e.metrics) for e in events], left=True)]
-    where = (f'<p class="soft">Artifacts lie in <code>{text(run.home / "artifacts")}</code>, '
-             f"the run in <code>{text(run.path)}</code>.</p>")
+    columns = [
+        Column("stage", [f"round-{e.round}/{e.name}" for e in events], left=True),
+        Column("key", [e.key for e in events], left=True),
+        Column("seconds", [duration(None if e.hit else e.seconds) for e in events]),
+        Column("numbers", [outline(e) or facts_of(e.metrics) for e in events], left=True),
+    ]
+    where = (
+        f'<p class="soft">Artifacts lie in <code>{text(run.home / "artifacts")}</code>, '
+        f"the run in <code>{text(run.path)}</code>.</p>"
+    )
     return f"<details><summary>{len(events)} stages</summary>{table(columns)}{where}</details>"

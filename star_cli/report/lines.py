@@ -25,8 +25,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines and what their axes are; ``log`` puts x on a scale of powers of two or ten, ``steps`` holds a value until the
-    next point.
+    """Lines and what their axes are; ``log`` puts x on a scale of powers of two or ten, ``steps`` holds a value until
+    the next point.
     """
 
     lines: list[Line]
@@ -77,8 +77,16 @@ class Chart:
                 axes.errorbar(at, ys, yerr=off, fmt="none", ecolor=colour, alpha=0.5, capsize=3, lw=1.2)
             else:
                 axes.fill_between(at, lows, highs, color=colour, alpha=0.13, lw=0)
-            axes.plot([p[0] for p in line.points], [p[1] for p in line.points], color=colour, lw=1.8, marker="o", ms=4,
-                      label=clean(line.label), **how)
+            axes.plot(
+                [p[0] for p in line.points],
+                [p[1] for p in line.points],
+                color=colour,
+                lw=1.8,
+                marker="o",
+                ms=4,
+                label=clean(line.label),
+                **how,
+            )
         ticks = sorted({p[0] for line in self.lines for p in line.points})
         if self.log and ticks and ticks[0] > 0:
             axes.set_xscale("log", base=self.log)
@@ -112,10 +120,14 @@ class Chart:
         low, high = min(place.values()), max(place.values())
         margin = 0.04 * (high - low) or 0.5
         shown = at if self.log == 2 else [low + n * (high - low) / 4 for n in range(5)]
-        figure.ruler("x").lim(low - margin, high + margin).ticks([place.get(x, x) for x in shown], [short(x) for x in shown])
+        figure.ruler("x").lim(low - margin, high + margin).ticks(
+            [place.get(x, x) for x in shown], [short(x) for x in shown]
+        )
         top = max(p[1] for line in self.lines for p in line.points) or 1
         top = min(1.0, -(-top * 10 // 1) / 10)
-        figure.ruler("y").lim(0, top).ticks([top * n / 4 for n in range(5)], [f"{25 * top * n:.0f} %" for n in range(5)])
+        figure.ruler("y").lim(0, top).ticks(
+            [top * n / 4 for n in range(5)], [f"{25 * top * n:.0f} %" for n in range(5)]
+        )
         figure.title(f"{self.y} by {self.x}")
         drawn = str(figure.build().string(colorless=True))
         legend = [f"  {MARKS[i % len(MARKS)]} {clean(line.label)}" for i, line in enumerate(self.lines)]
@@ -124,7 +136,7 @@ class Chart:
 
 def _stairs(xs: list[float], ys: list[float]) -> tuple[list[float], list[float]]:
     """A line that holds each value until the next point."""
-    points = [(x, y) for i, y in enumerate(ys) for x in xs[i:i + 2]]
+    points = [(x, y) for i, y in enumerate(ys) for x in xs[i : i + 2]]
     return [p[0] for p in points], [p[1] for p in points]
 
 

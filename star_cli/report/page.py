@@ -50,13 +50,17 @@ def built(run: Run) -> str:
     return f"{len(new)} stages built in {duration(sum(e.seconds for e in new))} s, {len(events) - len(new)} found"
 
 
-def write_report(run: Run, terminal: Terminal, rows: list[RoundRow] | None = None, *,
-                 extra: Extra | None = None) -> None:
+def write_report(
+    run: Run, terminal: Terminal, rows: list[RoundRow] | None = None, *, extra: Extra | None = None
+) -> None:
     """Write curve.png and report.html into the run's folder; a full disk is told, not raised."""
     store = Store(run.home / "artifacts")
     rows = rounds_of(run, store) if rows is None else rows
-    _kept(terminal, "curve.png could not be written",
-          lambda: write_png(rows, run.path / "curve.png", title=run.name, extra=extra))
+    _kept(
+        terminal,
+        "curve.png could not be written",
+        lambda: write_png(rows, run.path / "curve.png", title=run.name, extra=extra),
+    )
     _kept(terminal, "report.html could not be written", lambda: write_page(run, store, rows=rows, extra=extra))
 
 
@@ -82,9 +86,15 @@ def write_page(run: Run, store: Store, *, rows: list[RoundRow] | None = None, ex
         parts.append(html.section("Rounds", html.table([*first, *(c for block in blocks[:-1] for c in block)])))
         if blocks[-1]:
             told = {name for r in rows for name in r.health}
-            words = "".join(f"<dt>{html.text(name.replace('_', ' '))}</dt><dd>{html.text(meaning)}</dd>"
-                            for name, meaning in MEANING.items() if name in told)
-            inside = html.table([*first, *blocks[-1]]) + f'<details><summary>What they mean</summary><dl>{words}</dl></details>'
+            words = "".join(
+                f"<dt>{html.text(name.replace('_', ' '))}</dt><dd>{html.text(meaning)}</dd>"
+                for name, meaning in MEANING.items()
+                if name in told
+            )
+            inside = (
+                html.table([*first, *blocks[-1]])
+                + f"<details><summary>What they mean</summary><dl>{words}</dl></details>"
+            )
             parts.append(html.section("Health of the loop", inside))
     parts += selections(store, events)
     changed = changes(store, events, settings=task)
@@ -111,15 +121,19 @@ def selections(store: Store, events: list[Event]) -> list[str]:
     return found
 
 
-def examples(store: Store, events: list[Event], n: int = 3, *,
-             settings: dict[str, Any] | None = None) -> list[tuple[str, list[Sample]]]:
+def examples(
+    store: Store, events: list[Event], n: int = 3, *, settings: dict[str, Any] | None = None
+) -> list[tuple[str, list[Sample]]]:
     """Rationales worth a look, each kind from the last stage that has some: (title, samples)."""
     plain = [e for e in events if e.stage == "filter" and not e.name.startswith("filter-")]
     plain = plain or [e for e in events if e.stage == "evaluate"]
     hinted = [e for e in events if e.name == "filter-rationalized"]
-    kinds = [("Right", plain, Wanted(right=True)), ("Wrong", plain, Wanted(wrong=True)),
-             ("Right answer, wrong step", plain + hinted, Wanted(kept_wrong=True)),
-             ("Rationalized: right with the answer as a hint", hinted, Wanted(right=True))]
+    kinds = [
+        ("Right", plain, Wanted(right=True)),
+        ("Wrong", plain, Wanted(wrong=True)),
+        ("Right answer, wrong step", plain + hinted, Wanted(kept_wrong=True)),
+        ("Rationalized: right with the answer as a hint", hinted, Wanted(right=True)),
+    ]
     found: list[tuple[str, list[Sample]]] = []
     for title, sources, wanted in kinds:
         for event in reversed(sources):
@@ -132,8 +146,9 @@ def examples(store: Store, events: list[Event], n: int = 3, *,
     return found
 
 
-def changes(store: Store, events: list[Event], n: int = 2, *,
-            settings: dict[str, Any] | None = None) -> tuple[str, str, list[tuple[Sample, Sample]]] | None:
+def changes(
+    store: Store, events: list[Event], n: int = 2, *, settings: dict[str, Any] | None = None
+) -> tuple[str, str, list[tuple[Sample, Sample]]] | None:
     """Held-out questions that the first model got wrong and the last one right; None where there are none."""
     judged = [(e, a) for e in events if e.name == "evaluate" and (a := store.get(e.key)) is not None]
     if len(judged) < 2:
@@ -145,6 +160,5 @@ def changes(store: Store, events: list[Event], n: int = 2, *,
     wrong = pick(store, before, Wanted(wrong=True), 10**6).samples
     pairs = [(s, now[s.rationale.identity()]) for s in wrong if s.rationale.identity() in now]
     step = max(1, len(pairs) // n)
-    shown = [placed(list(p), found.rationales, settings or {}) for p in pairs[step // 2::step][:n]]
+    shown = [placed(list(p), found.rationales, settings or {}) for p in pairs[step // 2 :: step][:n]]
     return (f"round {first.round}", f"round {last.round}", [(a, b) for a, b in shown]) if pairs else None
-

@@ -23,11 +23,18 @@ def run_rows(home: Path, store: Store) -> list[dict[str, Any]]:
             continue
         scores = {e.round: e.metrics.get("accuracy") for e in run.events() if e.stage == e.name == "evaluate"}
         last = max(scores, default=None)
-        rows.append({
-            "name": run.name, "status": _status(info), "sweep": info.get("sweep"),
-            "overrides": info.get("arm") if info.get("sweep") else info.get("overrides"),
-            "rounds": last, "base": scores.get(0), "accuracy": None if last is None else scores[last],
-            "started": info.get("started")})
+        rows.append(
+            {
+                "name": run.name,
+                "status": _status(info),
+                "sweep": info.get("sweep"),
+                "overrides": info.get("arm") if info.get("sweep") else info.get("overrides"),
+                "rounds": last,
+                "base": scores.get(0),
+                "accuracy": None if last is None else scores[last],
+                "started": info.get("started"),
+            }
+        )
     return rows
 
 
@@ -49,8 +56,17 @@ def sweeps_of(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]
 def artifact_rows(store: Store) -> list[dict[str, Any]]:
     """A row an artifact: key, stage, seconds it took, when."""
     found = (store.get(k) for k in store.keys())
-    return [{"key": a.key, "stage": a.stage, "rows": {n: f["rows"] for n, f in a.manifest["files"].items() if "rows" in f},
-             "seconds": a.manifest["seconds"], "created": a.manifest["created"]} for a in found if a]
+    return [
+        {
+            "key": a.key,
+            "stage": a.stage,
+            "rows": {n: f["rows"] for n, f in a.manifest["files"].items() if "rows" in f},
+            "seconds": a.manifest["seconds"],
+            "created": a.manifest["created"],
+        }
+        for a in found
+        if a
+    ]
 
 
 def part_rows(what: str) -> list[dict[str, Any]]:

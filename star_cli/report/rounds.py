@@ -38,16 +38,26 @@ class RoundRow:
 
     def as_json(self) -> dict[str, Any]:
         """The stable form that ``star show RUN --json`` prints."""
-        return {"round": self.round, "accuracy": self.accuracy, "low": self.low, "high": self.high, "n": self.n,
-                "solved": self.solved, "rationalized": self.rationalized, "tokens": self.tokens,
-                "seconds": round(self.seconds, 3), "health": self.health}
+        return {
+            "round": self.round,
+            "accuracy": self.accuracy,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "solved": self.solved,
+            "rationalized": self.rationalized,
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+            "health": self.health,
+        }
 
 
 def rounds_of(run: Run, store: Store) -> list[RoundRow]:
     """A row for every round that was begun, in order."""
     events, outlook = run.events(), load_outlook(run.path)
-    rows = [_row(number, [e for e in events if e.round == number], store)
-            for number in sorted({e.round for e in events})]
+    rows = [
+        _row(number, [e for e in events if e.round == number], store) for number in sorted({e.round for e in events})
+    ]
     told = {r.round: (r.accuracy, r.low, r.high) for r in outlook.rows} if outlook else {}
     for row in rows:
         row.forecast = told.get(row.round)
@@ -108,7 +118,9 @@ BESIDE = ("chance", "majority", "caption_right", "wrong_by_seeing", "wrong_by_re
 
 
 def beside_of(event: Event, store: Store) -> dict[str, float]:
-    """What stands beside the accuracy: the baselines of multiple choice, and what a task that knows the picture tells."""
+    """What stands beside the accuracy: the baselines of multiple choice, and what a task that knows the picture
+    tells.
+    """
     artifact = store.get(event.key)
     if artifact is None or not artifact.has(Metric):
         return {}

@@ -38,11 +38,22 @@ class Sample:
     def as_json(self) -> dict[str, Any]:
         """The sample as ``star show ... --json`` prints it."""
         p, r, v = self.problem, self.rationale, self.verdict
-        return {"problem_id": p.id, "sample": r.sample, "question": p.question, "gold": p.answer, "text": r.text,
-                "hinted": r.hinted, "finish": r.finish, "tokens": r.tokens, "correct": v.correct if v else None,
-                "answer": v.answer if v else None, "reason": v.reason if v else None,
-                "wrong_steps": v.wrong_steps if v else None, "prompt_key": r.prompt_key,
-                **({"pictures": list(self.pictures)} if self.pictures else {})}
+        return {
+            "problem_id": p.id,
+            "sample": r.sample,
+            "question": p.question,
+            "gold": p.answer,
+            "text": r.text,
+            "hinted": r.hinted,
+            "finish": r.finish,
+            "tokens": r.tokens,
+            "correct": v.correct if v else None,
+            "answer": v.answer if v else None,
+            "reason": v.reason if v else None,
+            "wrong_steps": v.wrong_steps if v else None,
+            "prompt_key": r.prompt_key,
+            **({"pictures": list(self.pictures)} if self.pictures else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,12 @@ class Wanted:
     def fits(self, s: Sample) -> bool:
         """Whether a sample is looked for."""
         steps = s.verdict.wrong_steps if s.verdict else None
-        return ((not self.right or s.says == "right") and (not self.wrong or s.says == "wrong")
-                and (not self.kept_wrong or (s.says == "right" and bool(steps)))
-                and (not self.hinted or s.rationale.hinted))
+        return (
+            (not self.right or s.says == "right")
+            and (not self.wrong or s.says == "wrong")
+            and (not self.kept_wrong or (s.says == "right" and bool(steps)))
+            and (not self.hinted or s.rationale.hinted)
+        )
 
     def __str__(self) -> str:
         words = ["hinted"] * self.hinted + ["wrong"] * self.wrong + ["right"] * (self.right or self.kept_wrong)
@@ -77,8 +91,15 @@ class Picked:
     judge: Artifact | None
 
 
-def pick(store: Store, artifact: Artifact, wanted: Wanted, n: int, *, near: Iterable[str] = (),
-         settings: dict[str, Any] | None = None) -> Picked:
+def pick(
+    store: Store,
+    artifact: Artifact,
+    wanted: Wanted,
+    n: int,
+    *,
+    near: Iterable[str] = (),
+    settings: dict[str, Any] | None = None,
+) -> Picked:
     """``n`` samples of a generate, filter or evaluate artifact, drawn by hash, in file order.
 
     The verdicts of a generate artifact are those of the first of ``near`` (keys) that judged it, else of any.
@@ -86,8 +107,10 @@ def pick(store: Store, artifact: Artifact, wanted: Wanted, n: int, *, near: Iter
     """
     judge = artifact if artifact.has(Verdict) else _judge(store, artifact, near)
     if judge is None and (wanted.right or wanted.wrong or wanted.kept_wrong):
-        raise StarError(f"the rationales {artifact.key} are not graded, so right and wrong are not known",
-                        hint=f"star filter --input rationales={artifact.key[:12]}")
+        raise StarError(
+            f"the rationales {artifact.key} are not graded, so right and wrong are not known",
+            hint=f"star filter --input rationales={artifact.key[:12]}",
+        )
     rationales = _input(store, artifact, "rationales") if artifact.has(Verdict) else artifact
     best: list[tuple[int, int, Sample]] = []
     total = matching = 0
@@ -121,9 +144,11 @@ def samples_of(store: Store, rationales: Artifact, judge: Artifact | None) -> It
     for problem, rationale in joined(_input(store, judge or rationales, "problems"), rationales):
         verdict = next(verdicts, None) if verdicts else None
         if judge and (verdict is None or verdict.identity() != rationale.identity()):
-            raise StarError(f"the verdicts {judge.key} do not fit the rationales {rationales.key}: at problem "
-                            f"{problem.id} sample {rationale.sample}",
-                            hint=f"remove {judge.path} and run again to rebuild it")
+            raise StarError(
+                f"the verdicts {judge.key} do not fit the rationales {rationales.key}: at problem "
+                f"{problem.id} sample {rationale.sample}",
+                hint=f"remove {judge.path} and run again to rebuild it",
+            )
         yield Sample(problem, rationale, verdict)
 
 
@@ -133,8 +158,11 @@ def _input(store: Store, artifact: Artifact, role: str) -> Artifact:
     address = str(artifact.manifest.get("inputs", {}).get(role, ""))
     found = store.get(address) if address else None
     if found is None:
-        raise StarError(f"the {role} {address or '(none named)'} that the {artifact.stage} artifact {artifact.key} was "
-                        "made of are not in the store", hint="run the same command again to build them")
+        raise StarError(
+            f"the {role} {address or '(none named)'} that the {artifact.stage} artifact {artifact.key} was "
+            "made of are not in the store",
+            hint="run the same command again to build them",
+        )
     return found
 
 
@@ -160,9 +188,11 @@ def task_of(rationales: Artifact, settings: dict[str, Any]) -> Task:
             told[f.name] = type(f.default)(source[f.name]) if isinstance(f.default, Enum) else source[f.name]
     strange = set(tag) - {f.name for f in fields(made)} - {"_"}
     if strange:
-        raise StarError(f"the {kind} {name} of this installation has no setting {', '.join(sorted(strange))}, so the "
-                        f"prompts of {rationales.key} cannot be shown",
-                        hint="use the version of star that made the run")
+        raise StarError(
+            f"the {kind} {name} of this installation has no setting {', '.join(sorted(strange))}, so the "
+            f"prompts of {rationales.key} cannot be shown",
+            hint="use the version of star that made the run",
+        )
     task: Task = made(**told)
     return task
 

@@ -17,9 +17,11 @@ from star_cli.report.text import clean
 from star_cli.store.artifacts import Artifact
 
 AT = re.compile(r"@(\d+)")
-RULES = ("All selectors choose from the same candidates. A number at k is the expectation over k of the N candidates, drawn "
-         "without replacement; an unparsed answer is wrong and wins no vote. Intervals are 95 % bootstrap intervals over "
-         "problems; a difference is paired by problem, and where its interval holds 0 no difference is shown.")
+RULES = (
+    "All selectors choose from the same candidates. A number at k is the expectation over k of the N candidates, drawn "
+    "without replacement; an unparsed answer is wrong and wins no vote. Intervals are 95 % bootstrap intervals over "
+    "problems; a difference is paired by problem, and where its interval holds 0 no difference is shown."
+)
 
 
 @dataclass(frozen=True)
@@ -59,30 +61,41 @@ class Selection:
     def columns(self) -> list[Column]:
         """k, and accuracy with its interval of every selector."""
         cells = {s: [self.at(s, k) for k in self.ks] for s in self.selectors}
-        return [Column("\nk", [str(k) for k in self.ks]),
-                *(Column(_head(s), [interval(m.value, m.low, m.high) if m else "-" for m in some])
-                  for s, some in cells.items())]
+        return [
+            Column("\nk", [str(k) for k in self.ks]),
+            *(
+                Column(_head(s), [interval(m.value, m.low, m.high) if m else "-" for m in some])
+                for s, some in cells.items()
+            ),
+        ]
 
     def gaps(self) -> list[Column]:
         """The differences at the largest k, with what their intervals say."""
         found = self.differences(self.ks[-1])
-        return [Column("paired difference", [clean(m.name) for m in found], left=True),
-                Column("points", [points(m.value, m.low, m.high) for m in found]),
-                Column("", [verdict_of(m.low, m.high) for m in found], left=True)]
+        return [
+            Column("paired difference", [clean(m.name) for m in found], left=True),
+            Column("points", [points(m.value, m.low, m.high) for m in found]),
+            Column("", [verdict_of(m.low, m.high) for m in found], left=True),
+        ]
 
     def about(self) -> list[str]:
         """What the numbers rest on, in sentences."""
         f, m = self.facts, self.metrics
-        told = [f"{f['problems']} problems with {f['candidates']} candidates each or more: "
-                f"{m['distinct_answers'].value:.1f} different answers a problem, {100 * m['unparsed'].value:.1f} % unparsed, "
-                f"{m['tokens_per_candidate'].value:.0f} tokens a candidate."]
+        told = [
+            f"{f['problems']} problems with {f['candidates']} candidates each or more: "
+            f"{m['distinct_answers'].value:.1f} different answers a problem, "
+            f"{100 * m['unparsed'].value:.1f} % unparsed, "
+            f"{m['tokens_per_candidate'].value:.0f} tokens a candidate."
+        ]
         if f.get("drawn_subsets"):
             shown = ", ".join(map(str, f["drawn_subsets"]))
             told.append(f"Votes at k = {shown} are means over 2000 subsets drawn by seed, the others are exact.")
         by_exp = [v for v, how in f.get("weighting", {}).items() if how == "exp"]
         if by_exp:
-            told.append(f"A weighted vote takes the exponential of the scores of {', '.join(by_exp)}, which are no "
-                        "probabilities.")
+            told.append(
+                f"A weighted vote takes the exponential of the scores of {', '.join(by_exp)}, which are no "
+                "probabilities."
+            )
         return told
 
 
@@ -119,8 +132,17 @@ class SelectionView:
     def as_json(self) -> dict[str, Any]:
         """Every metric with its interval; of a difference also what it shows."""
         s = selection_of(self.artifact)
-        rows = [{"name": m.name, "value": m.value, "low": m.low, "high": m.high, "n": m.n,
-                 **({"says": verdict_of(m.low, m.high)} if m.name.count("@") > 1 else {})} for m in s.metrics.values()]
+        rows = [
+            {
+                "name": m.name,
+                "value": m.value,
+                "low": m.low,
+                "high": m.high,
+                "n": m.n,
+                **({"says": verdict_of(m.low, m.high)} if m.name.count("@") > 1 else {}),
+            }
+            for m in s.metrics.values()
+        ]
         return {"key": self.artifact.key, "stage": self.artifact.stage, "facts": s.facts, "metrics": rows}
 
     def print(self, out: Console) -> None:

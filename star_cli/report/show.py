@@ -37,8 +37,12 @@ def view_of(home: Path, what: str, *, wanted: Wanted, n: int = 5, prompt: bool =
     """What ``what`` names: RUN, RUN/round-2, RUN/round-2/filter, a sweep, or a key; else a StarError."""
     store = Store(home / "artifacts")
     name, number, stage = parse_path(what)
-    options = {"--wrong": wanted.wrong, "--kept-wrong": wanted.kept_wrong, "--hinted": wanted.hinted,
-               "--prompt": prompt}
+    options = {
+        "--wrong": wanted.wrong,
+        "--kept-wrong": wanted.kept_wrong,
+        "--hinted": wanted.hinted,
+        "--prompt": prompt,
+    }
     if wanted.wrong and wanted.kept_wrong:
         raise StarError("--wrong and --kept-wrong exclude each other", hint="a wrong answer is never kept")
     if stage is None and (number is not None or not _is_key(home, name)):
@@ -51,8 +55,12 @@ def view_of(home: Path, what: str, *, wanted: Wanted, n: int = 5, prompt: bool =
     if artifact.has(Verdict) or artifact.has(Rationale):
         run_named = Run(home, name) if number is not None else None
         return RationalesView(store, artifact, what, run_named, wanted, n, prompt)
-    _refuse(options, what, f"looks at rationales, and a {artifact.stage} artifact holds none",
-            "name a generate, filter or evaluate stage")
+    _refuse(
+        options,
+        what,
+        f"looks at rationales, and a {artifact.stage} artifact holds none",
+        "name a generate, filter or evaluate stage",
+    )
     if artifact.stage == "select":
         return SelectionView(artifact, what)
     return FactsView(artifact, what, n)
@@ -79,9 +87,12 @@ class RunView:
 
     def as_json(self) -> dict[str, Any]:
         """The stable format of ``star show RUN --json``."""
-        return {"name": self.run.name, "status": self.run.info.get("status"),
-                "rounds": [r.as_json() for r in rounds_of(self.run, self.store)],
-                "stages": [_stage_json(e) for e in self.run.events()]}
+        return {
+            "name": self.run.name,
+            "status": self.run.info.get("status"),
+            "rounds": [r.as_json() for r in rounds_of(self.run, self.store)],
+            "stages": [_stage_json(e) for e in self.run.events()],
+        }
 
     def print(self, out: Console) -> None:
         """Table, curve, and where everything is."""
@@ -111,14 +122,19 @@ class RoundView:
         found = [e for e in events if e.round == self.number]
         if not found:
             have = ", ".join(str(n) for n in sorted({e.round for e in events}))
-            raise StarError(f"run {self.run.name} has no round {self.number}; it has {have or 'none yet'}",
-                            hint=f"star show {self.run.name}")
+            raise StarError(
+                f"run {self.run.name} has no round {self.number}; it has {have or 'none yet'}",
+                hint=f"star show {self.run.name}",
+            )
         return found
 
     def as_json(self) -> dict[str, Any]:
         """The stages with their metrics."""
-        return {"name": self.run.name, "round": self.number,
-                "stages": [{**_stage_json(e), "metrics": e.metrics} for e in self.events()]}
+        return {
+            "name": self.run.name,
+            "round": self.number,
+            "stages": [{**_stage_json(e), "metrics": e.metrics} for e in self.events()],
+        }
 
     def print(self, out: Console) -> None:
         """A row for every stage."""
@@ -143,8 +159,6 @@ class SweepView:
         out.print(sweep_table(arms_of(self.arms, self.store), width_of(out)), width=width_of(out))
         if self.arms:
             out.print(Text(f"\nlook       star show {self.arms[0].name}"))
-
-
 
 
 def _stage_json(e: Event) -> dict[str, Any]:
@@ -193,8 +207,12 @@ def print_plot(rows: list[RoundRow], out: Console) -> None:
 def print_places(run: Run, out: Console) -> None:
     """Where the pictures, the run and its artifacts lie, and what to look at next."""
     out.print()
-    places = [("curve", run.path / "curve.png"), ("report", run.path / "report.html"), ("run", run.path),
-              ("artifacts", run.home / "artifacts")]
+    places = [
+        ("curve", run.path / "curve.png"),
+        ("report", run.path / "report.html"),
+        ("run", run.path),
+        ("artifacts", run.home / "artifacts"),
+    ]
     for name, path in places:
         if path.exists():
             out.print(Text(f"{name:<10} {path}"))

@@ -1,4 +1,6 @@
-"""What a text's SQL gave beside what the gold query gives: both results side by side where they differ, or the error."""
+"""What a text's SQL gave beside what the gold query gives: both results side by side where they differ, or the
+error.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ ROWS, WIDTH, CELL = 8, 44, 18  # rows shown of a result, characters of a side an
 def is_sql(problem: Problem) -> bool:
     """Whether a problem's answer is SQL on a database that it names."""
     return bool(problem.meta.get("database") or problem.meta.get("tables")) and problem.answer.lstrip()[:6].upper() in (
-        "SELECT", "WITH")
+        "SELECT",
+        "WITH",
+    )
 
 
 def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
@@ -36,8 +40,11 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
         found.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
     try:
         tables = problem.meta.get("tables")
-        paths = instances(made("given", [tables] if isinstance(tables, str) else list(tables)) if tables
-                          else placed(str(problem.meta["database"])))
+        paths = instances(
+            made("given", [tables] if isinstance(tables, str) else list(tables))
+            if tables
+            else placed(str(problem.meta["database"]))
+        )
     except (Failed, StarError) as e:
         return [*found, ("results", f"not shown: {e}")]
     return found + (_apart(paths, problem.answer, sql) if sql is not None else [])
@@ -62,9 +69,14 @@ def _on(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
             return [("error", f"the gold query: {wanted} (on {path.name})")]
         equal = same(wanted, given, ordered(gold))
         if not equal or not shown:
-            shown = [("results", f"{'equal' if equal else 'different'} on {path.name}"
-                                 f"{'' if equal else f', rows: {len(wanted.rows):,} expected, {len(given.rows):,} found'}"),
-                     ("", beside(wanted, given) if not equal else side(wanted))]
+            shown = [
+                (
+                    "results",
+                    f"{'equal' if equal else 'different'} on {path.name}"
+                    f"{'' if equal else f', rows: {len(wanted.rows):,} expected, {len(given.rows):,} found'}",
+                ),
+                ("", beside(wanted, given) if not equal else side(wanted)),
+            ]
         if not equal:
             return shown
     if len(paths) > 1:
@@ -88,18 +100,22 @@ def beside(gold: Result, given: Result) -> str:
     """Two results next to each other; a mark between lines that differ."""
     left, right = ["expected", *_lines(gold)], ["found", *_lines(given)]
     width = max(len(x) for x in left)
-    return "\n".join(f"{a:<{width}} {'|' if a == b or i < 1 else '≠'} {b}".rstrip()
-                     for i, (a, b) in enumerate(zip_longest(left, right, fillvalue="")))
+    return "\n".join(
+        f"{a:<{width}} {'|' if a == b or i < 1 else '≠'} {b}".rstrip()
+        for i, (a, b) in enumerate(zip_longest(left, right, fillvalue=""))
+    )
 
 
 def _lines(result: Result) -> list[str]:
     rows = [tuple(map(_cell, row)) for row in result.rows[:ROWS]]
     heads = tuple(_cell(c) for c in result.columns)
     widths = [max(len(r[i]) for r in [heads, *rows]) for i in range(len(heads))]
-    lines = ["  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True))[:WIDTH].rstrip() for row in [heads, *rows]]
+    lines = [
+        "  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True))[:WIDTH].rstrip() for row in [heads, *rows]
+    ]
     return lines + [f"... {len(result.rows) - ROWS:,} more"] * (len(result.rows) > ROWS) + ["(no rows)"] * (not rows)
 
 
 def _cell(value: Any) -> str:
     text = "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else one_line(str(value))
-    return text if len(text) <= CELL else text[:CELL - 1] + "…"
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"

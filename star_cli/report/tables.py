@@ -17,8 +17,20 @@ from star_cli.report.text import clean, one_line
 from star_cli.store.artifacts import Store
 from star_cli.store.ledger import Event, Run
 
-STAGES = ("pretrain", "base", "problems", "generate", "score", "filter", "answers", "steps", "finetune", "health", "evaluate",
-          "select")
+STAGES = (
+    "pretrain",
+    "base",
+    "problems",
+    "generate",
+    "score",
+    "filter",
+    "answers",
+    "steps",
+    "finetune",
+    "health",
+    "evaluate",
+    "select",
+)
 MINOR = ("problems", "answers", "steps", "base", "health")  # too quick to show unless they are not
 GAPS = (1, 2)
 
@@ -73,8 +85,14 @@ def _space(columns: list[Column], gap: int) -> int:
 def _drawn(columns: list[Column], gap: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for c in columns:
-        table.add_column(Text(c.head), justify="left" if c.left else "right", style=c.style, no_wrap=True,
-                         vertical="bottom", min_width=c.width)
+        table.add_column(
+            Text(c.head),
+            justify="left" if c.left else "right",
+            style=c.style,
+            no_wrap=True,
+            vertical="bottom",
+            min_width=c.width,
+        )
     for cells in zip(*(c.cells for c in columns), strict=True):
         table.add_row(*(Text(x) for x in cells))
     return table
@@ -114,33 +132,49 @@ def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]
     """The columns of a run's table: the round, and the blocks accuracy, problems and seconds."""
     first = [Column("round", [str(r.round) for r in rows])]
     groups = list(dict.fromkeys(g for r in rows for g in r.groups))
-    accuracy = [Column("accuracy %\n[95 % interval]", [interval(r.accuracy, r.low, r.high) for r in rows],
-                       style="bold")]
+    accuracy = [
+        Column("accuracy %\n[95 % interval]", [interval(r.accuracy, r.low, r.high) for r in rows], style="bold")
+    ]
     if any(r.forecast for r in rows):
         told = [interval(*r.forecast) if r.forecast else "-" for r in rows]
         accuracy.append(Column("forecast %\n[80 % band]", told))
     accuracy += [Column(clean(g).replace("=", "\n", 1), [percent(r.groups.get(g)) for r in rows]) for g in groups]
-    heads = {"caption_right": "caption\nright %", "wrong_by_seeing": "wrong by\nseeing",
-             "wrong_by_reasoning": "wrong by\nreasoning"}
-    accuracy += [Column(heads.get(name, f"\n{name}"), [percent(r.beside.get(name)) for r in rows])
-                 for name in dict.fromkeys(n for r in rows for n in r.beside)]
-    work = [Column("solved\n%", [percent(r.solved) for r in rows]),
-            Column("ration-\nalized %", [percent(r.rationalized) for r in rows]),
-            Column("right, wrong\nstep %", [percent(r.wrong_steps) for r in rows]),
-            Column("tokens\nwritten", ["-" if r.tokens is None else f"{r.tokens:,}" for r in rows])]
+    heads = {
+        "caption_right": "caption\nright %",
+        "wrong_by_seeing": "wrong by\nseeing",
+        "wrong_by_reasoning": "wrong by\nreasoning",
+    }
+    accuracy += [
+        Column(heads.get(name, f"\n{name}"), [percent(r.beside.get(name)) for r in rows])
+        for name in dict.fromkeys(n for r in rows for n in r.beside)
+    ]
+    work = [
+        Column("solved\n%", [percent(r.solved) for r in rows]),
+        Column("ration-\nalized %", [percent(r.rationalized) for r in rows]),
+        Column("right, wrong\nstep %", [percent(r.wrong_steps) for r in rows]),
+        Column("tokens\nwritten", ["-" if r.tokens is None else f"{r.tokens:,}" for r in rows]),
+    ]
     seconds = [Column("seconds\nin all", [duration(_built(r)) for r in rows])]
-    seconds += [Column(f"\n{clean(s)}", [duration(r.by_stage[s]) if s in r.by_stage else "-" for r in rows],
-                       style="dim") for s in stage_names(rows)]
+    seconds += [
+        Column(f"\n{clean(s)}", [duration(r.by_stage[s]) if s in r.by_stage else "-" for r in rows], style="dim")
+        for s in stage_names(rows)
+    ]
     return first, [accuracy, [c for c in work if set(c.cells) != {"-"}], seconds, health_block(rows)]
 
 
 def health_block(rows: list[RoundRow]) -> list[Column]:
     """The columns of the loop's health (``star_cli.lib.health.MEANING`` says what they are), as far as it is known."""
-    named = [("newly_solved", "newly\nsolved", _count), ("forgotten", "for-\ngotten", _count),
-             ("unhinted_pass", "unhinted\npass %", percent), ("unique_rationales", "unique\n%", percent),
-             ("length_drift", "length\ndrift", _factor), ("hint_only", "hint\nonly %", percent),
-             ("hint_leak", "hint\nleak %", percent), ("easiest_tenth", "easiest\ntenth %", percent),
-             ("balance", "\nbalance", _factor)]
+    named = [
+        ("newly_solved", "newly\nsolved", _count),
+        ("forgotten", "for-\ngotten", _count),
+        ("unhinted_pass", "unhinted\npass %", percent),
+        ("unique_rationales", "unique\n%", percent),
+        ("length_drift", "length\ndrift", _factor),
+        ("hint_only", "hint\nonly %", percent),
+        ("hint_leak", "hint\nleak %", percent),
+        ("easiest_tenth", "easiest\ntenth %", percent),
+        ("balance", "\nbalance", _factor),
+    ]
     found = [Column(head, [shown(r.health.get(name)) for r in rows]) for name, head, shown in named]
     return [c for c in found if set(c.cells) != {"-"}]
 
@@ -168,9 +202,17 @@ def stages_table(name: str, events: list[Event], width: int = 140) -> Renderable
     labels = [f"{name}/round-{e.round}/{e.name}" for e in events]
     first = [Column("stage", labels, left=True)]
     facts = [one_line(outline(e) or facts_of(e.metrics), 100) for e in events]
-    return stacked(first, [[Column("key", [e.key[:12] for e in events], left=True, style="dim"),
-                            Column("seconds", [duration(None if e.hit else e.seconds) for e in events])],
-                           [Column("", facts, left=True)]], width)
+    return stacked(
+        first,
+        [
+            [
+                Column("key", [e.key[:12] for e in events], left=True, style="dim"),
+                Column("seconds", [duration(None if e.hit else e.seconds) for e in events]),
+            ],
+            [Column("", facts, left=True)],
+        ],
+        width,
+    )
 
 
 def facts_of(metrics: dict[str, Any]) -> str:
@@ -206,10 +248,16 @@ class Arm:
     def as_json(self) -> dict[str, Any]:
         """The arm with its first and last measured round."""
         first, last = (self.judged[0], self.judged[-1]) if self.judged else (None, None)
-        return {"name": self.run.name, "arm": self.info.get("arm") or [], "status": self.info.get("status"),
-                "base_accuracy": first.accuracy if first and first.round == 0 else None,
-                **(last or RoundRow(0)).as_json(), "round": last.round if last else None,
-                "tokens": sum(r.tokens or 0 for r in self.rows), "seconds": round(sum(r.seconds for r in self.rows), 3)}
+        return {
+            "name": self.run.name,
+            "arm": self.info.get("arm") or [],
+            "status": self.info.get("status"),
+            "base_accuracy": first.accuracy if first and first.round == 0 else None,
+            **(last or RoundRow(0)).as_json(),
+            "round": last.round if last else None,
+            "tokens": sum(r.tokens or 0 for r in self.rows),
+            "seconds": round(sum(r.seconds for r in self.rows), 3),
+        }
 
 
 def arms_of(runs: list[Run], store: Store) -> list[Arm]:
@@ -221,12 +269,24 @@ def sweep_table(arms: list[Arm], width: int = 140) -> RenderableType:
     """A row for every arm: its overrides, how it ended, and what it reached."""
     rows = [a.as_json() for a in arms]
     first = [Column("arm", [one_line(a.label) for a in arms], left=True)]
-    return stacked(first, [
-        [Column("status", [str(r["status"]) for r in rows], left=True),
-         Column("last\nround", ["-" if r["round"] is None else str(r["round"]) for r in rows]),
-         Column("base\naccuracy %", [percent(r["base_accuracy"]) for r in rows]),
-         Column("last accuracy %\n[95 % interval]", [interval(r["accuracy"], r["low"], r["high"]) for r in rows],
-                style="bold")],
-        [Column("solved\n%", [percent(r["solved"]) for r in rows]),
-         Column("tokens\nwritten", [f"{r['tokens']:,}" for r in rows]),
-         Column("seconds\nin all", [duration(r["seconds"]) for r in rows])]], width)
+    return stacked(
+        first,
+        [
+            [
+                Column("status", [str(r["status"]) for r in rows], left=True),
+                Column("last\nround", ["-" if r["round"] is None else str(r["round"]) for r in rows]),
+                Column("base\naccuracy %", [percent(r["base_accuracy"]) for r in rows]),
+                Column(
+                    "last accuracy %\n[95 % interval]",
+                    [interval(r["accuracy"], r["low"], r["high"]) for r in rows],
+                    style="bold",
+                ),
+            ],
+            [
+                Column("solved\n%", [percent(r["solved"]) for r in rows]),
+                Column("tokens\nwritten", [f"{r['tokens']:,}" for r in rows]),
+                Column("seconds\nin all", [duration(r["seconds"]) for r in rows]),
+            ],
+        ],
+        width,
+    )

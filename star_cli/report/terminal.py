@@ -55,8 +55,10 @@ class Terminal(Silent):
         if self.mode == "none":
             return
         how = "found" if event.hit else f"{event.seconds:5.1f} s"
-        self.out.print(f"  [dim]round-{event.round}/[/]{event.name:<20} [dim]{event.key[:10]}[/]  {how:<8} "
-                       f"[dim]{_plain(outline(event))}[/]")
+        self.out.print(
+            f"  [dim]round-{event.round}/[/]{event.name:<20} [dim]{event.key[:10]}[/]  {how:<8} "
+            f"[dim]{_plain(outline(event))}[/]"
+        )
 
 
 class Bar:
@@ -64,8 +66,16 @@ class Bar:
 
     def __init__(self, out: Console, what: str, total: int) -> None:
         self._progress = Progress(
-            TextColumn("  {task.description:<28}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("eta"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out, transient=True)
+            TextColumn("  {task.description:<28}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=out,
+            transient=True,
+        )
         self._task = self._progress.add_task(what, total=total or None, note="")
         self._note = Note()
         self._progress.start()
@@ -140,8 +150,14 @@ def outline(event: Event) -> str:
     if event.stage in ("finetune", "pretrain"):
         return f"{m['steps']} steps on {m['examples']} examples, loss {m['loss_first']:.3f} -> {m['loss_last']:.3f}"
     if event.stage == "health":
-        named = [("newly_solved", "newly solved {:.0f}"), ("forgotten", "forgotten {:.0f}"), ("hint_only", "hint only {:.1%}"),
-                 ("hint_leak", "hint leak {:.1%}"), ("easiest_tenth", "easiest tenth {:.1%}"), ("balance", "balance {:.2f}")]
+        named = [
+            ("newly_solved", "newly solved {:.0f}"),
+            ("forgotten", "forgotten {:.0f}"),
+            ("hint_only", "hint only {:.1%}"),
+            ("hint_leak", "hint leak {:.1%}"),
+            ("easiest_tenth", "easiest tenth {:.1%}"),
+            ("balance", "balance {:.2f}"),
+        ]
         return ", ".join(shown.format(m[name]) for name, shown in named if name in m)
     if event.stage == "select":
         k = m["ks"][-1]
@@ -158,10 +174,14 @@ SHORT = {
     "ada_state": "alpha {alpha:.3f}, {sampled} of {peeked} problems count as sampled",
     "balance": "temperature {temperature:g}, threshold {threshold:g}: balance {balance:.3f}",
     "reward": "{kept} kept of {selected} above {threshold:g}, {kept_wrong} of them wrong",
-    "problems": "{problems} problems", "merge": "{kept} examples, {duplicates} equal ones left out",
-    "gold": "{kept} gold rationales", "score": "{scores} scores", "answers": "{kept} answers",
+    "problems": "{problems} problems",
+    "merge": "{kept} examples, {duplicates} equal ones left out",
+    "gold": "{kept} gold rationales",
+    "score": "{scores} scores",
+    "answers": "{kept} answers",
     "collect": "{right} right and {wrong} wrong solutions; {with_both} of {problems} problems have both",
-    "pairs": "{pairs} of {possible} pairs, of {problems} problems; {without_both} have no pair"}
+    "pairs": "{pairs} of {possible} pairs, of {problems} problems; {without_both} have no pair",
+}
 
 
 def _plain(text: str) -> str:

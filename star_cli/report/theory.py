@@ -24,8 +24,11 @@ DARK = "#222222"
 
 def as_record(told: Prediction) -> dict[str, Any]:
     """A prediction as plain JSON: round 0 first, deltas in the theory convention."""
-    return {"accuracy": list(told.accuracy), "delta": [list(row) for row in told.delta],
-            "wrong_given_kept": list(told.wrong_given_kept)}
+    return {
+        "accuracy": list(told.accuracy),
+        "delta": [list(row) for row in told.delta],
+        "wrong_given_kept": list(told.wrong_given_kept),
+    }
 
 
 def show_prediction(told: Prediction) -> None:
@@ -40,8 +43,11 @@ def show_prediction(told: Prediction) -> None:
     out.print(table)
     try:
         reached = rounds_to_reach(told.delta[0], told.states, PLATEAU)
-        words = f"accuracy {PLATEAU} is reached in round {reached}" if reached is not None else \
-            f"accuracy {PLATEAU} is never reached"
+        words = (
+            f"accuracy {PLATEAU} is reached in round {reached}"
+            if reached is not None
+            else f"accuracy {PLATEAU} is never reached"
+        )
     except StarError as e:
         words = e.what
     out.print(words)
@@ -53,30 +59,53 @@ def show_prediction(told: Prediction) -> None:
 def show_comparison(found: Comparison) -> None:
     """Print the run's table beside the theory's, and a plot of both."""
     out = console()
-    table = Table(title=f"{found.name}: accuracy beside the theory ({found.source})", title_justify="left",
-                  box=SIMPLE_HEAD)
+    table = Table(
+        title=f"{found.name}: accuracy beside the theory ({found.source})", title_justify="left", box=SIMPLE_HEAD
+    )
     for name in ("round", "measured", "95 %", "theory", "inside", "wrong step", "theory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
-        table.add_row(str(row.round), f"{row.accuracy:.4f}", f"{row.low:.4f} to {row.high:.4f}", f"{row.theory:.4f}",
-                      "yes" if row.inside else "no", share(row.wrong), share(row.theory_wrong))
+        table.add_row(
+            str(row.round),
+            f"{row.accuracy:.4f}",
+            f"{row.low:.4f} to {row.high:.4f}",
+            f"{row.theory:.4f}",
+            "yes" if row.inside else "no",
+            share(row.wrong),
+            share(row.theory_wrong),
+        )
     out.print(table)
-    table = Table(title="the theory's curve is for endless samples; 95 % of simulated runs of this size lie in",
-                  title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title="the theory's curve is for endless samples; 95 % of simulated runs of this size lie in",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for name in ("round", "runs of this size", "measured", "inside"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
-        table.add_row(str(row.round), f"{row.band[0]:.4f} to {row.band[1]:.4f}", f"{row.accuracy:.4f}",
-                      "yes" if row.usual else "no")
+        table.add_row(
+            str(row.round),
+            f"{row.band[0]:.4f} to {row.band[1]:.4f}",
+            f"{row.accuracy:.4f}",
+            "yes" if row.usual else "no",
+        )
     out.print(table)
-    table = Table(title=f"delta of each of the {found.steps} steps, theory convention, M={found.states}",
-                  title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"delta of each of the {found.steps} steps, theory convention, M={found.states}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for name in ("round", "measured", "95 % within", "theory", "samples"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.rows:
         half = max((b - a) / 2 for a, b in zip(row.delta_low, row.delta_high, strict=True))
-        table.add_row(str(row.round), " ".join(f"{d:.4f}" for d in row.delta), f"{half:.4f}",
-                      " ".join(f"{d:.4f}" for d in row.theory_delta), f"{row.samples:,}")
+        table.add_row(
+            str(row.round),
+            " ".join(f"{d:.4f}" for d in row.delta),
+            f"{half:.4f}",
+            " ".join(f"{d:.4f}" for d in row.theory_delta),
+            f"{row.samples:,}",
+        )
     out.print(table)
     for note in found.notes:
         out.print(note)
@@ -89,7 +118,9 @@ def write_comparison(found: Comparison, path: Path) -> Path:
     """Write accuracy, wrong steps and deltas by round, measured and expected, as an SVG or a PNG (by the suffix)."""
     form = path.suffix.lower().lstrip(".")
     if form not in ("svg", "png"):
-        raise StarError(f"a figure is written as .svg or .png, got {path.name!r}", hint=f"--figure {path.stem or 'x'}.svg")
+        raise StarError(
+            f"a figure is written as .svg or .png, got {path.name!r}", hint=f"--figure {path.stem or 'x'}.svg"
+        )
     chosen = settings(DARK)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -101,22 +132,47 @@ def write_comparison(found: Comparison, path: Path) -> Path:
         figure = Figure(figsize=(10, 3.2), facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         left, middle, right = figure.subplots(1, 3)
-        left.fill_between(rounds, [r.band[0] for r in found.rows], [r.band[1] for r in found.rows], color=DARK, alpha=0.12,
-                          lw=0, label="95 % of runs of this size")
+        left.fill_between(
+            rounds,
+            [r.band[0] for r in found.rows],
+            [r.band[1] for r in found.rows],
+            color=DARK,
+            alpha=0.12,
+            lw=0,
+            label="95 % of runs of this size",
+        )
         left.plot(rounds, [r.theory for r in found.rows], color=DARK, ls="--", lw=1.4, label="theory")
         if found.forecast:
             left.plot(range(len(found.forecast)), found.forecast, color="#9a6b00", ls=":", lw=1.6, label="forecast")
-        spans = [[max(0.0, r.accuracy - r.low) for r in found.rows], [max(0.0, r.high - r.accuracy) for r in found.rows]]
-        left.errorbar(rounds, [r.accuracy for r in found.rows], spans, color=BLUE, marker="o", ms=5, lw=0, elinewidth=1.6,
-                      label="measured, 95 %")
+        spans = [
+            [max(0.0, r.accuracy - r.low) for r in found.rows],
+            [max(0.0, r.high - r.accuracy) for r in found.rows],
+        ]
+        left.errorbar(
+            rounds,
+            [r.accuracy for r in found.rows],
+            spans,
+            color=BLUE,
+            marker="o",
+            ms=5,
+            lw=0,
+            elinewidth=1.6,
+            label="measured, 95 %",
+        )
         known = [r for r in found.rows if r.wrong is not None]
         middle.plot(rounds, [r.theory_wrong for r in found.rows], color=DARK, ls="--", lw=1.4)
         middle.plot([r.round for r in known], [r.wrong for r in known], color=BLUE, marker="o", ms=5, lw=0)
         for n in range(found.steps):
             shade = matplotlib.colormaps["plasma"](0.1 + 0.7 * n / max(found.steps - 1, 1))
             right.plot(rounds, [r.theory_delta[n] for r in found.rows], color=shade, ls="--", lw=1.2)
-            right.plot(rounds, [r.delta[n] for r in found.rows], color=shade, marker="o", ms=4, lw=0, label=f"step {n + 1}")
-        for axes, title in ((left, "accuracy"), (middle, "right answers with a wrong step"), (right, "delta of each step")):
+            right.plot(
+                rounds, [r.delta[n] for r in found.rows], color=shade, marker="o", ms=4, lw=0, label=f"step {n + 1}"
+            )
+        for axes, title in (
+            (left, "accuracy"),
+            (middle, "right answers with a wrong step"),
+            (right, "delta of each step"),
+        ):
             axes.set_title(title, fontsize=10)
             axes.set(xlabel="round", xticks=rounds, ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
             axes.grid(color=DARK, alpha=0.15, lw=0.6)

@@ -53,6 +53,12 @@ def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
 
 def manifest_of(stage: Stage, inputs: dict[str, Artifact], metrics: dict[str, Any], seconds: float) -> dict[str, Any]:
     """What the manifest of a finished stage holds beside its files."""
-    return {"stage": stage_name(stage), "tag": stable(stage), "inputs": {role: a.key for role, a in inputs.items()},
-            "metrics": metrics, "seconds": round(seconds, 3), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            **provenance()}
+    return {
+        "stage": stage_name(stage),
+        "tag": stable(stage),
+        "inputs": {role: a.key for role, a in inputs.items()},
+        "metrics": metrics,
+        "seconds": round(seconds, 3),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **provenance(),
+    }

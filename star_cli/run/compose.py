@@ -14,7 +14,17 @@ from typing import Any
 from star_cli.core import registry
 from star_cli.core.keys import key
 from star_cli.core.parts import Part
-from star_cli.core.settings import Evaluation, Keep, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking, Verification
+from star_cli.core.settings import (
+    Evaluation,
+    Keep,
+    Pilot,
+    Pretraining,
+    Runtime,
+    Sampling,
+    Schedule,
+    Tracking,
+    Verification,
+)
 from star_cli.errors import StarError
 from star_cli.run.experiment import Experiment
 from star_cli.run.overrides import _sentence, home_of, sweep_of, written_by
@@ -75,8 +85,15 @@ class Composed:
         told_by_user = [o for o in self.overrides if o.partition("=")[0] not in ("name", "home")]
         kinds = ("task", "grader", "model", "trainer", "method", "verifier")
         parts = {kind: registry.name_of(getattr(self.experiment, kind, None)) for kind in kinds}
-        return {"overrides": told_by_user, "config": self.config, "config_key": key([_texts(told), parts]), "sweep": self.sweep,
-                "arm": self.arm, "home": str(self.experiment.home), "parts": parts}
+        return {
+            "overrides": told_by_user,
+            "config": self.config,
+            "config_key": key([_texts(told), parts]),
+            "sweep": self.sweep,
+            "arm": self.arm,
+            "home": str(self.experiment.home),
+            "parts": parts,
+        }
 
 
 def _texts(value: Any) -> Any:
@@ -107,8 +124,6 @@ def store_parts() -> None:
         for name in registry.names(kind):
             wrapped = shipped.joinpath(kind, f"{name}.yaml").is_file()
             store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
-
-
 
 
 def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
@@ -155,7 +170,9 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    live: dict[str, Any] = {str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain}
+    live: dict[str, Any] = {
+        str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain
+    }
     for kind in ("task", "engine", "trainer", "method", "model"):
         if not isinstance(live[kind], Part):
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")
@@ -169,10 +186,16 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     settings_of("verifier", live, overrides)
     for name in ("rounds", "samples"):
         value = live.pop(name)
-        if value is not None and name not in own and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides):
+        if (
+            value is not None
+            and name not in own
+            and not any(o.lstrip("+").startswith(f"method.{name}=") for o in overrides)
+        ):
             if not hasattr(live["method"], name):
-                raise StarError(f"{name}={value} has no effect: the method {registry.name_of(live['method'])} has no {name}",
-                                hint=f"leave {name} out")
+                raise StarError(
+                    f"{name}={value} has no effect: the method {registry.name_of(live['method'])} has no {name}",
+                    hint=f"leave {name} out",
+                )
             setattr(live["method"], name, value)
     sweep = json.loads(os.environ[SWEEP]) if SWEEP in os.environ else None
     swept = [o for o in overrides if sweep and o.lstrip("+").split("=")[0] in sweep["keys"]]
@@ -189,7 +212,9 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
 
 
 def as_published(live: dict[str, Any], overrides: list[str], experiment: str | None) -> None:
-    """Give settings that nobody has touched the values a method's paper has; an override or an experiment's file wins."""
+    """Give settings that nobody has touched the values a method's paper has; an override or an experiment's file
+    wins.
+    """
     told = {o.lstrip("+").partition("=")[0] for o in overrides}
     files = written_by(experiment) if experiment else []
     for name, value in live["method"].defaults.items():
@@ -200,12 +225,10 @@ def as_published(live: dict[str, Any], overrides: list[str], experiment: str | N
             setattr(part, setting, value)
 
 
-
-
-
-
 def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[str]:
-    """Set what ``methods`` (or ``verifiers``) says of the chosen one, unless an override does; the names of what it set."""
+    """Set what ``methods`` (or ``verifiers``) says of the chosen one, unless an override does; the names of what it
+    set.
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -213,23 +236,26 @@ def settings_of(kind: str, live: dict[str, Any], overrides: list[str]) -> set[st
     asked, part = live.pop(f"{kind}s"), live[kind]
     for other in asked:
         registry.get(kind, other)
-    own = {k: v for k, v in asked.get(registry.name_of(part), {}).items()
-           if f"{kind}.{k}" not in told and not (kind == "method" and k in told)}
+    own = {
+        k: v
+        for k, v in asked.get(registry.name_of(part), {}).items()
+        if f"{kind}.{k}" not in told and not (kind == "method" and k in told)
+    }
     for name, value in own.items():
         if name not in {f.name for f in fields(part)}:
-            raise StarError(f"{kind}s.{registry.name_of(part)}.{name}={value}: this {kind} has no {name}",
-                            hint=f"it has {', '.join(f.name for f in fields(part)) or 'no settings'}")
+            raise StarError(
+                f"{kind}s.{registry.name_of(part)}.{name}={value}: this {kind} has no {name}",
+                hint=f"it has {', '.join(f.name for f in fields(part)) or 'no settings'}",
+            )
         try:
             typed = OmegaConf.merge(OmegaConf.structured(type(part)), {name: value})
         except OmegaConfBaseException as e:
-            raise StarError(f"{kind}s.{registry.name_of(part)}.{name}={value}: {str(e).splitlines()[0]}",
-                            hint=f"see the settings with star ls {kind}s") from None
+            raise StarError(
+                f"{kind}s.{registry.name_of(part)}.{name}={value}: {str(e).splitlines()[0]}",
+                hint=f"see the settings with star ls {kind}s",
+            ) from None
         setattr(part, name, getattr(OmegaConf.to_object(typed), name))
     return set(own)
-
-
-
-
 
 
 @contextmanager
@@ -244,8 +270,6 @@ def _scoped(args: list[str], environment: dict[str, str]) -> Iterator[None]:
         sys.argv = old_argv
         for k, v in old.items():
             os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
-
-
 
 
 def _advice(text: str) -> str:

@@ -48,13 +48,30 @@ def _packages() -> list[Finding]:
     rows = []
     for name in ("transformers", "trl", "peft", "hydra-core", "typer"):
         found = _version(name)
-        rows.append(Finding(name, "ok" if found else "missing", found or "not installed",
-                            "" if found else f"pip install {name}", True))
-    broken = [p for p in ("torchvision", "torchaudio") if _version(p) and "+cpu" not in str(_version(p))
-              and "+cpu" in str(_version("torch"))]
+        rows.append(
+            Finding(
+                name,
+                "ok" if found else "missing",
+                found or "not installed",
+                "" if found else f"pip install {name}",
+                True,
+            )
+        )
+    broken = [
+        p
+        for p in ("torchvision", "torchaudio")
+        if _version(p) and "+cpu" not in str(_version(p)) and "+cpu" in str(_version("torch"))
+    ]
     if broken:
-        rows.append(Finding(broken[0], "missing", f"{', '.join(broken)}: CUDA builds beside a CPU torch break transformers",
-                            f"pip uninstall -y {' '.join(broken)}", True))
+        rows.append(
+            Finding(
+                broken[0],
+                "missing",
+                f"{', '.join(broken)}: CUDA builds beside a CPU torch break transformers",
+                f"pip uninstall -y {' '.join(broken)}",
+                True,
+            )
+        )
     return rows
 
 
@@ -81,8 +98,10 @@ def _gpu() -> Finding:
     try:
         import torch
 
-        gpus = [f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory >> 30} GiB)"
-                for i in range(torch.cuda.device_count())]
+        gpus = [
+            f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory >> 30} GiB)"
+            for i in range(torch.cuda.device_count())
+        ]
     except ImportError:
         gpus = []
     if gpus:
@@ -94,8 +113,12 @@ def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding("memory", "ok" if total > 4 else "note", f"{total:.1f} GiB, {free:.1f} free; {cores} CPU cores",
-                   "" if total > 4 else "a tiny run wants about 3 GiB")
+    return Finding(
+        "memory",
+        "ok" if total > 4 else "note",
+        f"{total:.1f} GiB, {free:.1f} free; {cores} CPU cores",
+        "" if total > 4 else "a tiny run wants about 3 GiB",
+    )
 
 
 def _disk() -> Finding:
@@ -103,13 +126,21 @@ def _disk() -> Finding:
 
     home = home_of(None)
     free = shutil.disk_usage(home if home.exists() else "/").free / 2**30
-    return Finding("disk", "ok" if free > 1 else "note", f"{free:.1f} GiB free under {home}",
-                   "" if free > 1 else "star gc removes what no run uses")
+    return Finding(
+        "disk",
+        "ok" if free > 1 else "note",
+        f"{free:.1f} GiB free under {home}",
+        "" if free > 1 else "star gc removes what no run uses",
+    )
 
 
 def _wandb() -> Finding:
     found = _version("wandb")
     if not found:
         return Finding("wandb", "note", "not installed (only tracking=wandb needs it)", "pip install 'star-cli[wandb]'")
-    return Finding("wandb", "ok", f"{found}, {'logged in' if logged_in() else 'not logged in'}",
-                   "" if logged_in() else "wandb login, or tracking=wandb tracking.mode=offline")
+    return Finding(
+        "wandb",
+        "ok",
+        f"{found}, {'logged in' if logged_in() else 'not logged in'}",
+        "" if logged_in() else "wandb login, or tracking=wandb tracking.mode=offline",
+    )

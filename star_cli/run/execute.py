@@ -20,10 +20,12 @@ from star_cli.store.ledger import Run
 residency = Residency()  # the engine outlives a run: the arms of a sweep share it
 
 
-
-
-def execute(c: Composed, *, pins: dict[tuple[int, str], str] | None = None,
-            report: Callable[[Run, Terminal], None] = lambda run, terminal: None) -> Run:
+def execute(
+    c: Composed,
+    *,
+    pins: dict[tuple[int, str], str] | None = None,
+    report: Callable[[Run, Terminal], None] = lambda run, terminal: None,
+) -> Run:
     """Run an experiment's method from its first unfinished stage on. Raises what stopped it, after noting it."""
     x = c.experiment
     store = open_store(x.home).open()
@@ -57,7 +59,9 @@ def execute(c: Composed, *, pins: dict[tuple[int, str], str] | None = None,
         if wandb:
             wandb.finish("failed")
         if isinstance(e, EngineDied):
-            raise StarError(f"{e.what}", hint=e.hint or f"see {x.runtime.engine_log}; star resume {x.name} continues") from e
+            raise StarError(
+                f"{e.what}", hint=e.hint or f"see {x.runtime.engine_log}; star resume {x.name} continues"
+            ) from e
         raise
     run.finish("finished")
     if wandb:

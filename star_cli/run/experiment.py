@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from star_cli.run.lab import Lab
     from star_cli.store.artifacts import Artifact
 from star_cli.core.parts import Engine, Grader, Model, Part, Task, Trainer, Verifier
-from star_cli.core.settings import Evaluation, Keep, Pilot, Pretraining, Runtime, Sampling, Schedule, Tracking, Verification
+from star_cli.core.settings import (
+    Evaluation,
+    Keep,
+    Pilot,
+    Pretraining,
+    Runtime,
+    Sampling,
+    Schedule,
+    Tracking,
+    Verification,
+)
 from star_cli.errors import need
 
 
@@ -66,9 +76,23 @@ class Experiment:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
         self.sampling.check()
-        parts: list[Any] = [self.task, self.grader, self.engine, self.trainer, self.method, self.model, self.filter,
-                            self.evaluation, self.schedule, self.pretraining, self.runtime, self.tracking, self.pilot,
-                            self.verification, *([self.verifier] if self.verifier else [])]
+        parts: list[Any] = [
+            self.task,
+            self.grader,
+            self.engine,
+            self.trainer,
+            self.method,
+            self.model,
+            self.filter,
+            self.evaluation,
+            self.schedule,
+            self.pretraining,
+            self.runtime,
+            self.tracking,
+            self.pilot,
+            self.verification,
+            *([self.verifier] if self.verifier else []),
+        ]
         for part in parts:
             part.check()
         self.task.check_split(self.evaluation.split)

@@ -1,4 +1,6 @@
-"""The Lab: the only hand that runs stages. It finds what is already built, builds the rest, and keeps one engine alive."""
+"""The Lab: the only hand that runs stages. It finds what is already built, builds the rest, and keeps one engine
+alive.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,17 @@ from star_cli.store.ledger import Event, Run
 class Lab(Choosing, Adapting):
     """The verbs of a method. Each makes a stage, looks it up by key, and builds it when it is not there."""
 
-    def __init__(self, experiment: Experiment, store: Store, observer: Observer, residency: Residency,
-                 run: Run | None = None, *, pins: dict[tuple[int, str], str] | None = None, planning: bool = False) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: Store,
+        observer: Observer,
+        residency: Residency,
+        run: Run | None = None,
+        *,
+        pins: dict[tuple[int, str], str] | None = None,
+        planning: bool = False,
+    ) -> None:
         self.x, self.store, self.observer, self.residency, self.run = experiment, store, observer, residency, run
         self.pins = pins or {}
         self.planning = planning
@@ -53,18 +64,33 @@ class Lab(Choosing, Adapting):
         """The model the run starts from: pretrained here, or brought from outside and addressed by its content."""
         x = self.x
         if x.model.local:
-            settings = {"lr": x.pretraining.lr, "batch": x.pretraining.batch, "warmup": x.pretraining.warmup,
-                        "schedule": x.pretraining.schedule}
+            settings = {
+                "lr": x.pretraining.lr,
+                "batch": x.pretraining.batch,
+                "warmup": x.pretraining.warmup,
+                "schedule": x.pretraining.schedule,
+            }
             known = {f.name for f in fields(x.trainer)}
             trainer = type(x.trainer)(**{k: v for k, v in settings.items() if k in known})
             stage: Stage = Pretrain(
-                model=x.model, task=x.task, lessons=dict(x.pretraining.lessons or x.task.lessons), trainer=trainer,
-                steps=x.pretraining.steps, seed=x.pretraining.seed, first=dict(x.pretraining.first),
-                first_steps=x.pretraining.first_steps)
+                model=x.model,
+                task=x.task,
+                lessons=dict(x.pretraining.lessons or x.task.lessons),
+                trainer=trainer,
+                steps=x.pretraining.steps,
+                seed=x.pretraining.seed,
+                first=dict(x.pretraining.first),
+                first_steps=x.pretraining.first_steps,
+            )
             return self.build(stage, {}, 0, "pretrain")
         found = x.model.resolve()
-        stage = Base(content=found["content"], dtype=x.model.dtype, chat=x.model.chat, path=found["path"],
-                     revision=found.get("revision"))
+        stage = Base(
+            content=found["content"],
+            dtype=x.model.dtype,
+            chat=x.model.chat,
+            path=found["path"],
+            revision=found.get("revision"),
+        )
         artifact = self.build(stage, {}, 0, "base")
         self._base_path[artifact.key] = found["path"]
         return artifact
@@ -72,18 +98,41 @@ class Lab(Choosing, Adapting):
     def problems(self, split: str, *, round: int = 0, limit: int = 0, whole: bool = False) -> Artifact:
         """Problems of a split; of "train" those drawn for this round (``problems=N``), unless ``whole``."""
         draw = self.x.problems if split == "train" and not whole else 0
-        stage = Problems(task=self.x.task, split=split, limit=limit, draw=draw, seed=self.x.seed if draw else 0,
-                         round=round if draw else 0)
+        stage = Problems(
+            task=self.x.task,
+            split=split,
+            limit=limit,
+            draw=draw,
+            seed=self.x.seed if draw else 0,
+            round=round if draw else 0,
+        )
         return self.build(stage, {}, round, "problems" if split == "train" else f"problems-{split}")
 
-    def generate(self, model: Artifact, problems: Artifact, *, round: int, hint: bool = False,
-                 unless: Artifact | None = None, samples: int | None = None, sampling: Sampling | None = None,
-                 name: str | None = None) -> Artifact:
-        """Rationales for problems; ``unless`` leaves out those that a filter found solved; ``hint`` shows the answer."""
+    def generate(
+        self,
+        model: Artifact,
+        problems: Artifact,
+        *,
+        round: int,
+        hint: bool = False,
+        unless: Artifact | None = None,
+        samples: int | None = None,
+        sampling: Sampling | None = None,
+        name: str | None = None,
+    ) -> Artifact:
+        """Rationales for problems; ``unless`` leaves out those that a filter found solved; ``hint`` shows the
+        answer.
+        """
         sampling = sampling or self.x.sampling
-        stage = Generate(task=self.x.task, engine=self.x.engine, sampling=sampling,
-                         samples=samples or self.x.method.samples, round=round, hint=hint,
-                         seed=self.x.seed if sampling.temperature else 0)  # greedy text does not depend on a seed
+        stage = Generate(
+            task=self.x.task,
+            engine=self.x.engine,
+            sampling=sampling,
+            samples=samples or self.x.method.samples,
+            round=round,
+            hint=hint,
+            seed=self.x.seed if sampling.temperature else 0,
+        )  # greedy text does not depend on a seed
         inputs = {"model": model, "problems": problems}
         if unless is not None:
             inputs["solved"] = unless
@@ -92,25 +141,45 @@ class Lab(Choosing, Adapting):
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
         written = rationales.manifest["tag"]
-        stage = Filter(task=self.x.task, grader=self.x.grader, keep=self.x.filter.limit, dedupe=self.x.filter.mode,
-                       sound=self.x.filter.sound, max_errors=self.x.filter.max_errors, control=self.x.filter.control,
-                       seed=self.x.seed if self.x.filter.control == "random" else 0)
-        return self.build(stage, {"problems": problems, "rationales": rationales}, written["round"],
-                          name or ("filter-rationalized" if written["hint"] else "filter"))
+        stage = Filter(
+            task=self.x.task,
+            grader=self.x.grader,
+            keep=self.x.filter.limit,
+            dedupe=self.x.filter.mode,
+            sound=self.x.filter.sound,
+            max_errors=self.x.filter.max_errors,
+            control=self.x.filter.control,
+            seed=self.x.seed if self.x.filter.control == "random" else 0,
+        )
+        return self.build(
+            stage,
+            {"problems": problems, "rationales": rationales},
+            written["round"],
+            name or ("filter-rationalized" if written["hint"] else "filter"),
+        )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
         """Examples with the bare answers of problems."""
         return self.build(Answers(task=self.x.task), {"problems": problems}, round, "answers")
 
     def finetune(self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Any = None) -> Artifact:
-        """A model trained from ``start`` on the examples, with the schedule's steps of this round (of round 1 before it)."""
+        """A model trained from ``start`` on the examples, with the schedule's steps of this round (of round 1 before
+        it).
+        """
         x = self.x
         self._health(examples, round)
         if x.task.stepwise():
-            examples = [self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
-                        for i, a in enumerate(examples)]
-        stage = Finetune(trainer=trainer or x.trainer, steps=x.schedule.steps(max(1, round)), epochs=x.schedule.epochs,
-                         seed=seed_of(x.seed, round, "finetune", bits=31), round=round)
+            examples = [
+                self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
+                for i, a in enumerate(examples)
+            ]
+        stage = Finetune(
+            trainer=trainer or x.trainer,
+            steps=x.schedule.steps(max(1, round)),
+            epochs=x.schedule.epochs,
+            seed=seed_of(x.seed, round, "finetune", bits=31),
+            round=round,
+        )
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}
         return self.build(stage, inputs, round, "finetune")
 
@@ -120,9 +189,14 @@ class Lab(Choosing, Adapting):
         problems = self.problems(e.split, round=0, limit=e.limit)
         greedy = Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens)
         drawn = e.temperature > 0
-        stage = Generate(task=self.x.task, engine=self.x.engine, sampling=greedy, samples=e.samples,
-                         seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
-                         round=round if drawn else 0)
+        stage = Generate(
+            task=self.x.task,
+            engine=self.x.engine,
+            sampling=greedy,
+            samples=e.samples,
+            seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
+            round=round if drawn else 0,
+        )
         answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{e.split}")
         return self.judge(problems, answers, round=round)
 
@@ -137,7 +211,9 @@ class Lab(Choosing, Adapting):
 
     def negatives(self, problems: Artifact, rationales: Artifact, *, round: int) -> Artifact:
         """Explanations of wrong options as examples that do not name the right one."""
-        return self.build(Negatives(task=self.x.task), {"problems": problems, "rationales": rationales}, round, "negatives")
+        return self.build(
+            Negatives(task=self.x.task), {"problems": problems, "rationales": rationales}, round, "negatives"
+        )
 
     def ask(self, task: Task) -> None:
         """From here on problems are put to models as ``task`` puts them."""
@@ -146,14 +222,21 @@ class Lab(Choosing, Adapting):
     def _health(self, examples: list[Artifact], round: int) -> None:
         """The round's health, from what was judged and is trained on, else from all that was judged in the round."""
         made = {a.key: a for a in self._done.values()}
-        judged = {a.key: a for (r, name, _), a in self._done.items()
-                  if r == round and a.stage in ("filter", "reward", "ada_sample") and not name.startswith("filter-pilot")}
+        judged = {
+            a.key: a
+            for (r, name, _), a in self._done.items()
+            if r == round and a.stage in ("filter", "reward", "ada_sample") and not name.startswith("filter-pilot")
+        }
         trained = [a.key for a in examples if a.key in judged]
         inputs: dict[str, Artifact] = {}
         for i, a in enumerate(judged[k] for k in trained or judged):
             told = a.manifest["inputs"]
             for role in ("problems", "rationales"):
-                found = a if role not in told or a.stage == "ada_sample" else made.get(told[role]) or self.store.get(told[role])
+                found = (
+                    a
+                    if role not in told or a.stage == "ada_sample"
+                    else made.get(told[role]) or self.store.get(told[role])
+                )
                 if found is None:
                     return  # pinned, and what it judged is gone
                 inputs[f"{role}.{i}"] = found
@@ -190,8 +273,10 @@ class Lab(Choosing, Adapting):
         found = hit
         if found is None:
             if pinned:
-                raise StarError(f"the artifact {pinned} that round-{round}/{name} is pinned to is no longer in the store",
-                                hint="resume without --from, or from an earlier stage")
+                raise StarError(
+                    f"the artifact {pinned} that round-{round}/{name} is pinned to is no longer in the store",
+                    hint="resume without --from, or from an earlier stage",
+                )
             wait = f"round-{round}/{name} is being built by another process; waiting for it"
             with self.store.lock(address, lambda: self.observer.say(wait)):
                 found = hit = self.store.get(address) or self.store.recover(address)
@@ -206,8 +291,9 @@ class Lab(Choosing, Adapting):
         self.observer.stage_done(event)
         return found
 
-    def _note(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str,
-              hit: Artifact | None) -> Artifact:
+    def _note(
+        self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, hit: Artifact | None
+    ) -> Artifact:
         state = "built" if hit else "partial" if (self.store.root / f"{address}.partial").exists() else "missing"
         try:
             cost = {} if hit else stage.cost(inputs)
@@ -223,8 +309,13 @@ class Lab(Choosing, Adapting):
             rows[Problem.file] = sum(1 for _ in stage.chosen())
         if "samples" in cost:
             rows[Rationale.file] = cost["samples"]
-        manifest = {"stage": stage_name(stage), "tag": stable(stage), "files": {}, "metrics": {},
-                    "inputs": {role: a.key for role, a in inputs.items()}}
+        manifest = {
+            "stage": stage_name(stage),
+            "tag": stable(stage),
+            "files": {},
+            "metrics": {},
+            "inputs": {role: a.key for role, a in inputs.items()},
+        }
         planned = Planned(address, self.store.root / address, manifest, rows)
         self._done[round, name, address] = planned
         return planned
@@ -240,9 +331,20 @@ class Lab(Choosing, Adapting):
             draft.close()
 
     def _work(self, draft: Draft, inputs: dict[str, Artifact]) -> Work:
-        return Work(draft=draft, inputs=inputs, runtime=self.x.runtime, session=self.session, revive=self.revive,
-                    model=self.reference, meter=self._meter, warn=self.observer.say, glance=self._glance,
-                    grader=self.x.grader, max_gold_errors=self.x.filter.max_gold_errors, picture=self.x.task.picture)
+        return Work(
+            draft=draft,
+            inputs=inputs,
+            runtime=self.x.runtime,
+            session=self.session,
+            revive=self.revive,
+            model=self.reference,
+            meter=self._meter,
+            warn=self.observer.say,
+            glance=self._glance,
+            grader=self.x.grader,
+            max_gold_errors=self.x.filter.max_gold_errors,
+            picture=self.x.task.picture,
+        )
 
     def _meter(self, what: str, total: int) -> Meter:
         if what in ("finetune", "pretrain", "verifier"):
@@ -274,12 +376,8 @@ class Lab(Choosing, Adapting):
 
     def revive(self, model: Artifact, error: StarError) -> Session:
         """A new engine after one died; a second death in the same stage is the caller's to raise."""
-        self.observer.say(f"the engine died ({error.what.splitlines()[0]}); starting a new one, written samples are kept")
+        self.observer.say(
+            f"the engine died ({error.what.splitlines()[0]}); starting a new one, written samples are kept"
+        )
         self.residency.close()
         return self.session(model)
-
-
-
-
-
-

@@ -60,9 +60,11 @@ class Residency:
         off = distance(model, _scores(session, model))
         if off > 1.0:
             self.close()
-            raise StarError(f"the engine and the trainer disagree about the model {model.path}: log-probabilities of its "
-                            f"canary differ by {off:.3f} nats a token",
-                            hint="the weights on disk may be damaged (star verify), or model.dtype does not suit the device")
+            raise StarError(
+                f"the engine and the trainer disagree about the model {model.path}: log-probabilities of its "
+                f"canary differ by {off:.3f} nats a token",
+                hint="the weights on disk may be damaged (star verify), or model.dtype does not suit the device",
+            )
 
     def sleep(self) -> None:
         """Let the engine give its device memory to the trainer."""
@@ -99,4 +101,3 @@ def stale(model: ModelRef, before: list[float], after: list[float]) -> str | Non
     if now <= tolerance or now <= was / 2:
         return None
     return f"its log-probabilities are {now:.4f} nats a token from the trainer's, {was:.4f} before"
-

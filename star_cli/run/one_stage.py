@@ -16,13 +16,18 @@ from star_cli.run.overrides import home_of, name_of
 from star_cli.store.artifacts import Artifact, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
 
-ROLES = {"generate": ("model", "problems", "solved"), "filter": ("rationales", "problems"),
-         "finetune": ("start", "examples"), "evaluate": ("model", "rationales", "problems"),
-         "score": ("verifier", "rationales", "problems", "generator")}
+ROLES = {
+    "generate": ("model", "problems", "solved"),
+    "filter": ("rationales", "problems"),
+    "finetune": ("start", "examples"),
+    "evaluate": ("model", "rationales", "problems"),
+    "score": ("verifier", "rationales", "problems", "generator"),
+}
 
 
-def run_stage(verb: str, inputs: list[str], args: list[str], *, round: int = 1, hint: bool = False,
-              quiet: bool = False) -> tuple[Artifact, bool]:
+def run_stage(
+    verb: str, inputs: list[str], args: list[str], *, round: int = 1, hint: bool = False, quiet: bool = False
+) -> tuple[Artifact, bool]:
     """Build one stage; (artifact, whether it was there already). Settings are the input's run's own plus ``args``."""
     homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
     home = home_of(homes[-1] if homes else None)
@@ -49,7 +54,9 @@ def named(verb: str, inputs: list[str], find: Callable[[str], Artifact]) -> dict
     for text in inputs:
         role, _, address = text.partition("=")
         if not address:
-            raise StarError(f"--input {text!r} names no artifact", hint="for example --input rationales=demo/round-2/generate")
+            raise StarError(
+                f"--input {text!r} names no artifact", hint="for example --input rationales=demo/round-2/generate"
+            )
         if role not in ROLES[verb]:
             raise unknown(f"input of star {verb}", role, ROLES[verb])
         found.setdefault(role, []).append(find(address))
@@ -74,8 +81,10 @@ def _problems_of(lab: Lab, given: dict[str, list[Artifact]], rationales: Artifac
     key = rationales.manifest["inputs"].get("problems", "")
     found = lab.store.get(key) if key else None
     if found is None:
-        raise StarError(f"the problems {key or '(none named)'} that {rationales.key} answers are not in the store",
-                        hint="name them with --input problems=...")
+        raise StarError(
+            f"the problems {key or '(none named)'} that {rationales.key} answers are not in the store",
+            hint="name them with --input problems=...",
+        )
     return found
 
 
@@ -84,12 +93,15 @@ def _one(given: dict[str, list[Artifact]], role: str, kind: Any = None) -> Artif
         raise StarError(f"an --input {role}=... is missing", hint=f"for example --input {role}=demo/round-1/...")
     artifact = given[role][0]
     if kind is not None and not artifact.has(kind):
-        raise StarError(f"--input {role} is a {artifact.stage} artifact without {kind.file}",
-                        hint=f"give one that holds {kind.schema} records")
+        raise StarError(
+            f"--input {role} is a {artifact.stage} artifact without {kind.file}",
+            hint=f"give one that holds {kind.schema} records",
+        )
     models = ("verifier",) if role == "verifier" else ("pretrain", "finetune", "base")
     if kind is None and artifact.stage not in models:
-        raise StarError(f"--input {role} is a {artifact.stage} artifact, not a model",
-                        hint=f"give a {' or '.join(models)} artifact")
+        raise StarError(
+            f"--input {role} is a {artifact.stage} artifact, not a model", hint=f"give a {' or '.join(models)} artifact"
+        )
     return artifact
 
 
@@ -122,10 +134,20 @@ def _score(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -
     told = dict(verifier.manifest["tag"]["verifier"])
     kind, name, _ = told.pop("_").split("/")
     generator = given.get("generator", [lab.store.get(rationales.manifest["inputs"].get("model", ""))])[0]
-    return lab.score(verifier, _problems_of(lab, given, rationales), rationales, round=rationales.manifest["tag"]["round"],
-                     generator=generator, part=get(kind, name)(**told))
+    return lab.score(
+        verifier,
+        _problems_of(lab, given, rationales),
+        rationales,
+        round=rationales.manifest["tag"]["round"],
+        generator=generator,
+        part=get(kind, name)(**told),
+    )
 
 
 VERBS: dict[str, Callable[[Lab, dict[str, list[Artifact]], int, bool], Artifact]] = {
-    "generate": _generate, "filter": _filter, "finetune": _finetune, "evaluate": _evaluate,
-    "score": _score}
+    "generate": _generate,
+    "filter": _filter,
+    "finetune": _finetune,
+    "evaluate": _evaluate,
+    "score": _score,
+}

@@ -36,7 +36,8 @@ def config_dirs(args: list[str]) -> list[str]:
     """What --config-dir (-cd) names on a command line."""
     flags = ("--config-dir", "-cd")
     return [b for a, b in zip(args, args[1:], strict=False) if a in flags] + [
-        a.partition("=")[2] for a in args if a.startswith("--config-dir=")]
+        a.partition("=")[2] for a in args if a.startswith("--config-dir=")
+    ]
 
 
 def sweep_of(args: list[str]) -> dict[str, Any] | None:
@@ -51,8 +52,9 @@ def sweep_of(args: list[str]) -> dict[str, Any] | None:
     except HydraException as e:
         raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
     names = [o.value() for o in parsed if o.key_or_group == "name"]
-    planned = [k for o in parsed if o.key_or_group == "experiment"
-               for k in swept_by(str(o.value()), tuple(config_dirs(args)))]
+    planned = [
+        k for o in parsed if o.key_or_group == "experiment" for k in swept_by(str(o.value()), tuple(config_dirs(args)))
+    ]
     keys = [*(o.key_or_group for o in parsed if o.is_sweep_override()), *planned]
     return {"name": names[0] if names else None, "keys": list(dict.fromkeys(keys))}
 
@@ -66,8 +68,11 @@ def swept_by(experiment: str, places: tuple[str, ...]) -> list[str]:
 
 def _sentence(error: Exception) -> str:
     """Hydra's message without its technical tail."""
-    lines = [x for x in str(error).splitlines() if x.strip() and not x.strip().startswith(("full_key", "object_type",
-                                                                                            "reference_type"))]
+    lines = [
+        x
+        for x in str(error).splitlines()
+        if x.strip() and not x.strip().startswith(("full_key", "object_type", "reference_type"))
+    ]
     cause = error.__cause__
     if cause is not None and str(cause).splitlines()[0] not in "\n".join(lines):
         lines.append(str(cause).splitlines()[0])

@@ -14,13 +14,17 @@ from star_cli.store.ledger import Run
 
 
 def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, rebuild: bool = False) -> None:
-    """Run ``name`` again with ``extra`` overrides; stages before ``start`` (``round-2/filter``) are taken as they are."""
+    """Run ``name`` again with ``extra`` overrides; stages before ``start`` (``round-2/filter``) are taken as they
+    are.
+    """
     run = Run(home, name)
     info = run.info
     if "overrides" not in info:
         arms = [p.parent.name for p in run.path.glob("*/run.json")]
-        raise StarError(f"{name} is a sweep of {len(arms)} runs, not one run", hint=f"name one: {name}/{arms[0]}"
-                        if arms else "star ls runs shows them all")
+        raise StarError(
+            f"{name} is a sweep of {len(arms)} runs, not one run",
+            hint=f"name one: {name}/{arms[0]}" if arms else "star ls runs shows them all",
+        )
     pins = pins_before(run, start) if start else {}
     if rebuild:
         if not start:
@@ -34,8 +38,6 @@ def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, re
     kept = [o for o in info["overrides"] if name_of(o) not in {name_of(e) for e in extra} | {"name", "home"}]
     args = [*kept, *(o for o in extra if name_of(o) not in ("name", "home")), f"name='{new_name}'", f"home='{home}'"]
     run_all(args, pins=pins)
-
-
 
 
 def pins_before(run: Run, start: str) -> dict[tuple[int, str], str]:
@@ -58,5 +60,3 @@ def _forget(run: Run, home: Path, keep: set[str]) -> None:
         if event.key not in keep and artifact:
             with store.lock(event.key):
                 shutil.rmtree(artifact.path)
-
-

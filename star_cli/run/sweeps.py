@@ -54,8 +54,10 @@ def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) 
         for name, home in sweeps.items():
             SweepView(name, arms_below(home, name), open_store(home)).print(console())
     if failures:
-        raise StarError(f"{len(failures)} arm(s) of the sweep failed: {', '.join(failures)}",
-                        hint="mend the cause and run the same command again; finished arms are found, not repeated")
+        raise StarError(
+            f"{len(failures)} arm(s) of the sweep failed: {', '.join(failures)}",
+            hint="mend the cause and run the same command again; finished arms are found, not repeated",
+        )
 
 
 def leave(code: int) -> None:

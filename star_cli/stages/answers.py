@@ -16,7 +16,15 @@ class Answers(Stage):
     task: Task
 
     def run(self, work: Work) -> dict[str, Any]:
-        rows = (Example(problem_id=p.id, sample=0, prompt=self.task.training_prompt(p),
-                        completion=self.task.answer_only(p), origin="gold", images=p.images)
-                for p in work.inputs["problems"].read(Problem))
+        rows = (
+            Example(
+                problem_id=p.id,
+                sample=0,
+                prompt=self.task.training_prompt(p),
+                completion=self.task.answer_only(p),
+                origin="gold",
+                images=p.images,
+            )
+            for p in work.inputs["problems"].read(Problem)
+        )
         return {"kept": work.draft.write(Example, rows)}

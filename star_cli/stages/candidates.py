@@ -50,15 +50,20 @@ class Pool:
         for k in ks:
             if not 1 <= k <= self.fewest:
                 block = min(self.blocks, key=lambda b: b.correct.shape[1])
-                raise StarError(f"k={k}, but problem {self.ids[block.places[0]]} has {self.fewest} candidates; k must be "
-                                f"from 1 to {self.fewest}", hint="leave this k out, or sample more candidates a problem")
+                raise StarError(
+                    f"k={k}, but problem {self.ids[block.places[0]]} has {self.fewest} candidates; k must be "
+                    f"from 1 to {self.fewest}",
+                    hint="leave this k out, or sample more candidates a problem",
+                )
 
     def selectors(self) -> list[str]:
         """What chooses: majority and, for every verifier, weighted/NAME and best_of/NAME."""
         return ["majority", *(f"{kind}/{v}" for v in self.verifiers for kind in ("weighted", "best_of"))]
 
     def values(self, name: str, seed: int = 0) -> Floats:
-        """(P,) expected correctness of a metric such as pass@8, majority@8 or best_of@8/dpo, in the order of ``ids``."""
+        """(P,) expected correctness of a metric such as pass@8, majority@8 or best_of@8/dpo, in the order of
+        ``ids``.
+        """
         match = NAME.fullmatch(name)
         if match is None:
             raise StarError(f"{name!r} names no selection", hint="for example pass@8, majority@8 or best_of@8/dpo")
@@ -80,7 +85,9 @@ class Pool:
         if kind == "best_of":
             return best_of_k(b.correct, b.scores[verifier], k)
         scores = b.scores[verifier]
-        weights = scores if self.weighting[verifier] == "probability" else np.exp(scores - scores.max(axis=1, keepdims=True))
+        weights = (
+            scores if self.weighting[verifier] == "probability" else np.exp(scores - scores.max(axis=1, keepdims=True))
+        )
         return vote_at_k(b.correct, b.answers, k, weights, seed=seed)
 
 
@@ -88,8 +95,10 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
     """The pool of artifacts that belong together; a missing verdict or score is a StarError that names it."""
     told = verdicts.manifest.get("inputs", {}).get("rationales")
     if told not in (None, rationales.key):
-        raise StarError(f"the verdicts {verdicts.key} are of the rationales {told}, not of {rationales.key}",
-                        hint="give an evaluate or filter artifact of these rationales")
+        raise StarError(
+            f"the verdicts {verdicts.key} are of the rationales {told}, not of {rationales.key}",
+            hint="give an evaluate or filter artifact of these rationales",
+        )
     given = {v.identity(): v for v in verdicts.read(Verdict)}
     opinions = {name: _scores(name, artifact) for name, artifact in scores.items()}
     samples: dict[str, list[tuple[str, int]]] = {p.id: [] for p in problems.read(Problem)}
@@ -97,11 +106,15 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
     own: dict[tuple[str, int], float] | None = {}
     for r in rationales.read(Rationale):
         if r.problem_id not in samples:
-            raise StarError(f"the rationales {rationales.key} have a problem {r.problem_id} that {problems.key} has not",
-                            hint="give the problems that the rationales were generated from")
+            raise StarError(
+                f"the rationales {rationales.key} have a problem {r.problem_id} that {problems.key} has not",
+                hint="give the problems that the rationales were generated from",
+            )
         if r.identity() not in given:
-            raise StarError(f"problem {r.problem_id} sample {r.sample} has no verdict in {verdicts.key}",
-                            hint="grade these rationales with star evaluate")
+            raise StarError(
+                f"problem {r.problem_id} sample {r.sample} has no verdict in {verdicts.key}",
+                hint="grade these rationales with star evaluate",
+            )
         samples[r.problem_id].append((r.problem_id, r.sample))
         tokens += r.tokens
         if own is not None and r.logprob is not None:
@@ -119,13 +132,19 @@ def _scores(name: str, artifact: Artifact) -> dict[tuple[str, int], float]:
     found: dict[tuple[str, int], float] = {}
     for s in artifact.read(Score):
         if found.setdefault((s.problem_id, s.sample), s.score) != s.score:
-            raise StarError(f"scores.{name} ({artifact.key}) has several scores of problem {s.problem_id} sample {s.sample}",
-                            hint="give the scores of one verifier in one artifact")
+            raise StarError(
+                f"scores.{name} ({artifact.key}) has several scores of problem {s.problem_id} sample {s.sample}",
+                hint="give the scores of one verifier in one artifact",
+            )
     return found
 
 
-def _pool(samples: dict[str, list[tuple[str, int]]], given: Mapping[tuple[str, int], Verdict],
-          opinions: dict[str, dict[tuple[str, int], float]], tokens: int) -> Pool:
+def _pool(
+    samples: dict[str, list[tuple[str, int]]],
+    given: Mapping[tuple[str, int], Verdict],
+    opinions: dict[str, dict[tuple[str, int], float]],
+    tokens: int,
+) -> Pool:
     ids = list(samples)
     sizes: dict[int, list[int]] = {}
     for place, name in enumerate(ids):
@@ -134,15 +153,21 @@ def _pool(samples: dict[str, list[tuple[str, int]]], given: Mapping[tuple[str, i
     for n, places in sorted(sizes.items()):
         rows = [[given[at] for at in samples[ids[p]]] for p in places]
         answers = [numbered(row) for row in rows]
-        blocks.append(Block(np.array(places), np.array([[float(v.correct) for v in row] for row in rows]).reshape(-1, n),
-                            np.array(answers, dtype=np.int64).reshape(-1, n)))
+        blocks.append(
+            Block(
+                np.array(places),
+                np.array([[float(v.correct) for v in row] for row in rows]).reshape(-1, n),
+                np.array(answers, dtype=np.int64).reshape(-1, n),
+            )
+        )
         for place, row in zip(places, answers, strict=True):
             distinct[place] = len({a for a in row if a >= 0})
             lost += sum(a < 0 for a in row)
             total += len(row)
         for name, told in opinions.items():
-            blocks[-1].scores[name] = np.array([[_score(told, at, name) for at in samples[ids[p]]] for p in places]
-                                               ).reshape(-1, n)
+            blocks[-1].scores[name] = np.array(
+                [[_score(told, at, name) for at in samples[ids[p]]] for p in places]
+            ).reshape(-1, n)
     pool = Pool(ids, blocks, sorted(opinions), distinct, lost / total, tokens / total)
     for name in opinions:
         whole = np.concatenate([b.scores[name].ravel() for b in blocks])
@@ -152,13 +177,17 @@ def _pool(samples: dict[str, list[tuple[str, int]]], given: Mapping[tuple[str, i
 
 def _score(told: dict[tuple[str, int], float], at: tuple[str, int], name: str) -> float:
     if at not in told:
-        raise StarError(f"scores.{name} has no score of problem {at[0]} sample {at[1]}",
-                        hint="score the same rationales that are selected from")
+        raise StarError(
+            f"scores.{name} has no score of problem {at[0]} sample {at[1]}",
+            hint="score the same rationales that are selected from",
+        )
     return told[at]
 
 
 def numbered(verdicts: list[Verdict]) -> list[int]:
     """The answers of one problem as numbers, equal ones alike (spaces aside); -1 where nothing was parsed."""
     names: dict[str, int] = {}
-    return [-1 if v.answer is None or v.reason in NOT_PARSED else names.setdefault(" ".join(v.answer.split()), len(names))
-            for v in verdicts]
+    return [
+        -1 if v.answer is None or v.reason in NOT_PARSED else names.setdefault(" ".join(v.answer.split()), len(names))
+        for v in verdicts
+    ]

@@ -18,8 +18,8 @@ from star_cli.store.artifacts import Artifact
 class Collect(Stage):
     """Inputs: ``problems.i``, ``rationales.i`` and ``verdicts.i`` of each round, and ``gold`` examples where there are.
 
-    Equal texts of a problem count once, whoever wrote them. Each is cut where the grader stopped reading, right or wrong.
-    What the grader could not judge is left out.
+    Equal texts of a problem count once, whoever wrote them. Each is cut where the grader stopped reading, right or
+    wrong. What the grader could not judge is left out.
     """
 
     task: Task
@@ -45,15 +45,30 @@ class Collect(Stage):
 
         work.draft.write(Labelled, rows())
         both = sum(len(s) == 2 for s in solved.values())
-        return {"right": counts["right"], "wrong": counts["wrong"], "duplicates": counts["duplicates"],
-                "problems": len(solved), "with_both": both, "by_round": dict(by_round)}
+        return {
+            "right": counts["right"],
+            "wrong": counts["wrong"],
+            "duplicates": counts["duplicates"],
+            "problems": len(solved),
+            "with_both": both,
+            "by_round": dict(by_round),
+        }
 
     def _all(self, work: Work) -> Iterator[Labelled]:
         for e in work.inputs["gold"].read(Example) if "gold" in work.inputs else ():
-            yield Labelled(problem_id=e.problem_id, round=0, sample=e.sample, prompt=e.prompt, completion=e.completion,
-                           correct=True, origin="gold", generator="")
-        for problems, rationales, verdicts in zip(sources(work, "problems"), sources(work, "rationales"),
-                                                  sources(work, "verdicts"), strict=True):
+            yield Labelled(
+                problem_id=e.problem_id,
+                round=0,
+                sample=e.sample,
+                prompt=e.prompt,
+                completion=e.completion,
+                correct=True,
+                origin="gold",
+                generator="",
+            )
+        for problems, rationales, verdicts in zip(
+            sources(work, "problems"), sources(work, "rationales"), sources(work, "verdicts"), strict=True
+        ):
             yield from self._round(problems, rationales, verdicts)
 
     def _round(self, problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Iterator[Labelled]:
@@ -61,15 +76,25 @@ class Collect(Stage):
         judged = verdicts.read(Verdict)
         for problem, rationale in joined(problems, rationales):
             if problem.images:
-                raise StarError(f"problem {problem.id} has pictures, and verifiers read text only",
-                                hint="choose a method without a verifier")
+                raise StarError(
+                    f"problem {problem.id} has pictures, and verifiers read text only",
+                    hint="choose a method without a verifier",
+                )
             verdict = next(judged, None)
             if verdict is None or (verdict.problem_id, verdict.sample) != (rationale.problem_id, rationale.sample):
-                raise StarError(f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
-                                f"sample {rationale.sample} of problem {rationale.problem_id} has none",
-                                hint="give the filter artifact that was made from these rationales")
+                raise StarError(
+                    f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
+                    f"sample {rationale.sample} of problem {rationale.problem_id} has none",
+                    hint="give the filter artifact that was made from these rationales",
+                )
             if verdict.reason != "GRADER_ERROR":
                 yield Labelled(
-                    problem_id=problem.id, round=tag["round"], sample=rationale.sample,
-                    prompt=self.task.training_prompt(problem), completion=self.grader.judged(rationale.text),
-                    correct=verdict.correct, origin="rationalized" if rationale.hinted else "own", generator=writer)
+                    problem_id=problem.id,
+                    round=tag["round"],
+                    sample=rationale.sample,
+                    prompt=self.task.training_prompt(problem),
+                    completion=self.grader.judged(rationale.text),
+                    correct=verdict.correct,
+                    origin="rationalized" if rationale.hinted else "own",
+                    generator=writer,
+                )

@@ -36,8 +36,9 @@ class Evaluate(Stage):
 
         def verdicts() -> Iterator[Verdict]:
             nonlocal tokens
-            pairs = grade_all(self.grader, self.task, work.inputs["problems"], work.inputs["rationales"],
-                              work.runtime.grade_workers)
+            pairs = grade_all(
+                self.grader, self.task, work.inputs["problems"], work.inputs["rationales"], work.runtime.grade_workers
+            )
             for problem, rationale, verdict in pairs:
                 if problem.id not in right:
                     if problem.choices:
@@ -59,18 +60,29 @@ class Evaluate(Stage):
         if not total:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
         errors.refuse(self.max_errors)
-        metrics = [m for name, values in {"accuracy": right, **measured}.items() for m in self._grouped(name, values, groups)]
+        metrics = [
+            m for name, values in {"accuracy": right, **measured}.items() for m in self._grouped(name, values, groups)
+        ]
         unparsed = reasons["NO_ANSWER"] / total
         metrics.append(Metric(name="unparsed", value=unparsed, n=total, round=self.round))
         metrics.append(Metric(name="tokens_per_answer", value=tokens / total, n=total, round=self.round))
         if chances:  # what guessing gives, and always naming the commonest option
-            metrics.append(Metric(name="chance", value=sum(chances.values()) / len(chances), n=len(chances), round=self.round))
-            metrics.append(Metric(name="majority", value=max(golds.values()) / len(chances), n=len(chances), round=self.round))
+            metrics.append(
+                Metric(name="chance", value=sum(chances.values()) / len(chances), n=len(chances), round=self.round)
+            )
+            metrics.append(
+                Metric(name="majority", value=max(golds.values()) / len(chances), n=len(chances), round=self.round)
+            )
         if wrong:
             metrics.append(self._metric("right_with_wrong_step", wrong))
         work.draft.write(Metric, metrics)
-        return {"accuracy": metrics[0].value, "low": metrics[0].low, "high": metrics[0].high, "n": metrics[0].n,
-                "reasons": dict(reasons)}
+        return {
+            "accuracy": metrics[0].value,
+            "low": metrics[0].low,
+            "high": metrics[0].high,
+            "n": metrics[0].n,
+            "reasons": dict(reasons),
+        }
 
     def _grouped(self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]]) -> Iterator[Metric]:
         """A measure over all problems, then over each group of them."""

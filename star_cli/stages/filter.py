@@ -23,8 +23,8 @@ class Filter(Stage):
     ``dedupe``: "text" keeps equal texts once (the first), "equations" equal ordered lists of equations once (the text
     that is furthest from the others; a text without equations counts by its text), "none" keeps all; true and false
     stand for "text" and "none". ``sound`` keeps only what has no annotated equation that does not hold.
-    ``control="random"`` keeps as many examples of the same problems, drawn by ``seed`` from all their rationales whatever
-    the verdicts; the verdicts are written as ever.
+    ``control="random"`` keeps as many examples of the same problems, drawn by ``seed`` from all their rationales
+    whatever the verdicts; the verdicts are written as ever.
     """
 
     task: Task
@@ -61,10 +61,17 @@ class Filter(Stage):
         judged.errors.refuse(self.max_errors)
         work.draft.write(Example, judged.examples)
         total = work.inputs["problems"].count(Problem)
-        return {"problems": total, "asked": len(judged.seen), "solved": len(judged.solved), "kept": len(judged.examples),
-                "duplicates": judged.duplicates, "kept_wrong_steps": judged.wrong, "reasons": dict(judged.reasons),
-                **({"unsound": judged.unsound} if self.sound else {}),
-                **({"kept_right": judged.kept_right} if self.control == "random" else {})}
+        return {
+            "problems": total,
+            "asked": len(judged.seen),
+            "solved": len(judged.solved),
+            "kept": len(judged.examples),
+            "duplicates": judged.duplicates,
+            "kept_wrong_steps": judged.wrong,
+            "reasons": dict(judged.reasons),
+            **({"unsound": judged.unsound} if self.sound else {}),
+            **({"kept_right": judged.kept_right} if self.control == "random" else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -118,14 +125,24 @@ class Judged:
         if problem is not None and right:
             kept = distinct(right, spec.dedupe)
             self.duplicates += len(right) - len(kept)
-            kept = kept[:spec.keep] if spec.keep else kept
+            kept = kept[: spec.keep] if spec.keep else kept
             if spec.control == "random":
                 kept = self._drawn(problem.id, len(kept))
             self.kept_right += sum(o.correct for o in kept)
             prompt = spec.task.training_prompt(problem)
-            self.examples += [Example(problem_id=problem.id, sample=o.sample, prompt=prompt, completion=o.text,
-                                      origin="rationalized" if o.hinted else "own", round=self.round,
-                                      generator=self.generator, images=problem.images) for o in kept]
+            self.examples += [
+                Example(
+                    problem_id=problem.id,
+                    sample=o.sample,
+                    prompt=prompt,
+                    completion=o.text,
+                    origin="rationalized" if o.hinted else "own",
+                    round=self.round,
+                    generator=self.generator,
+                    images=problem.images,
+                )
+                for o in kept
+            ]
         self._offers = []
 
     def _drawn(self, problem: str, n: int) -> list[Offer]:

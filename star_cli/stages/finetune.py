@@ -23,14 +23,23 @@ class Finetune(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         rows = [e for a in sources(work) for e in a.read(Example)]
         if not rows:
-            raise StarError(f"no rationale was kept in round {self.round}, so there is nothing to fine-tune on",
-                            hint="a stronger base model, more samples or a higher sampling.temperature may solve some")
+            raise StarError(
+                f"no rationale was kept in round {self.round}, so there is nothing to fine-tune on",
+                hint="a stronger base model, more samples or a higher sampling.temperature may solve some",
+            )
         work.draft.write(Example, _numbered(rows))
         meter = work.meter("finetune", self.steps or 0)
-        job = TrainJob(start=work.model(work.inputs["start"]), examples=placed(rows, work.picture),
-                       out=work.draft.directory("model"), scratch=work.draft.directory("scratch", fresh=False),
-                       seed=self.seed, runtime=work.runtime, steps=self.steps, epochs=self.epochs,
-                       progress=lambda done, total, loss: meter.step(loss=loss))
+        job = TrainJob(
+            start=work.model(work.inputs["start"]),
+            examples=placed(rows, work.picture),
+            out=work.draft.directory("model"),
+            scratch=work.draft.directory("scratch", fresh=False),
+            seed=self.seed,
+            runtime=work.runtime,
+            steps=self.steps,
+            epochs=self.epochs,
+            progress=lambda done, total, loss: meter.step(loss=loss),
+        )
         try:
             metrics = self.trainer.train(job)
         finally:

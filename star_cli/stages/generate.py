@@ -41,7 +41,9 @@ class Generate(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         started = time.monotonic()
         if work.grader:
-            check_golds(work.grader, work.inputs["problems"], work.max_gold_errors, work.warn, work.runtime.grade_workers)
+            check_golds(
+                work.grader, work.inputs["problems"], work.max_gold_errors, work.warn, work.runtime.grade_workers
+            )
         journal = work.draft.journal(Rationale)
         if journal.torn:
             work.warn("cut off one torn line left by an interrupted run; that sample is written again")
@@ -67,8 +69,15 @@ class Generate(Stage):
         order = ((p.id, s) for p in problems.read(Problem) for s in range(self.samples) if (p.id, s) in journal.offsets)
         rows = work.draft.settle(journal, order)
         seen = {"image_tokens_read": tally.image_tokens} if tally.image_tokens else {}  # by this run, in prompts
-        return {"samples": rows, "reused": reused, "tokens": tally.tokens, "skipped": len(skip), "truncated": tally.truncated,
-                **seen, "write_seconds": round(time.monotonic() - started, 3)}
+        return {
+            "samples": rows,
+            "reused": reused,
+            "tokens": tally.tokens,
+            "skipped": len(skip),
+            "truncated": tally.truncated,
+            **seen,
+            "write_seconds": round(time.monotonic() - started, 3),
+        }
 
     def _early(self, work: Work) -> Early | None:
         grader = self.grader or work.grader
@@ -101,8 +110,9 @@ class Generate(Stage):
 class Tally:
     """The bookkeeping of one run of the stage: what is asked for, written, and, after a wave, right."""
 
-    def __init__(self, spec: Generate, work: Work, journal: Journal, meter: Any, skip: set[str],
-                 early: Early | None = None) -> None:
+    def __init__(
+        self, spec: Generate, work: Work, journal: Journal, meter: Any, skip: set[str], early: Early | None = None
+    ) -> None:
         self.spec, self.work, self.journal, self.meter, self.skip, self.early = spec, work, journal, meter, skip, early
         self.right: dict[str, int] = {}
         self.pending: dict[tuple[str, int], tuple[Problem, int, str]] = {}
@@ -163,8 +173,16 @@ class Tally:
         problem, seed, address = self.pending.pop(done.id)
         self.image_tokens += done.image_tokens
         rationale = Rationale(
-            problem_id=problem.id, sample=done.id[1], text=done.text, hinted=self.spec.hint, finish=done.finish,
-            tokens=done.tokens, logprob=done.logprob, seed=seed, prompt_key=address)
+            problem_id=problem.id,
+            sample=done.id[1],
+            text=done.text,
+            hinted=self.spec.hint,
+            finish=done.finish,
+            tokens=done.tokens,
+            logprob=done.logprob,
+            seed=seed,
+            prompt_key=address,
+        )
         with full_disk(str(self.journal.path)):
             self.journal.append(rationale)
             if time.monotonic() - self.synced > self.work.runtime.sync_seconds:

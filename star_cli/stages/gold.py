@@ -19,11 +19,24 @@ class Gold(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         total = work.inputs["problems"].count(Problem)
         rows = ((p, self.task.gold(p)) for p in work.inputs["problems"].read(Problem))
-        kept = work.draft.write(Example, (
-            Example(problem_id=p.id, sample=0, prompt=self.task.training_prompt(p), completion=text, origin="gold",
-                    images=p.images)
-            for p, text in rows if text))
+        kept = work.draft.write(
+            Example,
+            (
+                Example(
+                    problem_id=p.id,
+                    sample=0,
+                    prompt=self.task.training_prompt(p),
+                    completion=text,
+                    origin="gold",
+                    images=p.images,
+                )
+                for p, text in rows
+                if text
+            ),
+        )
         if not kept:
-            raise StarError("this task has no gold rationales to start from",
-                            hint="set method.gold=false: then the base model itself writes the first solutions")
+            raise StarError(
+                "this task has no gold rationales to start from",
+                hint="set method.gold=false: then the base model itself writes the first solutions",
+            )
         return {"kept": kept, "without": total - kept}

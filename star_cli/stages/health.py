@@ -18,8 +18,8 @@ HISTORY = "history.json"
 
 @stage("health")
 class Health(Stage):
-    """Inputs: for every filter of a round ``verdicts.I`` (it), ``rationales.I`` and ``problems.I`` (what it judged), and
-    ``before``, the health of an earlier round. ``wanted`` is n* of the balance score.
+    """Inputs: for every filter of a round ``verdicts.I`` (it), ``rationales.I`` and ``problems.I`` (what it judged),
+    and ``before``, the health of an earlier round. ``wanted`` is n* of the balance score.
 
     Every number is defined in ``star_cli.lib.health.MEANING``.
     """
@@ -36,8 +36,14 @@ class Health(Stage):
         kept = [e for _, _, verdicts in sets for e in verdicts.read(Example)]
         looked = (s for problems, rationales, verdicts in sets for s in _looked(problems, rationales, verdicts))
         told, history = health(looked, kept, history_of(work.inputs.get("before")), self.wanted)
-        work.draft.write(Metric, [Metric(name=name, value=float(told[name][0]), n=told[name][1], round=self.round)
-                                  for name in MEANING if name in told])
+        work.draft.write(
+            Metric,
+            [
+                Metric(name=name, value=float(told[name][0]), n=told[name][1], round=self.round)
+                for name in MEANING
+                if name in told
+            ],
+        )
         write_json(work.draft.path / HISTORY, history.as_json())
         return {name: told[name][0] for name in MEANING if name in told}
 
@@ -47,9 +53,11 @@ def _looked(problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Ite
     for problem, rationale in joined(problems, rationales):
         verdict = next(given, None)
         if verdict is None or verdict.identity() != rationale.identity():
-            raise StarError(f"the verdicts {verdicts.key} do not fit the rationales {rationales.key}: at problem "
-                            f"{problem.id} sample {rationale.sample}",
-                            hint=f"remove {verdicts.path} and run again to rebuild it")
+            raise StarError(
+                f"the verdicts {verdicts.key} do not fit the rationales {rationales.key}: at problem "
+                f"{problem.id} sample {rationale.sample}",
+                hint=f"remove {verdicts.path} and run again to rebuild it",
+            )
         yield Looked(problem, rationale, verdict)
 
 

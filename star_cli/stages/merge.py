@@ -16,7 +16,8 @@ class Merge(Stage):
     """Inputs: ``examples.0``, ``examples.1``, ... in order; of equal texts of a problem the first stays.
 
     ``dedupe="equations"`` takes those of the same equations for equal, too (RFT). ``keep`` is the most examples of a
-    problem (0: all), counted without gold ones. Every row keeps the round it was written in and the model that wrote it.
+    problem (0: all), counted without gold ones. Every row keeps the round it was written in and the model that wrote
+    it.
     """
 
     keep: int = 0
@@ -47,4 +48,8 @@ class Merge(Stage):
         return {"kept": kept, "duplicates": duplicates, "over_limit": over, "origins": dict(origins)}
 
     def _mark(self, e: Example) -> Any:
-        return equations(e.completion) or e.completion if self.dedupe == "equations" and e.origin != "gold" else e.completion
+        return (
+            equations(e.completion) or e.completion
+            if self.dedupe == "equations" and e.origin != "gold"
+            else e.completion
+        )

@@ -32,8 +32,11 @@ class Pairs(Stage):
             (right if row.correct else wrong).append(row.completion)
         possible = sum(len(r) * len(w) for _, r, w in sides.values())
         if not possible:
-            raise StarError(f"none of the {len(sides)} problems has both a right and a wrong solution, so there is no pair "
-                            f"to train a verifier on", hint="draw more samples, or at a higher sampling.temperature")
+            raise StarError(
+                f"none of the {len(sides)} problems has both a right and a wrong solution, so there is no pair "
+                f"to train a verifier on",
+                hint="draw more samples, or at a higher sampling.temperature",
+            )
 
         def rows() -> Iterator[Pair]:
             for problem, (prompt, right, wrong) in sides.items():
@@ -42,9 +45,14 @@ class Pairs(Stage):
 
         pairs = work.draft.write(Pair, rows())
         counts = [len(r) * len(w) for _, r, w in sides.values()]
-        return {"pairs": pairs, "possible": possible, "problems": sum(c > 0 for c in counts),
-                "without_both": sum(c == 0 for c in counts),
-                "over_limit": sum(bool(self.limit) and c > self.limit for c in counts), "largest": max(counts)}
+        return {
+            "pairs": pairs,
+            "possible": possible,
+            "problems": sum(c > 0 for c in counts),
+            "without_both": sum(c == 0 for c in counts),
+            "over_limit": sum(bool(self.limit) and c > self.limit for c in counts),
+            "largest": max(counts),
+        }
 
     def _drawn(self, problem: str, right: list[str], wrong: list[str]) -> list[tuple[str, str]]:
         if not self.limit or len(right) * len(wrong) <= self.limit:

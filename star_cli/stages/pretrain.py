@@ -32,8 +32,10 @@ class Pretrain(Stage):
     def run(self, work: Work) -> dict[str, Any]:
         rows = list(self.task.lesson_examples(self.lessons, self.seed))
         if not rows:
-            raise StarError("this task has no lessons to pretrain a tiny model on",
-                            hint="name some with pretraining.lessons, or use model=hf model.path=DIR")
+            raise StarError(
+                "this task has no lessons to pretrain a tiny model on",
+                hint="name some with pretraining.lessons, or use model=hf model.path=DIR",
+            )
         work.draft.write(Example, rows)
         easy = placed(list(self.task.lesson_examples(self.first, self.seed)), self.task.picture)
         rows = placed(rows, self.task.picture)
@@ -43,14 +45,25 @@ class Pretrain(Stage):
         meter = work.meter("pretrain", self.first_steps + self.steps)
 
         def train(begin: Path, examples: list[Example], out: Path, aside: Path, steps: int) -> dict[str, Any]:
-            return self.trainer.train(TrainJob(
-                start=_local(self.model, str(begin)), examples=examples, out=out, scratch=aside, seed=self.seed,
-                runtime=work.runtime, steps=steps, progress=lambda done, total, loss: meter.step(loss=loss)))
+            return self.trainer.train(
+                TrainJob(
+                    start=_local(self.model, str(begin)),
+                    examples=examples,
+                    out=out,
+                    scratch=aside,
+                    seed=self.seed,
+                    runtime=work.runtime,
+                    steps=steps,
+                    progress=lambda done, total, loss: meter.step(loss=loss),
+                )
+            )
 
         try:
             if self.first_steps:
                 train(start, easy, primed, scratch / "first", self.first_steps)
-            return train(primed if self.first_steps else start, rows, work.draft.directory("model"), scratch, self.steps)
+            return train(
+                primed if self.first_steps else start, rows, work.draft.directory("model"), scratch, self.steps
+            )
         finally:
             meter.close()
 

@@ -43,8 +43,10 @@ class ScoreStage(Stage):
         name = name_of(self.verifier)
 
         def rows() -> Iterator[Score]:
-            items = ((r, (self.task.training_prompt(p), self.grader.judged(r.text)))
-                     for p, r in joined(work.inputs["problems"], rationales))
+            items = (
+                (r, (self.task.training_prompt(p), self.grader.judged(r.text)))
+                for p, r in joined(work.inputs["problems"], rationales)
+            )
             while chunk := list(islice(items, CHUNK)):
                 found = self._scores(work, trained, [texts for _, texts in chunk])
                 for (r, _), value in zip(chunk, found, strict=True):
@@ -62,9 +64,11 @@ class ScoreStage(Stage):
             by = "engine" if self.verifier.engine_is_faster() else "forward"
         if by == "engine":
             if not self.verifier.likelihood:
-                raise StarError(f"verification.score_by=engine, but the engine cannot compute the scores of "
-                                f"verifier={name_of(self.verifier)}: they are not likelihoods",
-                                hint="set verification.score_by=auto")
+                raise StarError(
+                    f"verification.score_by=engine, but the engine cannot compute the scores of "
+                    f"verifier={name_of(self.verifier)}: they are not likelihoods",
+                    hint="set verification.score_by=auto",
+                )
             return list(work.session(trained).score(items))
         return self.verifier.score(work.model(trained), items, work.runtime)
 
@@ -76,12 +80,16 @@ def same_tokenizer(verifier: Artifact, generator: Artifact) -> None:
     """Raise a StarError unless both models read and write the same tokens."""
     sides = [tokenizer_of(a) for a in (verifier, generator)]
     if None not in sides and sides[0] != sides[1]:
-        raise StarError(f"the verifier {verifier.key[:12]} and the generator {generator.key[:12]} have different tokenizers",
-                        hint="train the verifier from this generator's base model, or set verification.any_tokenizer=true "
-                             "to let it read the generator's texts in its own tokens")
+        raise StarError(
+            f"the verifier {verifier.key[:12]} and the generator {generator.key[:12]} have different tokenizers",
+            hint="train the verifier from this generator's base model, or set verification.any_tokenizer=true "
+            "to let it read the generator's texts in its own tokens",
+        )
 
 
 def tokenizer_of(model: Artifact) -> str | None:
     """The content of a model's tokenizer; None where it lies outside the store."""
-    names = [n for n in model.manifest["files"] if n in ("model/tokenizer.json", "model/tokenizer.model", "model/vocab.json")]
+    names = [
+        n for n in model.manifest["files"] if n in ("model/tokenizer.json", "model/tokenizer.model", "model/vocab.json")
+    ]
     return "".join(file_sha256(model.file(n)) for n in sorted(names)) or None

@@ -22,9 +22,10 @@ class Select(Stage):
     generator's own opinion. Writes metrics named pass@k, oracle@k (the same number: it picks a right one where
     there is one), majority@k, weighted@k/NAME, best_of@k/NAME, and paired differences such as best_of@8/dpo-majority@8.
 
-    Votes are expectations over k-subsets: over all of them where there are at most 2000, else over 2000 drawn by ``seed``.
-    An unparsed answer is wrong, stays among the N and never wins a vote unless nothing was parsed; a tie is split evenly.
-    Intervals are 95 % bootstrap percentiles over problems, ``resamples`` of them by ``seed``, the same for all metrics.
+    Votes are expectations over k-subsets: over all of them where there are at most 2000, else over 2000 drawn by
+    ``seed``. An unparsed answer is wrong, stays among the N and never wins a vote unless nothing was parsed; a tie is
+    split evenly. Intervals are 95 % bootstrap percentiles over problems, ``resamples`` of them by ``seed``, the same
+    for all metrics.
     """
 
     ks: list[int]
@@ -44,14 +45,23 @@ class Select(Stage):
         pool.check(ks)
         weights = resampled(len(pool.ids), self.resamples, self.seed)
         metrics = [m for k in ks for m in self._at(pool, k, weights)]
-        metrics += [self._level("distinct_answers", pool.distinct, weights),
-                    self._single("unparsed", pool.unparsed, len(pool.ids)),
-                    self._single("tokens_per_candidate", pool.tokens, len(pool.ids))]
+        metrics += [
+            self._level("distinct_answers", pool.distinct, weights),
+            self._single("unparsed", pool.unparsed, len(pool.ids)),
+            self._single("tokens_per_candidate", pool.tokens, len(pool.ids)),
+        ]
         work.draft.write(Metric, list({m.identity(): m for m in metrics}.values()))
         drawn = [k for k in ks for b in pool.blocks if not subsets(b.correct.shape[1], k, self.seed)[1]]
-        return {"problems": len(pool.ids), "candidates": pool.fewest, "verifiers": pool.verifiers, "ks": ks,
-                "weighting": pool.weighting, "drawn_subsets": sorted(set(drawn)), "resamples": self.resamples,
-                **{m.name: m.value for m in metrics if not _is_difference(m.name)}}
+        return {
+            "problems": len(pool.ids),
+            "candidates": pool.fewest,
+            "verifiers": pool.verifiers,
+            "ks": ks,
+            "weighting": pool.weighting,
+            "drawn_subsets": sorted(set(drawn)),
+            "resamples": self.resamples,
+            **{m.name: m.value for m in metrics if not _is_difference(m.name)},
+        }
 
     def _at(self, pool: Pool, k: int, weights: Floats) -> list[Metric]:
         names = [f"pass@{k}", f"oracle@{k}", *(at_k(s, k) for s in pool.selectors())]
@@ -62,8 +72,11 @@ class Select(Stage):
         choosing = names[2:]
         first = pool.values("pass@1")
         pairs = [(a, b) for i, a in enumerate(choosing) for b in choosing[:i]]
-        return [*found, *(self._gap(n, values[n], "pass@1", first, weights) for n in choosing),
-                *(self._gap(a, values[a], b, values[b], weights) for a, b in pairs)]
+        return [
+            *found,
+            *(self._gap(n, values[n], "pass@1", first, weights) for n in choosing),
+            *(self._gap(a, values[a], b, values[b], weights) for a, b in pairs),
+        ]
 
     def _level(self, name: str, values: Floats, weights: Floats) -> Metric:
         value, low, high = level(values, weights @ values)

@@ -21,7 +21,15 @@ class Steps(Stage):
             for e in work.inputs["examples"].read(Example):
                 pieces = self.task.pieces(e.prompt, e.completion)
                 for n, (prompt, completion) in enumerate(pieces):
-                    yield Example(problem_id=e.problem_id, sample=e.sample * len(pieces) + n, prompt=prompt,
-                                  completion=completion, origin=e.origin, round=e.round, generator=e.generator, images=e.images)
+                    yield Example(
+                        problem_id=e.problem_id,
+                        sample=e.sample * len(pieces) + n,
+                        prompt=prompt,
+                        completion=completion,
+                        origin=e.origin,
+                        round=e.round,
+                        generator=e.generator,
+                        images=e.images,
+                    )
 
         return {"steps": work.draft.write(Example, cut())}

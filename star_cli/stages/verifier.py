@@ -25,9 +25,16 @@ class TrainVerifier(Stage):
         labelled = list(data.read(Labelled)) if self.verifier.learns_from == "labelled" else []
         meter = work.meter("verifier", self.cost(work.inputs)["steps"])
         job = VerifyJob(
-            start=work.model(work.inputs["start"]), pairs=pairs, labelled=labelled, out=work.draft.directory("model"),
-            scratch=work.draft.directory("scratch", fresh=False), seed=self.seed, runtime=work.runtime,
-            settings=replace(Verification(), **self.settings), progress=lambda done, total, loss: meter.step(loss=loss))
+            start=work.model(work.inputs["start"]),
+            pairs=pairs,
+            labelled=labelled,
+            out=work.draft.directory("model"),
+            scratch=work.draft.directory("scratch", fresh=False),
+            seed=self.seed,
+            runtime=work.runtime,
+            settings=replace(Verification(), **self.settings),
+            progress=lambda done, total, loss: meter.step(loss=loss),
+        )
         try:
             return self.verifier.train(job)
         finally:
@@ -42,5 +49,7 @@ class TrainVerifier(Stage):
 
 def training_settings(v: Verification) -> dict[str, Any]:
     """What of ``verification`` decides a verifier's weights."""
-    return {name: getattr(v, name) for name in
-            ("lr", "schedule", "warmup", "batch", "epochs", "steps", "lora_rank", "lora_alpha")}
+    return {
+        name: getattr(v, name)
+        for name in ("lr", "schedule", "warmup", "batch", "epochs", "steps", "lora_rank", "lora_alpha")
+    }

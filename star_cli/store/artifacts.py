@@ -1,4 +1,6 @@
-"""The store of artifacts: lock, ``<key>.partial``, manifest last, rename. A directory without a manifest does not exist."""
+"""The store of artifacts: lock, ``<key>.partial``, manifest last, rename. A directory without a manifest does not
+exist.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,11 @@ def full_disk(what: str) -> Iterator[None]:
         yield
     except OSError as e:
         if e.errno in FULL:
-            raise StarError(f"the disk is full while writing {what} ({e.strerror})",
-                            hint="free some space (star gc --dry-run shows what is unused) and run the same command "
-                                 "again; nothing finished is lost") from e
+            raise StarError(
+                f"the disk is full while writing {what} ({e.strerror})",
+                hint="free some space (star gc --dry-run shows what is unused) and run the same command "
+                "again; nothing finished is lost",
+            ) from e
         raise
 
 
@@ -70,16 +74,20 @@ class Artifact:
         """Its records of one kind, in file order; a changed file is refused."""
         if not self.has(kind):
             held = ", ".join(sorted(self.manifest["files"])) or "no files"
-            raise StarError(f"the {self.stage} artifact {self.key} holds no {kind.schema} records ({held})",
-                            hint=f"give an artifact with {kind.file}")
+            raise StarError(
+                f"the {self.stage} artifact {self.key} holds no {kind.schema} records ({held})",
+                hint=f"give an artifact with {kind.file}",
+            )
         return read_records(self.file(kind.file), kind)
 
     def file(self, name: str) -> Path:
         """The path of one of its files, proved unchanged since it was written."""
         fault = self.fault(name)
         if fault:
-            raise StarError(f"{self.path / name}: {fault}",
-                            hint=f"remove {self.path} and run again to rebuild it; star verify lists all such files")
+            raise StarError(
+                f"{self.path / name}: {fault}",
+                hint=f"remove {self.path} and run again to rebuild it; star verify lists all such files",
+            )
         return self.path / name
 
     def directory(self, name: str) -> Path:
@@ -194,8 +202,10 @@ class Draft:
         def lines() -> Iterator[bytes]:
             for record in records:
                 if record.identity() in seen:
-                    raise StarError(f"{kind.schema} {record.identity()} would be written twice",
-                                    hint="every record needs its own " + " + ".join(kind.unique))
+                    raise StarError(
+                        f"{kind.schema} {record.identity()} would be written twice",
+                        hint="every record needs its own " + " + ".join(kind.unique),
+                    )
                 seen.add(record.identity())
                 yield encode(record)
 
@@ -269,8 +279,10 @@ class Store:
         try:
             self._locks.mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise StarError(f"the store {self.root} cannot be written: {e.strerror}",
-                            hint="choose another place with home=DIR or STAR_HOME") from e
+            raise StarError(
+                f"the store {self.root} cannot be written: {e.strerror}",
+                hint="choose another place with home=DIR or STAR_HOME",
+            ) from e
         return self
 
     def get(self, key: str) -> Artifact | None:
@@ -281,18 +293,25 @@ class Store:
         except FileNotFoundError:
             return None
         except ValueError as e:
-            raise StarError(f"{path} is not valid JSON: {e}", hint=f"remove {path.parent} and run again to rebuild it") from e
+            raise StarError(
+                f"{path} is not valid JSON: {e}", hint=f"remove {path.parent} and run again to rebuild it"
+            ) from e
         return Artifact(key, path.parent, manifest)
 
     def find(self, prefix: str) -> Artifact:
         """The one artifact whose key begins with ``prefix``."""
         if not prefix or set(prefix) - set("0123456789abcdef"):
-            raise StarError(f"{prefix!r} is neither a run path nor a key",
-                            hint="name it like demo/round-2/generate, or by the hex key that star show prints")
+            raise StarError(
+                f"{prefix!r} is neither a run path nor a key",
+                hint="name it like demo/round-2/generate, or by the hex key that star show prints",
+            )
         found = [k for k in self.keys() if k.startswith(prefix)]
         if len(found) != 1:
-            what = f"no artifact has a key that begins with {prefix!r}" if not found else \
-                f"{len(found)} artifacts have keys that begin with {prefix!r}"
+            what = (
+                f"no artifact has a key that begins with {prefix!r}"
+                if not found
+                else f"{len(found)} artifacts have keys that begin with {prefix!r}"
+            )
             raise StarError(what, hint="star ls artifacts lists the keys")
         artifact = self.get(found[0])
         assert artifact is not None
@@ -319,7 +338,9 @@ class Store:
             yield
 
     def recover(self, key: str) -> Artifact | None:
-        """Finish what was killed between its manifest and its rename (call it under the lock); None where nothing was."""
+        """Finish what was killed between its manifest and its rename (call it under the lock); None where nothing
+        was.
+        """
         draft = self.root / f"{key}.partial"
         if not (draft / MANIFEST).exists():
             return None

@@ -21,8 +21,6 @@ def differences(home: Path, a: str, b: str) -> list[Row]:
     return list(_artifacts(store, find_artifact(home, store, a), find_artifact(home, store, b), ""))
 
 
-
-
 def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozenset[str] = frozenset()) -> Iterator[Row]:
     if a.key == b.key:
         return
@@ -37,7 +35,11 @@ def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozens
             rows = list(_artifacts(store, one, other, f"{label} < {role}", seen | {role}))
             yield from rows or [{"where": f"{label} < {role}", "a": one.key[:12], "b": other.key[:12]}]
         else:
-            yield {"where": f"{label} < {role}", "a": left.get(role, "(none)")[:12], "b": right.get(role, "(none)")[:12]}
+            yield {
+                "where": f"{label} < {role}",
+                "a": left.get(role, "(none)")[:12],
+                "b": right.get(role, "(none)")[:12],
+            }
 
 
 def _fields(a: Any, b: Any, where: str) -> Iterator[Row]:
@@ -61,5 +63,8 @@ def _runs(a: Run, b: Run) -> Iterator[Row]:
         if one is None or other is None:
             yield {"where": where, "a": one and one.key[:12], "b": other and other.key[:12]}
         elif one.key != other.key:
-            yield {"where": where, "a": one.metrics.get("accuracy", one.key[:12]),
-                   "b": other.metrics.get("accuracy", other.key[:12])}
+            yield {
+                "where": where,
+                "a": one.metrics.get("accuracy", one.key[:12]),
+                "b": other.metrics.get("accuracy", other.key[:12]),
+            }

@@ -36,8 +36,10 @@ class Run:
 
     def __init__(self, home: Path, name: str) -> None:
         if not SAFE.fullmatch(name) or ".." in name:
-            raise StarError(f"name={name!r} cannot be a run's name",
-                            hint="use letters, digits and . _ , = + - (and one / for a sweep), for example name=demo")
+            raise StarError(
+                f"name={name!r} cannot be a run's name",
+                hint="use letters, digits and . _ , = + - (and one / for a sweep), for example name=demo",
+            )
         self.home, self.name = home, name
         self.path = home / "runs" / name
         self._since = 0
@@ -49,12 +51,16 @@ class Run:
             found: dict[str, Any] = json.loads((self.path / "run.json").read_bytes())
             return found
         except FileNotFoundError:
-            raise unknown("run", self.name, [r.name for r in runs(self.home)], hint="star ls runs shows them all") from None
+            raise unknown(
+                "run", self.name, [r.name for r in runs(self.home)], hint="star ls runs shows them all"
+            ) from None
         except ValueError as e:
             raise StarError(f"{self.path / 'run.json'} is not valid JSON: {e}", hint="start the run again") from e
 
     def start(self, info: dict[str, Any]) -> bool:
-        """Open the run; True when it was there before. Other settings under one name begin a new ledger, and keep the old."""
+        """Open the run; True when it was there before. Other settings under one name begin a new ledger, and keep the
+        old.
+        """
         with full_disk(str(self.path)):
             self.path.mkdir(parents=True, exist_ok=True)
             known = (self.path / "run.json").exists()
@@ -96,8 +102,19 @@ class Run:
 
     def record(self, event: Event, artifact: Artifact) -> None:
         """Append a stage to the ledger and link its artifact under round-N/name."""
-        self._append({"event": "stage", "time": _now(), "round": event.round, "name": event.name, "stage": event.stage,
-                      "key": event.key, "hit": event.hit, "seconds": round(event.seconds, 3), "metrics": event.metrics})
+        self._append(
+            {
+                "event": "stage",
+                "time": _now(),
+                "round": event.round,
+                "name": event.name,
+                "stage": event.stage,
+                "key": event.key,
+                "hit": event.hit,
+                "seconds": round(event.seconds, 3),
+                "metrics": event.metrics,
+            }
+        )
         link = self.path / f"round-{event.round}" / event.name
         link.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(artifact.path, link.parent)
@@ -127,8 +144,15 @@ class Run:
         for line in self._lines():
             if line.get("event") != "stage":
                 continue
-            event = Event(line["round"], line["name"], line["stage"], line["key"], line["hit"], line["seconds"],
-                          line.get("metrics", {}))
+            event = Event(
+                line["round"],
+                line["name"],
+                line["stage"],
+                line["key"],
+                line["hit"],
+                line["seconds"],
+                line.get("metrics", {}),
+            )
             old = merged.get((event.round, event.name))
             if old and old.key == event.key and not old.hit:
                 continue
@@ -137,8 +161,11 @@ class Run:
 
     def latest(self) -> list[Event]:
         """The stages since the run was last started."""
-        return [Event(x["round"], x["name"], x["stage"], x["key"], x["hit"], x["seconds"], x.get("metrics", {}))
-                for x in self._lines(since_start=True) if x.get("event") == "stage"]
+        return [
+            Event(x["round"], x["name"], x["stage"], x["key"], x["hit"], x["seconds"], x.get("metrics", {}))
+            for x in self._lines(since_start=True)
+            if x.get("event") == "stage"
+        ]
 
     def _lines(self, since_start: bool = False) -> Iterator[dict[str, Any]]:
         path = self.path / "ledger.jsonl"
@@ -162,8 +189,10 @@ class Run:
             if (event.round, event.name) == (round, name):
                 found = store.get(event.key)
                 if found is None:
-                    raise StarError(f"the artifact {event.key} of {self.name}/round-{round}/{name} is no longer in the store",
-                                    hint=f"star resume {self.name} builds it again")
+                    raise StarError(
+                        f"the artifact {event.key} of {self.name}/round-{round}/{name} is no longer in the store",
+                        hint=f"star resume {self.name} builds it again",
+                    )
                 return found
         have = [f"round-{e.round}/{e.name}" for e in events]
         raise unknown(f"stage of run {self.name}", f"round-{round}/{name}", have)
@@ -173,7 +202,9 @@ def runs(home: Path) -> list[Run]:
     """All runs of a home, oldest first."""
     root = home / "runs"
     paths = [p.parent for pattern in ("*/run.json", "*/*/run.json") for p in root.glob(pattern)]
-    return sorted((Run(home, p.relative_to(root).as_posix()) for p in paths), key=lambda r: (r.path / "run.json").stat().st_mtime)
+    return sorted(
+        (Run(home, p.relative_to(root).as_posix()) for p in paths), key=lambda r: (r.path / "run.json").stat().st_mtime
+    )
 
 
 def parse_path(text: str) -> tuple[str, int | None, str | None]:

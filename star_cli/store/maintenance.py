@@ -27,8 +27,11 @@ def verify(home: Path, name: str | None) -> tuple[int, list[dict[str, str]]]:
         if artifact is None:
             faults.append({"key": key, "file": str(store.root / key), "fault": "this artifact is missing"})
             continue
-        faults += [{"key": key, "file": str(artifact.path / f), "fault": fault}
-                   for f in artifact.manifest["files"] if (fault := artifact.fault(f, force=True))]
+        faults += [
+            {"key": key, "file": str(artifact.path / f), "fault": fault}
+            for f in artifact.manifest["files"]
+            if (fault := artifact.fault(f, force=True))
+        ]
     return len(keys), faults
 
 

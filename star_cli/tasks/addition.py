@@ -43,14 +43,18 @@ class Addition(Task):
     dev: int = 120
     test: int = 300
     seed: int = 0
-    lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "1": 100, "2": 2500, "3": 100, "2/hinted": 300, "3/hinted": 500})
+    lessons: dict[str, int] = field(
+        metadata={"identity": False},
+        default_factory=lambda: {"1": 100, "2": 2500, "3": 100, "2/hinted": 300, "3/hinted": 500},
+    )
     grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "</scratch>"}
     max_tokens: ClassVar[int] = 192
 
     def check(self) -> None:
-        need(1 <= self.min_digits <= self.max_digits <= 12,
-             f"task.min_digits..max_digits must satisfy 1 <= min <= max <= 12, got {self.min_digits}..{self.max_digits}")
+        need(
+            1 <= self.min_digits <= self.max_digits <= 12,
+            f"task.min_digits..max_digits must satisfy 1 <= min <= max <= 12, got {self.min_digits}..{self.max_digits}",
+        )
         for name in ("train", "dev", "test"):
             need(getattr(self, name) >= 1, f"task.{name} must be >= 1, got {getattr(self, name)}")
 
@@ -71,13 +75,20 @@ class Addition(Task):
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
         for name, count in lessons.items():
             digits, _, form = name.partition("/")
-            need(digits.isdigit() and form in ("", "hinted"),
-                 f"unknown lesson {name!r}, expected a digit count such as '2' or '2/hinted'")
+            need(
+                digits.isdigit() and form in ("", "hinted"),
+                f"unknown lesson {name!r}, expected a digit count such as '2' or '2/hinted'",
+            )
             pairs = sums(int(digits), count, "train", seed_of("lesson", seed, name), repeat=True)
             for i, (a, b) in enumerate(pairs):
                 p = problem_of(a, b, int(digits))
-                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=self.prompt(p, form == "hinted").text,
-                              completion=self.gold(p) or "", origin="gold")
+                yield Example(
+                    problem_id=f"lesson/{name}/{i}",
+                    sample=0,
+                    prompt=self.prompt(p, form == "hinted").text,
+                    completion=self.gold(p) or "",
+                    origin="gold",
+                )
 
     def groups(self, problem: Problem) -> dict[str, str]:
         return {"digits": str(problem.meta["digits"])}
@@ -93,8 +104,9 @@ class Addition(Task):
 
 def problem_of(a: int, b: int, digits: int) -> Problem:
     """The problem a + b."""
-    return Problem(id=f"{digits}:{a}+{b}", question=f"{spaced(a)} + {spaced(b)}", answer=spaced(a + b),
-                   meta={"digits": digits})
+    return Problem(
+        id=f"{digits}:{a}+{b}", question=f"{spaced(a)} + {spaced(b)}", answer=spaced(a + b), meta={"digits": digits}
+    )
 
 
 def operands(problem: Problem) -> tuple[int, int]:

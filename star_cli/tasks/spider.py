@@ -41,10 +41,10 @@ SECONDS = 10.0  # what a gold query may take on all instances when it is checked
 class Spider(Querying):
     """``values`` shows that many values of every column in the schema, ``types=false`` leaves types and keys out.
 
-    ``content`` is filled in with the hash of questions, tables and databases. Questions whose database is missing or whose
-    gold query does not execute are left out and counted; ``check_gold=false`` skips that look at every gold query.
-    ``ambiguous=skip`` leaves out those whose result is not determined, too. A questions file without splits is split by
-    whole databases: a fifth each for dev and test.
+    ``content`` is filled in with the hash of questions, tables and databases. Questions whose database is missing or
+    whose gold query does not execute are left out and counted; ``check_gold=false`` skips that look at every gold
+    query. ``ambiguous=skip`` leaves out those whose result is not determined, too. A questions file without splits is
+    split by whole databases: a fifth each for dev and test.
     """
 
     path: str | None = field(default=None, metadata=RUNTIME)
@@ -70,15 +70,21 @@ class Spider(Querying):
         return grader_of(str(places.pop()) if len(places) == 1 else None)
 
     def check(self) -> None:
-        need(bool(self.path), "task=spider does not know its data",
-             "give its folder with task.path=DIR (train_spider.json, dev.json, tables.json, database/DB/*.sqlite)")
+        need(
+            bool(self.path),
+            "task=spider does not know its data",
+            "give its folder with task.path=DIR (train_spider.json, dev.json, tables.json, database/DB/*.sqlite)",
+        )
         need(self.ambiguous in ("keep", "skip"), f"task.ambiguous must be keep or skip, got {self.ambiguous!r}")
         need(self.ambiguous == "keep" or self.check_gold, "task.ambiguous=skip needs task.check_gold=true")
         need(self.values >= 0, f"task.values must be >= 0, got {self.values}")
         super().check()
         found = content_of(self.root)
-        need(self.content in (None, found), f"task.content={self.content}, but the data at {self.path} is {found}",
-             "the files are others or were changed; leave task.content out to take them as they are")
+        need(
+            self.content in (None, found),
+            f"task.content={self.content}, but the data at {self.path} is {found}",
+            "the files are others or were changed; leave task.content out to take them as they are",
+        )
         self.content = found
 
     @property
@@ -96,7 +102,9 @@ class Spider(Querying):
         for number, (where, row) in enumerate(self.rows(split)):
             problem = self.problem(row, f"{split}-{number}", where, schemas, folder)
             if problem.id in seen:
-                raise StarError(f"{where}: the id {problem.id!r} occurs twice", hint="every question needs an id of its own")
+                raise StarError(
+                    f"{where}: the id {problem.id!r} occurs twice", hint="every question needs an id of its own"
+                )
             seen.add(problem.id)
             fault, told = checked(problem.meta["database"], problem.answer) if self.check_gold else (None, [])
             if fault is None and told and self.ambiguous == "skip":
@@ -105,35 +113,63 @@ class Spider(Querying):
                 left.setdefault(fault, []).append(problem.id)
                 continue
             given += 1
-            yield problem if not told else Problem(**{**{n: getattr(problem, n) for n in problem.__struct_fields__},
-                                                      "meta": {**problem.meta, "flags": told}})
+            yield (
+                problem
+                if not told
+                else Problem(
+                    **{
+                        **{n: getattr(problem, n) for n in problem.__struct_fields__},
+                        "meta": {**problem.meta, "flags": told},
+                    }
+                )
+            )
         if seen and not given:
             first = next(iter(left))
-            raise StarError(f"no question of the {split} split at {self.path} can be used: {first.replace('_', ' ')} "
-                            f"({', '.join(left[first][:3])}, ...)",
-                            hint="check that database/DB/*.sqlite are there and belong to these questions")
+            raise StarError(
+                f"no question of the {split} split at {self.path} can be used: {first.replace('_', ' ')} "
+                f"({', '.join(left[first][:3])}, ...)",
+                hint="check that database/DB/*.sqlite are there and belong to these questions",
+            )
 
     def left_out(self, split: str) -> dict[str, int]:
-        return {f"{reason} ({', '.join(ids[:NAMED])}{', ...' if len(ids) > NAMED else ''})": len(ids)
-                for reason, ids in self._left.get(split, {}).items()}
+        return {
+            f"{reason} ({', '.join(ids[:NAMED])}{', ...' if len(ids) > NAMED else ''})": len(ids)
+            for reason, ids in self._left.get(split, {}).items()
+        }
 
     def problem(self, row: dict[str, Any], id: str, where: str, schemas: dict[str, Schema], folder: Path) -> Problem:
         """The problem of one row."""
         sql = row.get("query", row.get("SQL"))
-        if not isinstance(sql, str) or not isinstance(row.get("question"), str) or not isinstance(row.get("db_id"), str):
-            raise StarError(f"{where}: expected texts question, db_id and query (or SQL); it has {', '.join(row)}",
-                            hint="task=spider reads the files of Spider and BIRD")
+        if (
+            not isinstance(sql, str)
+            or not isinstance(row.get("question"), str)
+            or not isinstance(row.get("db_id"), str)
+        ):
+            raise StarError(
+                f"{where}: expected texts question, db_id and query (or SQL); it has {', '.join(row)}",
+                hint="task=spider reads the files of Spider and BIRD",
+            )
         name = row["db_id"]
         if name not in schemas:
-            raise StarError(f"{where}: no schema of {name!r} in tables.json", hint="give the tables.json of these questions")
+            raise StarError(
+                f"{where}: no schema of {name!r} in tables.json", hint="give the tables.json of these questions"
+            )
         schema, place = schemas[name], folder / name
         evidence = str(row.get("evidence") or "").strip()
         question = row["question"].strip() + (f"\n({evidence})" if evidence else "")
         given = row.get("id", row.get("question_id"))
         return Problem(
-            id=id if given is None else str(given), question=question, answer=sql.strip().rstrip(";").strip(),
-            meta={"schema": described(schema, place, self.types, self.values), "db": name, "database": str(place),
-                  "hardness": row.get("difficulty") or hardness(sql) or "unparsed", "links": [list(x) for x in schema.links]})
+            id=id if given is None else str(given),
+            question=question,
+            answer=sql.strip().rstrip(";").strip(),
+            meta={
+                "schema": described(schema, place, self.types, self.values),
+                "db": name,
+                "database": str(place),
+                "hardness": row.get("difficulty") or hardness(sql) or "unparsed",
+                "links": [list(x) for x in schema.links],
+            },
+        )
 
     def rows(self, split: str) -> Iterator[data.Row]:
         """The questions of a split, each with its place."""
@@ -142,8 +178,10 @@ class Spider(Querying):
             yield from data.read(named[split])
             return
         if common is None:
-            raise StarError(f"task.path={self.path} has no {split} split, only {', '.join(sorted(named))}",
-                            hint="evaluation.split=" + next(iter(sorted(named)), "dev"))
+            raise StarError(
+                f"task.path={self.path} has no {split} split, only {', '.join(sorted(named))}",
+                hint="evaluation.split=" + next(iter(sorted(named)), "dev"),
+            )
         everything = list(data.read(common))
         mine = by_database(sorted({str(r.get("db_id")) for _, r in everything}))
         yield from ((where, r) for where, r in everything if mine[str(r.get("db_id"))] == split)
@@ -163,8 +201,13 @@ class Spider(Querying):
                 asked = self.show(self.ask(p), " ".join(p.answer.splitlines())) if form else self.ask(p)
                 prompt, completion = f"Q: {asked}\nA:", self.answer_only(p)
                 if len(prompt) + len(completion) <= LESSON:
-                    yield Example(problem_id=f"lesson/{name}/{p.id}", sample=0, prompt=prompt, completion=completion,
-                                  origin="gold")
+                    yield Example(
+                        problem_id=f"lesson/{name}/{p.id}",
+                        sample=0,
+                        prompt=prompt,
+                        completion=completion,
+                        origin="gold",
+                    )
 
 
 def question_files(root: Path) -> tuple[dict[str, Path], Path | None]:
@@ -179,15 +222,22 @@ def question_files(root: Path) -> tuple[dict[str, Path], Path | None]:
                 found[split] = files[0]
     common = next((f for f in (root / "questions.jsonl", root / "questions.json") if f.is_file()), None)
     if not found and common is None:
-        raise StarError(f"task.path={root} holds no questions",
-                        hint="expected train_spider.json and dev.json, or questions.jsonl")
+        raise StarError(
+            f"task.path={root} holds no questions", hint="expected train_spider.json and dev.json, or questions.jsonl"
+        )
     return found, common
 
 
 def tables_files(root: Path, split: str) -> list[Path]:
-    """The files with the schemas of a split: its own where there are some (BIRD, Spider's test), else the common one."""
-    for place, name in ((root, f"{split}_tables"), (root / split, f"{split}_tables"), (root, "tables"),
-                        (root / split, "tables")):
+    """The files with the schemas of a split: its own where there are some (BIRD, Spider's test), else the common
+    one.
+    """
+    for place, name in (
+        (root, f"{split}_tables"),
+        (root / split, f"{split}_tables"),
+        (root, "tables"),
+        (root / split, "tables"),
+    ):
         for ending in (".json", ".jsonl"):
             if (place / f"{name}{ending}").is_file():
                 return [place / f"{name}{ending}"]

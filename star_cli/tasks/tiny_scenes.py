@@ -49,12 +49,13 @@ VERSION = 1  # of how things are drawn: it is part of the pictures' place and of
 class TinyScenes(Seeing):
     """Kinds of questions: ``count``, ``compare`` (two counts), ``beside`` (relative position), ``sum`` (of two counts).
 
-    ``train``, ``dev`` and ``test`` say how many questions there are in all, of every kind equally many; a scene belongs to
-    one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels. Choices stand
-    in a fixed order unless ``shuffle``: to find the letter of a value is the last thing that a tiny model learns. Lessons of
-    a tiny base model: ``caption``, ``full``, ``no_caption``, ``answer``, ``negative`` and ``negative_no_caption`` (these
-    two show the right choice). They are told by weak eyes: each cell is seen as something else with probability ``weak``,
-    and what follows follows from that. A model taught so errs as often when it samples, and is what the loop starts from.
+    ``train``, ``dev`` and ``test`` say how many questions there are in all, of every kind equally many; a scene belongs
+    to one split by hash. The grid has ``side`` x ``side`` cells (2 or 3), the picture ``size`` x ``size`` pixels.
+    Choices stand in a fixed order unless ``shuffle``: to find the letter of a value is the last thing that a tiny model
+    learns. Lessons of a tiny base model: ``caption``, ``full``, ``no_caption``, ``answer``, ``negative`` and
+    ``negative_no_caption`` (these two show the right choice). They are told by weak eyes: each cell is seen as
+    something else with probability ``weak``, and what follows follows from that. A model taught so errs as often when
+    it samples, and is what the loop starts from.
     """
 
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
@@ -66,15 +67,26 @@ class TinyScenes(Seeing):
     weak: float = 0.2
     size: int = 32
     seed: int = 0
-    lessons: dict[str, int] = field(metadata={"identity": False}, default_factory=lambda: {
-        "caption": 1000, "full": 4000, "no_caption": 1500, "answer": 300, "negative": 1500, "negative_no_caption": 500})
+    lessons: dict[str, int] = field(
+        metadata={"identity": False},
+        default_factory=lambda: {
+            "caption": 1000,
+            "full": 4000,
+            "no_caption": 1500,
+            "answer": 300,
+            "negative": 1500,
+            "negative_no_caption": 500,
+        },
+    )
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 200
 
     def check(self) -> None:
         need(self.side in (2, 3), f"task.side must be 2 or 3, got {self.side}")
-        need(self.size >= 8 * self.side and self.size % self.side == 0,
-             f"task.size must be a multiple of task.side={self.side} and >= {8 * self.side}, got {self.size}")
+        need(
+            self.size >= 8 * self.side and self.size % self.side == 0,
+            f"task.size must be a multiple of task.side={self.side} and >= {8 * self.side}, got {self.size}",
+        )
         need(0 <= self.weak < 1, f"task.weak must be in [0, 1), got {self.weak}")
         strange = [k for k in self.kinds if k not in KINDS]
         need(not strange and bool(self.kinds), f"task.kinds must be among {', '.join(KINDS)}, got {self.kinds}")
@@ -84,7 +96,9 @@ class TinyScenes(Seeing):
 
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
-        yield from drawn(self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split), self.side, self.shuffle)
+        yield from drawn(
+            self.kinds, getattr(self, split), split, seed_of("scenes", self.seed, split), self.side, self.shuffle
+        )
 
     def picture(self, name: str) -> str:
         """The path of a picture; it is drawn now unless it is there."""
@@ -114,8 +128,11 @@ class TinyScenes(Seeing):
             letter = LETTERS[(problem.choices or []).index(answer)] if answer in (problem.choices or []) else None
             if letter is None:
                 return None
-            lines = {"CAPTION": caption(cells), "REASONING": f"{reasoning} It is {answer} ({letter.lower()}).",
-                     "CONCLUSION": f"({letter.lower()})"}
+            lines = {
+                "CAPTION": caption(cells),
+                "REASONING": f"{reasoning} It is {answer} ({letter.lower()}).",
+                "CONCLUSION": f"({letter.lower()})",
+            }
         if self.asks != "full":
             del lines["CAPTION"]
         if self.asks == "answer":
@@ -134,8 +151,8 @@ class TinyScenes(Seeing):
         return wrong + (self.written(problem, seen if self.asks == "full" else truth) != text.strip())
 
     def measures(self, problem: Problem, text: str) -> dict[str, float]:
-        """Shares of all answers: ``caption_right``; and of what is wrong ``wrong_by_seeing`` (the rest follows from a wrong
-        caption) and ``wrong_by_reasoning`` (it does not follow, or the caption is right).
+        """Shares of all answers: ``caption_right``; and of what is wrong ``wrong_by_seeing`` (the rest follows from a
+        wrong caption) and ``wrong_by_reasoning`` (it does not follow, or the caption is right).
         """
         if self.asks != "full":
             return {}
@@ -143,8 +160,11 @@ class TinyScenes(Seeing):
         sees = seen == cells_of(problem.meta["scene"])
         wrong = found.get("CONCLUSION", "").strip("() ").lower() != problem.answer.lower()
         follows = self.written(problem, seen) in (None, text.strip())
-        return {"caption_right": float(sees), "wrong_by_seeing": float(wrong and follows and not sees),
-                "wrong_by_reasoning": float(wrong and (sees or not follows))}
+        return {
+            "caption_right": float(sees),
+            "wrong_by_seeing": float(wrong and follows and not sees),
+            "wrong_by_reasoning": float(wrong and (sees or not follows)),
+        }
 
     def seen(self, text: str) -> dict[int, str]:
         """The cells as the caption of a text tells them."""
@@ -161,17 +181,25 @@ class TinyScenes(Seeing):
             problems = drawn(self.kinds, count, "train", seed_of("lessons", seed, name), self.side, self.shuffle)
             for n, p in enumerate(problems):
                 prompt, told = form.lesson(p, name, rng)
-                yield Example(problem_id=f"lesson/{name}/{n}", sample=0, prompt=prompt, completion=told, origin="gold",
-                              images=p.images)
+                yield Example(
+                    problem_id=f"lesson/{name}/{n}",
+                    sample=0,
+                    prompt=prompt,
+                    completion=told,
+                    origin="gold",
+                    images=p.images,
+                )
 
     def lesson(self, problem: Problem, name: str, rng: random.Random) -> tuple[str, str]:
-        """(prompt, completion) of one lesson, seen with weak eyes; why an option is wrong is told by who knows the answer."""
+        """(prompt, completion) of one lesson, seen with weak eyes; why an option is wrong is told by who knows the
+        answer.
+        """
         cells = cells_of(problem.meta["scene"])
         if name == "caption":
             return self.fill("caption"), f"{self.tag('CAPTION')}: {caption(blurred(cells, self.weak, rng))}"
         negative = name.startswith("negative")
         if negative:
-            wrong = [x for x in LETTERS[:len(problem.choices or [])] if x != problem.answer]
+            wrong = [x for x in LETTERS[: len(problem.choices or [])] if x != problem.answer]
             problem = msgspec.structs.replace(problem, meta={**problem.meta, "against": rng.choice(wrong)})
         right = (problem.choices or [])[LETTERS.index(problem.answer)]
         while True:
@@ -184,7 +212,7 @@ class TinyScenes(Seeing):
 # ---- scenes and questions -------------------------------------------------------------------------------------------
 def cells_of(scene: str) -> dict[int, str]:
     """{1: "red circle", 2: "-", ...} of a scene's name."""
-    pairs = [scene[i:i + 2] for i in range(0, len(scene), 2)]
+    pairs = [scene[i : i + 2] for i in range(0, len(scene), 2)]
     return {n: "-" if p == "--" else f"{COLOURS[p[0]][0]} {SHAPES[p[1]]}" for n, p in enumerate(pairs, 1)}
 
 
@@ -200,17 +228,23 @@ def having(cells: dict[int, str], what: str) -> list[int]:
 
 
 def counted(cells: dict[int, str], what: str) -> tuple[str, int]:
-    """("circle 1 circle 1 2 - 1 3 square 1 4 circle 2.", 2): of every cell its shape, or colour, and the count so far."""
+    """("circle 1 circle 1 2 - 1 3 square 1 4 circle 2.", 2): of every cell its shape, or colour, and the count so
+    far.
+    """
     found, at = having(cells, what), 1 if what in PLURALS else 0
-    steps = (f"{n} {thing.split()[at] if thing != '-' else thing} {sum(m <= n for m in found)}"
-             for n, thing in sorted(cells.items()))
+    steps = (
+        f"{n} {thing.split()[at] if thing != '-' else thing} {sum(m <= n for m in found)}"
+        for n, thing in sorted(cells.items())
+    )
     return " ".join([PLURALS.get(what, what.split()[0]), *steps]) + ".", len(found)
 
 
 def blurred(cells: dict[int, str], weak: float, rng: random.Random) -> dict[int, str]:
     """What weak eyes see: each cell, with probability ``weak``, as something else."""
-    return {n: rng.choice([t for t in (*THINGS, "-") if t != thing]) if rng.random() < weak else thing
-            for n, thing in cells.items()}
+    return {
+        n: rng.choice([t for t in (*THINGS, "-") if t != thing]) if rng.random() < weak else thing
+        for n, thing in cells.items()
+    }
 
 
 def reasoned(problem: Problem, cells: dict[int, str]) -> tuple[str, str] | None:
@@ -289,8 +323,14 @@ def question(kind: str, scene: str, rng: random.Random, shuffle: bool) -> Proble
     choices = options(kind, about, len(cells))
     if shuffle:
         choices = rng.sample(choices, len(choices))
-    return Problem(id=asked.id, question=text, answer=LETTERS[choices.index(right)], choices=choices,
-                   images=[f"{scene}.png"], meta=meta)
+    return Problem(
+        id=asked.id,
+        question=text,
+        answer=LETTERS[choices.index(right)],
+        choices=choices,
+        images=[f"{scene}.png"],
+        meta=meta,
+    )
 
 
 def options(kind: str, about: list[str], cells: int) -> list[str]:
@@ -322,14 +362,18 @@ def draw(scene: str, size: int) -> Any:
     y, x = np.mgrid[0:cell, 0:cell]
     middle, reach = (cell - 1) / 2, cell * 0.4
     up = y - (middle - reach)  # how far below the triangle's top
-    masks = {"c": (y - middle) ** 2 + (x - middle) ** 2 <= reach ** 2,
-             "s": (abs(y - middle) <= reach * 0.9) & (abs(x - middle) <= reach * 0.9),
-             "t": (up >= 0) & (up <= 2 * reach) & (abs(x - middle) <= up / 2)}
+    masks = {
+        "c": (y - middle) ** 2 + (x - middle) ** 2 <= reach**2,
+        "s": (abs(y - middle) <= reach * 0.9) & (abs(x - middle) <= reach * 0.9),
+        "t": (up >= 0) & (up <= 2 * reach) & (abs(x - middle) <= up / 2),
+    }
     for n in range(side * side):
         colour, shape = scene[2 * n], scene[2 * n + 1]
         if colour != "-":
             row, column = divmod(n, side)
-            picture[row * cell:(row + 1) * cell, column * cell:(column + 1) * cell][masks[shape]] = COLOURS[colour][1]
+            picture[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell][masks[shape]] = COLOURS[colour][
+                1
+            ]
     return picture
 
 

@@ -35,7 +35,11 @@ from star_cli.lib.sql.questions import KINDS, Draw, Question
 from star_cli.lib.sql.worlds import World, world
 from star_cli.tasks.base.text_to_sql import Querying, grader_of
 
-SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a question falls into by hash
+SHARES = {
+    "train": range(0, 8),
+    "dev": range(8, 9),
+    "test": range(9, 10),
+}  # of ten buckets a question falls into by hash
 TRIES = 60  # draws for each question wanted: what was drawn before, has no rows or no single answer is drawn again
 SECONDS = 5.0
 
@@ -46,8 +50,8 @@ class TinySql(Querying):
 
     ``train``, ``dev`` and ``test`` say how many questions of each hardness (easy, medium, hard, extra: Spider's) are
     drawn, fewer where fewer exist. A question belongs to one split by a hash of its text. The SQLite files are written
-    to ``<temp>/star-databases-<user id>`` (files.py). A lesson ``"hard"`` is a question with plan and SQL, ``"hard/hinted"``
-    one that shows the SQL.
+    to ``<temp>/star-databases-<user id>`` (files.py). A lesson ``"hard"`` is a question with plan and SQL,
+    ``"hard/hinted"`` one that shows the SQL.
     """
 
     schemas: int = 4
@@ -59,9 +63,18 @@ class TinySql(Querying):
     test: int = 60
     seed: int = 0
     shots: str = field(default="none", metadata=RUNTIME)
-    lessons: dict[str, int] = field(metadata=RUNTIME, default_factory=lambda: {
-        "easy": 1500, "medium": 1500, "hard": 100, "extra": 30, "medium/hinted": 400, "hard/hinted": 700,
-        "extra/hinted": 700})
+    lessons: dict[str, int] = field(
+        metadata=RUNTIME,
+        default_factory=lambda: {
+            "easy": 1500,
+            "medium": 1500,
+            "hard": 100,
+            "extra": 30,
+            "medium/hinted": 400,
+            "hard/hinted": 700,
+            "extra/hinted": 700,
+        },
+    )
     max_tokens: ClassVar[int] = 160
     grader: ClassVar[dict[str, Any]] = grader_of()
 
@@ -93,16 +106,24 @@ class TinySql(Querying):
         worlds = self.worlds()
         for name, count in lessons.items():
             level, _, form = name.partition("/")
-            need(level in LEVELS and form in ("", "hinted"),
-                 f"unknown lesson {name!r}, expected a hardness such as 'easy' or 'easy/hinted'")
+            need(
+                level in LEVELS and form in ("", "hinted"),
+                f"unknown lesson {name!r}, expected a hardness such as 'easy' or 'easy/hinted'",
+            )
             rng = random.Random(seed_of("lesson", seed, name))
             for i, (p, _) in enumerate(drawn(worlds, level, count, SHARES["train"], rng, repeat=True)):
-                yield Example(problem_id=f"lesson/{name}/{i}", sample=0, prompt=self.prompt(p, form == "hinted").text,
-                              completion=self.gold(p) or "", origin="gold")
+                yield Example(
+                    problem_id=f"lesson/{name}/{i}",
+                    sample=0,
+                    prompt=self.prompt(p, form == "hinted").text,
+                    completion=self.gold(p) or "",
+                    origin="gold",
+                )
 
 
-def drawn(worlds: list[tuple[Path, World]], level: str, count: int, share: range, rng: random.Random,
-          repeat: bool = False) -> Iterator[tuple[Problem, Question]]:
+def drawn(
+    worlds: list[tuple[Path, World]], level: str, count: int, share: range, rng: random.Random, repeat: bool = False
+) -> Iterator[tuple[Problem, Question]]:
     """``count`` questions of a hardness that fall into a share of the buckets; each once, unless ``repeat``."""
     seen: set[str] = set()
     for _ in range(TRIES * count):
@@ -116,9 +137,21 @@ def drawn(worlds: list[tuple[Path, World]], level: str, count: int, share: range
             continue
         seen.add(name)
         count -= 1
-        yield Problem(id=name, question=q.text, answer=q.sql, meta={
-            "hardness": level, "database": str(place), "schema": w.schema.text(types=False), "plan": q.plan,
-            "links": [list(x) for x in w.schema.links]}), q
+        yield (
+            Problem(
+                id=name,
+                question=q.text,
+                answer=q.sql,
+                meta={
+                    "hardness": level,
+                    "database": str(place),
+                    "schema": w.schema.text(types=False),
+                    "plan": q.plan,
+                    "links": [list(x) for x in w.schema.links],
+                },
+            ),
+            q,
+        )
 
 
 @lru_cache(maxsize=65536)
@@ -130,7 +163,9 @@ def usable(place: str, sql: str) -> bool:
         if not all(run(path, sql, deadline).rows for path in paths):
             return False
     except Failed as e:
-        raise StarError(f"a query of this task's own did not run on {place}: {e} ({sql})",
-                        hint="free the machine or its disk and run the same command again") from e
+        raise StarError(
+            f"a query of this task's own did not run on {place}: {e} ({sql})",
+            hint="free the machine or its disk and run the same command again",
+        ) from e
     counted = "GROUP BY" in sql and "LIMIT" in sql  # only counts have ties: numbers of a column are all different
     return not counted or not any(flags(path, sql, deadline) for path in paths)

@@ -31,12 +31,12 @@ LIMIT = 16
 
 @register("task", "visual_qa")
 class VisualQA(Seeing, Sourced):
-    """``question``, ``options``, ``answer``, ``image``, ``id`` and ``rationale`` name the fields; the value of ``image``
-    is a path or a list of paths. ``groups_by`` names fields that accuracy is broken down by.
+    """``question``, ``options``, ``answer``, ``image``, ``id`` and ``rationale`` name the fields; the value of
+    ``image`` is a path or a list of paths. ``groups_by`` names fields that accuracy is broken down by.
 
-    ``content`` is the hash of the data and of every picture it names. ``bad_images`` says what happens to a problem whose
-    picture is missing, damaged, no picture or above ``max_pixels``: refuse (an error) or skip (left out and counted).
-    ``bad_answers`` says it of a question without options or an answer among them.
+    ``content`` is the hash of the data and of every picture it names. ``bad_images`` says what happens to a problem
+    whose picture is missing, damaged, no picture or above ``max_pixels``: refuse (an error) or skip (left out and
+    counted). ``bad_answers`` says it of a question without options or an answer among them.
     """
 
     question: str = "question"
@@ -55,16 +55,24 @@ class VisualQA(Seeing, Sourced):
 
     def check(self) -> None:
         for name in ("bad_images", "bad_answers"):
-            need(getattr(self, name) in ("refuse", "skip"),
-                 f"task.{name} must be refuse or skip, got {getattr(self, name)!r}")
+            need(
+                getattr(self, name) in ("refuse", "skip"),
+                f"task.{name} must be refuse or skip, got {getattr(self, name)!r}",
+            )
         need(self.max_pixels >= 1, f"task.max_pixels must be >= 1, got {self.max_pixels}")
-        need(self.path is not None, "task=visual_qa does not know its data",
-             "give it with task.path=FILE; pictures lie beside it")
+        need(
+            self.path is not None,
+            "task=visual_qa does not know its data",
+            "give it with task.path=FILE; pictures lie beside it",
+        )
         told, self.content = self.content, None
         super().check()
         self.content = pictured(str(self.base()), str(self.content), self.image, tuple(self._files()))
-        need(told in (None, self.content), f"task.content={told}, but the data and its pictures are {self.content}",
-             "the data or a picture is another one or was changed; leave task.content out to take them as they are")
+        need(
+            told in (None, self.content),
+            f"task.content={told}, but the data and its pictures are {self.content}",
+            "the data or a picture is another one or was changed; leave task.content out to take them as they are",
+        )
 
     def base(self) -> Path:
         """The directory that pictures are relative to."""
@@ -103,16 +111,24 @@ class VisualQA(Seeing, Sourced):
         letter = letter_of(row[self.answer], choices)
         if letter is None:
             if self.bad_answers == "refuse":
-                raise StarError(f"{where}: the answer {str(row[self.answer])[:60]!r} is none of the options "
-                                f"{str(choices)[:120]}", hint="expected a letter, a number from 0 or an option's text among 2 to "
-                                "10 options; task.bad_answers=skip leaves such questions out and counts them")
+                raise StarError(
+                    f"{where}: the answer {str(row[self.answer])[:60]!r} is none of the options {str(choices)[:120]}",
+                    hint="expected a letter, a number from 0 or an option's text among 2 to "
+                    "10 options; task.bad_answers=skip leaves such questions out and counts them",
+                )
             fault = fault or "bad_answer"
         question = MARK.sub("\n", str(row[self.question])).strip()
         meta = {name: row[name] for name in self.groups_by if name in row}
         if isinstance(row.get(self.rationale), str) and row[self.rationale].strip():
             meta["gold"] = row[self.rationale].strip()
-        return Problem(id=id, question=question, answer=letter or "", choices=[str(c) for c in choices] if letter else None,
-                       images=names, meta={**meta, **({"fault": fault} if fault else {})})
+        return Problem(
+            id=id,
+            question=question,
+            answer=letter or "",
+            choices=[str(c) for c in choices] if letter else None,
+            images=names,
+            meta={**meta, **({"fault": fault} if fault else {})},
+        )
 
     def _fault(self, names: list[str], where: str) -> str | None:
         try:
@@ -126,7 +142,11 @@ class VisualQA(Seeing, Sourced):
 
     def gold(self, problem: Problem) -> str | None:
         told = problem.meta.get("gold")
-        return f"{self.tag('REASONING')}: {told}\n{self.answer_only(problem)}" if told and self.asks == "no_caption" else None
+        return (
+            f"{self.tag('REASONING')}: {told}\n{self.answer_only(problem)}"
+            if told and self.asks == "no_caption"
+            else None
+        )
 
     def groups(self, problem: Problem) -> dict[str, str]:
         return {name: str(problem.meta[name]) for name in self.groups_by if name in problem.meta}
@@ -137,28 +157,41 @@ class VisualQA(Seeing, Sourced):
         from itertools import islice
 
         for name, count in lessons.items():
-            need(name in ("answer", "full"), f"unknown lesson {name!r} of task=visual_qa, expected answer or full",
-                 "full teaches the three headings around an empty caption and reasoning")
+            need(
+                name in ("answer", "full"),
+                f"unknown lesson {name!r} of task=visual_qa, expected answer or full",
+                "full teaches the three headings around an empty caption and reasoning",
+            )
             form = replace(self, asks=name)
             for p in islice(self.problems("train"), count):
                 told = self.answer_only(p)
                 if name == "full":
                     said = (p.choices or [])[LETTERS.index(p.answer)]
                     told = f"{self.tag('CAPTION')}: a picture\n{self.tag('REASONING')}: {said}\n{told}"
-                yield Example(problem_id=f"lesson/{name}/{p.id}", sample=0, prompt=form.training_prompt(p), completion=told,
-                              origin="gold", images=p.images)
+                yield Example(
+                    problem_id=f"lesson/{name}/{p.id}",
+                    sample=0,
+                    prompt=form.training_prompt(p),
+                    completion=told,
+                    origin="gold",
+                    images=p.images,
+                )
 
 
 def named(value: Any, where: str) -> list[str]:
     """The paths a field gives, relative ones only: a picture of a data set lies with it."""
     told = [value] if isinstance(value, str) else value if isinstance(value, list) else None
     if not told or len(told) > LIMIT or not all(isinstance(x, str) and x.strip() for x in told):
-        raise StarError(f"{where}: the picture is {str(value)[:80]!r}, expected a path or a list of 1 to {LIMIT} paths",
-                        hint="save embedded pictures as files and name them relative to the data file")
+        raise StarError(
+            f"{where}: the picture is {str(value)[:80]!r}, expected a path or a list of 1 to {LIMIT} paths",
+            hint="save embedded pictures as files and name them relative to the data file",
+        )
     for name in told:
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise StarError(f"{where}: the picture {name} does not lie below the data file's directory",
-                            hint="name pictures relative to the data file, without ..")
+            raise StarError(
+                f"{where}: the picture {name} does not lie below the data file's directory",
+                hint="name pictures relative to the data file, without ..",
+            )
     return told
 
 
@@ -170,7 +203,7 @@ def letter_of(answer: Any, options: Any) -> str | None:
         return LETTERS[answer] if 0 <= answer < len(options) else None
     told = str(answer).strip()
     bare = told.strip("().").upper()
-    if len(bare) == 1 and bare in LETTERS[:len(options)]:
+    if len(bare) == 1 and bare in LETTERS[: len(options)]:
         return bare
     same = [i for i, o in enumerate(options) if str(o).strip().casefold() == told.casefold()]
     return LETTERS[same[0]] if len(same) == 1 else None

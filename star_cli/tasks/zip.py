@@ -47,10 +47,14 @@ class Zip(Task):
         need(2 <= self.base <= 10, f"task.base must be 2 to 10, got {self.base}")
         need(1 <= self.length <= 6, f"task.length must be 1 to 6, got {self.length}")
         states = self.base ** (2 * self.length)
-        need(-1 / states <= self.delta <= 1 - 1 / states,
-             f"task.delta must be in [-1/M, (M-1)/M] = [{-1 / states:.4f}, {1 - 1 / states:.4f}], got {self.delta}")
-        need(0 <= self.zero_step <= self.length,
-             f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}")
+        need(
+            -1 / states <= self.delta <= 1 - 1 / states,
+            f"task.delta must be in [-1/M, (M-1)/M] = [{-1 / states:.4f}, {1 - 1 / states:.4f}], got {self.delta}",
+        )
+        need(
+            0 <= self.zero_step <= self.length,
+            f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}",
+        )
 
     def words(self) -> Iterator[tuple[int, ...]]:
         """All states: the letters of both words, one after the other."""
@@ -59,10 +63,11 @@ class Zip(Task):
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
         for letters in self.words():
-            a, b = letters[: self.length], letters[self.length:]
+            a, b = letters[: self.length], letters[self.length :]
             name = "".join(map(str, a)) + "." + "".join(map(str, b))
-            yield Problem(id=name, question=state(letters, 0), answer=state(letters, self.length),
-                          meta={"steps": self.length})
+            yield Problem(
+                id=name, question=state(letters, 0), answer=state(letters, self.length), meta={"steps": self.length}
+            )
 
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
         return Prompt(f"{problem.question} -> {problem.answer}\n" if hint else f"{problem.question}\n")
@@ -78,16 +83,23 @@ class Zip(Task):
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
         everything = list(self.words())
         for name, count in lessons.items():
-            need(name in ("chain", "clean"), f"unknown lesson {name!r}, expected 'chain' or 'clean' (without wrong steps)")
+            need(
+                name in ("chain", "clean"),
+                f"unknown lesson {name!r}, expected 'chain' or 'clean' (without wrong steps)",
+            )
             rng = random.Random(seed_of("zip", seed, self.base, self.length, self.delta, self.zero_step))
             for i in range(count):
                 start = everything[i % len(everything)]
-                states = self.noisy_chain(start, everything, rng) if name == "chain" else \
-                    [state(start, step) for step in range(1, self.length + 1)]
+                states = (
+                    self.noisy_chain(start, everything, rng)
+                    if name == "chain"
+                    else [state(start, step) for step in range(1, self.length + 1)]
+                )
                 whole = f"{state(start, 0)}\n", "\n".join(states)
                 for n, (prompt, completion) in enumerate(self.pieces(*whole) if self.pairwise else [whole]):
-                    yield Example(problem_id=f"lesson/{name}/{i}", sample=n, prompt=prompt, completion=completion,
-                                  origin="gold")
+                    yield Example(
+                        problem_id=f"lesson/{name}/{i}", sample=n, prompt=prompt, completion=completion, origin="gold"
+                    )
 
     def noisy_chain(self, start: tuple[int, ...], everything: list[tuple[int, ...]], rng: random.Random) -> list[str]:
         """One pretraining trajectory: each step starts from the state reached, right or wrong."""

@@ -1,8 +1,8 @@
 """Programs that attack the sandbox, its verdict and the machine. Ours, bounded, and aimed at decoys only.
 
-Each must bring a function ``f``; the hidden test asserts ``f(1) == 4711 and f(2) == 4712``, which none of them can know.
-``{decoy}`` is a directory with a file ``keep``, ``{home}`` a decoy home with a secret, ``{pid}`` a process to signal,
-``{port}`` a listener on loopback, ``{mark}`` a file whose appearance proves an escape.
+Each must bring a function ``f``; the hidden test asserts ``f(1) == 4711 and f(2) == 4712``, which none of them can
+know. ``{decoy}`` is a directory with a file ``keep``, ``{home}`` a decoy home with a secret, ``{pid}`` a process to
+signal, ``{port}`` a listener on loopback, ``{mark}`` a file whose appearance proves an escape.
 """
 
 # ruff: noqa: E501  (a program is easier to read on the line of its name)

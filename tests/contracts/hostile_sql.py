@@ -88,7 +88,8 @@ HEAVY = {
     "endless rows": FOREVER + "SELECT x FROM c",
     "endless with a filter": FOREVER + "SELECT x FROM c WHERE x < 0",
     "endless in a subquery": "SELECT name FROM pet WHERE age IN (" + FOREVER + "SELECT x FROM c)",
-    "endless growing text": "WITH RECURSIVE c(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM c) SELECT length(x) FROM c",
+    "endless growing text": "WITH RECURSIVE c(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM c) "
+    "SELECT length(x) FROM c",
     "endless sort": FOREVER + "SELECT x FROM c ORDER BY -x LIMIT 1",
     "endless distinct": FOREVER + "SELECT DISTINCT x % 1000000007 FROM c",
     "endless window": FOREVER + "SELECT sum(x) OVER (ORDER BY x) FROM c",
@@ -101,8 +102,9 @@ HEAVY = {
     "glob that backtracks": f"SELECT '{'a' * 15000}' GLOB '{'*a' * 20}b'",
     "huge printf": "SELECT printf('%.*c', 2000000000, 'x')",
     "huge pad": "SELECT printf('%1000000000d', 1)",
-    "replace bomb": "SELECT replace(replace(replace(printf('%9999d', 1), ' ', printf('%999d', 1)), ' ', printf('%999d', 1)), "
-                    "' ', 'xxxxxxxxx')",
+    "replace bomb": "SELECT replace(replace(replace(printf('%9999d', 1), ' ', printf('%999d', 1)), ' "
+    "', printf('%999d', 1)), "
+    "' ', 'xxxxxxxxx')",
     "randomblob": "SELECT hex(randomblob(1000000000))",
     "zeroblob": "SELECT length(zeroblob(2000000000))",
     "deep parentheses": f"SELECT {NESTED}",
@@ -114,11 +116,15 @@ HEAVY = {
     "100 kB": "SELECT name FROM pet WHERE name IN (" + ", ".join(["'abcdefgh'"] * 9000) + ")",
     "100 kB of comment": "SELECT name FROM pet --" + "x" * 100_000,
     "10 MB of spaces": "SELECT name" + " " * 10_000_000 + "FROM pet",
-    "nested views of itself": "WITH " + ", ".join(f"t{i} AS (SELECT a.x FROM t{i - 1} a, t{i - 1} b)" if i else
-                                                  "t0 AS (SELECT 1 AS x UNION ALL SELECT 2)" for i in range(9))
-                              + " SELECT count(*) FROM t8",
-    "correlated": "SELECT (SELECT count(*) FROM pet b, pet c, pet d, pet e, pet f, pet g, pet h WHERE b.id + c.id > a.id) "
-                  f"FROM pet a, {CROSS}",
+    "nested views of itself": "WITH "
+    + ", ".join(
+        f"t{i} AS (SELECT a.x FROM t{i - 1} a, t{i - 1} b)" if i else "t0 AS (SELECT 1 AS x UNION ALL SELECT 2)"
+        for i in range(9)
+    )
+    + " SELECT count(*) FROM t8",
+    "correlated": "SELECT (SELECT count(*) FROM pet b, pet c, pet d, pet e, pet f, pet g, pet h "
+    "WHERE b.id + c.id > a.id) "
+    f"FROM pet a, {CROSS}",
 }
 STATEMENTS = {**WRITES, **HIDDEN, **HEAVY}
 

@@ -42,8 +42,17 @@ class Still:
 
 
 def text(problem: Problem, sample: int, said: str, finish: str = "stop") -> Rationale:
-    return Rationale(problem_id=problem.id, sample=sample, text=said, hinted=False, finish=finish, tokens=1, logprob=None,
-                     seed=0, prompt_key="")
+    return Rationale(
+        problem_id=problem.id,
+        sample=sample,
+        text=said,
+        hinted=False,
+        finish=finish,
+        tokens=1,
+        logprob=None,
+        seed=0,
+        prompt_key="",
+    )
 
 
 def artifact(store: Store, key: str, kind: type[Record], records: Iterable[Record]) -> Artifact:
@@ -75,8 +84,9 @@ def pair(store: Store, n: int = 20) -> tuple[Artifact, Artifact, list[tuple[Prob
     return problems, artifact(store, "b" * 32, Rationale, (r for _, r in items)), items
 
 
-def test_a_warm_cache_gives_the_verdicts_of_a_cold_one_and_judges_nothing(store: Store,
-                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_cache_gives_the_verdicts_of_a_cold_one_and_judges_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problems, rationales, items = pair(store)
     cold = list(grade_all(Apart(), Addition(), problems, rationales, 1))
     judge = Early(Apart(), place(store.root, rationales.key, Apart()), 1)
@@ -189,8 +199,17 @@ class Counting(FakeSession):
             yield done
 
 
-def generate(store: Store, tmp_path: Path, key: str, spec: Generate, problems: Artifact, *, die: int = 0,
-             grader: Grader | None = None, early: bool = True) -> bytes | None:
+def generate(
+    store: Store,
+    tmp_path: Path,
+    key: str,
+    spec: Generate,
+    problems: Artifact,
+    *,
+    die: int = 0,
+    grader: Grader | None = None,
+    early: bool = True,
+) -> bytes | None:
     """The rationales of one run of the stage, or None where the engine died for good."""
     config = tmp_path / "model" / "config.json"
     config.parent.mkdir(exist_ok=True)
@@ -201,10 +220,18 @@ def generate(store: Store, tmp_path: Path, key: str, spec: Generate, problems: A
         raise error
 
     draft = store.draft(key)
-    work = Work(draft=draft, inputs={"model": problems, "problems": problems},
-                runtime=Runtime(grade_workers=2, grade_early=early, sync_seconds=0), session=lambda model: session,
-                revive=no_other, model=lambda model: session.model, meter=lambda what, total: Still(), warn=lambda text: None,
-                glance=lambda p, r: None, grader=grader)
+    work = Work(
+        draft=draft,
+        inputs={"model": problems, "problems": problems},
+        runtime=Runtime(grade_workers=2, grade_early=early, sync_seconds=0),
+        session=lambda model: session,
+        revive=no_other,
+        model=lambda model: session.model,
+        meter=lambda what, total: Still(),
+        warn=lambda text: None,
+        glance=lambda p, r: None,
+        grader=grader,
+    )
     try:
         spec.run(work)
     except EngineDied:
@@ -220,12 +247,21 @@ def sums(store: Store) -> Artifact:
 
 
 def waves_of(grader: Grader) -> Generate:
-    return Generate(task=Addition(), engine=Fake(), sampling=Sampling(temperature=1.0), samples=8, seed=1, round=1,
-                    stop_after=1, grader=grader)
+    return Generate(
+        task=Addition(),
+        engine=Fake(),
+        sampling=Sampling(temperature=1.0),
+        samples=8,
+        seed=1,
+        round=1,
+        stop_after=1,
+        grader=grader,
+    )
 
 
-def test_samples_stop_after_the_first_right_one_judged_in_workers_or_here(store: Store, tmp_path: Path,
-                                                                          sums: Artifact) -> None:
+def test_samples_stop_after_the_first_right_one_judged_in_workers_or_here(
+    store: Store, tmp_path: Path, sums: Artifact
+) -> None:
     here = generate(store, tmp_path, "1" * 32, waves_of(registry.get("grader", "exact")(after="</scratch>")), sums)
     for key, begin in (("2" * 32, True), ("3" * 32, False)):
         assert generate(store, tmp_path, key, waves_of(Apart(after="</scratch>")), sums, early=begin) == here
@@ -237,19 +273,22 @@ def test_samples_stop_after_the_first_right_one_judged_in_workers_or_here(store:
         rows.setdefault(r["problem_id"], []).append(r["text"].splitlines()[-1] == answers[r["problem_id"]])
     assert len(rows) == len(answers) and {len(v) for v in rows.values()} >= {1, 2, 4}
     for right in rows.values():  # 1, 1, 2, 4: nothing was asked for after a wave with a right one, and no wave was cut
-        assert len(right) in (1, 2, 4, 8) and (len(right) == 8 or any(right)) and not any(right[:len(right) // 2])
+        assert len(right) in (1, 2, 4, 8) and (len(right) == 8 or any(right)) and not any(right[: len(right) // 2])
 
 
 @pytest.mark.parametrize("die", [3, 31, 37, 45, 52])
-def test_a_wave_that_is_interrupted_ends_with_the_same_bytes(store: Store, tmp_path: Path, sums: Artifact, die: int) -> None:
+def test_a_wave_that_is_interrupted_ends_with_the_same_bytes(
+    store: Store, tmp_path: Path, sums: Artifact, die: int
+) -> None:
     spec = waves_of(Apart(after="</scratch>"))
     whole = generate(store, tmp_path, "1" * 32, spec, sums)
     assert generate(store, tmp_path, "2" * 32, spec, sums, die=die) is None, "it was to die before it was done"
     assert generate(store, tmp_path, "2" * 32, spec, sums) == whole
 
 
-def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without(store: Store, tmp_path: Path,
-                                                                                 sums: Artifact) -> None:
+def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without(
+    store: Store, tmp_path: Path, sums: Artifact
+) -> None:
     grader = Apart(after="</scratch>")
     spec = Generate(task=Addition(), engine=Fake(), sampling=Sampling(temperature=1.0), samples=4, seed=1, round=1)
     written: list[list[bytes]] = []
@@ -260,10 +299,17 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
         made.manifest["files"][Rationale.file] |= {"rows": rows, "schema": Rationale.schema}
         assert place(store.root, key, grader).exists() == begin
         draft = store.draft(key[::-1] + "f")
-        work = Work(draft=draft, inputs={"problems": sums, "rationales": made}, runtime=Runtime(grade_workers=2),
-                    session=lambda m: pytest.fail("engine"), revive=lambda m, e: pytest.fail("engine"),
-                    model=lambda m: pytest.fail("model"), meter=lambda what, total: Still(), warn=lambda text: None,
-                    glance=lambda p, r: None)
+        work = Work(
+            draft=draft,
+            inputs={"problems": sums, "rationales": made},
+            runtime=Runtime(grade_workers=2),
+            session=lambda m: pytest.fail("engine"),
+            revive=lambda m, e: pytest.fail("engine"),
+            model=lambda m: pytest.fail("model"),
+            meter=lambda what, total: Still(),
+            warn=lambda text: None,
+            glance=lambda p, r: None,
+        )
         Filter(task=Addition(), grader=grader, keep=2).run(work)
         written.append([(draft.path / kind.file).read_bytes() for kind in (Verdict, Example)])
     assert written[0] == written[1] and all(written[0])
@@ -279,8 +325,17 @@ def test_gc_removes_the_cache(home: Path) -> None:
 @pytest.mark.slow
 def test_early_verdicts_leave_no_trace_in_the_artifacts_of_a_run(tmp_path: Path) -> None:
     pytest.importorskip("math_verify")
-    args = ["run", *SMALL, "rounds=1", "problems=60", "method.rationalize=false", "grader=any_of",
-            "grader.graders=[numeric,math]", "engine.seconds=0.05", "name=r"]
+    args = [
+        "run",
+        *SMALL,
+        "rounds=1",
+        "problems=60",
+        "method.rationalize=false",
+        "grader=any_of",
+        "grader.graders=[numeric,math]",
+        "engine.seconds=0.05",
+        "name=r",
+    ]
     files: list[dict[str, Any]] = []
     for begin in ("true", "false"):
         home = tmp_path / begin
@@ -297,7 +352,9 @@ def test_early_verdicts_leave_no_trace_in_the_artifacts_of_a_run(tmp_path: Path)
     for cache in (tmp_path / "true" / "artifacts" / early.FOLDER).glob("*.jsonl"):
         assert cache.name.partition("-")[0] in written
     home = tmp_path / "true"
-    assert sum(len(Known(c)) for c in (home / "artifacts" / early.FOLDER).glob("*")) > 10, "next to nothing was judged early"
+    assert sum(len(Known(c)) for c in (home / "artifacts" / early.FOLDER).glob("*")) > 10, (
+        "next to nothing was judged early"
+    )
 
 
 # ---- known answers that no grader can use --------------------------------------------------------------------------
@@ -361,10 +418,19 @@ def test_generate_refuses_before_a_single_sample_is_written(store: Store, tmp_pa
     problems = artifact(store, "f" * 32, Problem, [problem(i, "many" if i else None) for i in range(4)])
     spec = Generate(task=Addition(), engine=Fake(), sampling=Sampling(), samples=1, seed=0, round=1)
     draft = store.draft("9" * 32)
-    work = Work(draft=draft, inputs={"model": problems, "problems": problems}, runtime=Runtime(),
-                session=lambda model: pytest.fail("an engine was started"), revive=lambda m, e: pytest.fail("revived"),
-                model=lambda m: pytest.fail("loaded"), meter=lambda what, total: Still(), warn=lambda text: None,
-                glance=lambda p, r: None, grader=registry.get("grader", "numeric")(), max_gold_errors=0.5)
+    work = Work(
+        draft=draft,
+        inputs={"model": problems, "problems": problems},
+        runtime=Runtime(),
+        session=lambda model: pytest.fail("an engine was started"),
+        revive=lambda m, e: pytest.fail("revived"),
+        model=lambda m: pytest.fail("loaded"),
+        meter=lambda what, total: Still(),
+        warn=lambda text: None,
+        glance=lambda p, r: None,
+        grader=registry.get("grader", "numeric")(),
+        max_gold_errors=0.5,
+    )
     with pytest.raises(StarError, match="3 of 4 problems .75.0%. cannot be graded"):
         spec.run(work)
     draft.close()
@@ -373,8 +439,17 @@ def test_generate_refuses_before_a_single_sample_is_written(store: Store, tmp_pa
 def test_a_run_whose_answers_the_grader_cannot_use_is_refused_in_a_sentence(home: Path) -> None:
     data = home / "train.jsonl"
     data.write_text("".join(json.dumps({"question": f"{i} + 1?", "answer": "some"}) + "\n" for i in range(30)))
-    done = call(home, "run", "model=fake", "task=jsonl", f"task.path={data}", "grader=numeric", "rounds=1",
-                "evaluation.split=train", "pretraining.steps=1")
+    done = call(
+        home,
+        "run",
+        "model=fake",
+        "task=jsonl",
+        f"task.path={data}",
+        "grader=numeric",
+        "rounds=1",
+        "evaluation.split=train",
+        "pretraining.steps=1",
+    )
     assert done.code == 1 and "next: " in done.err
     assert "(100.0%) cannot be graded, more than filter.max_gold_errors=0.02" in done.err
     assert Verdict.file not in {p.name for p in (home / "artifacts").rglob("*")}

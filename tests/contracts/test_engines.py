@@ -38,15 +38,31 @@ def make(out: Path, *, seed: int, tied: bool = False, width: int = 64, layers: i
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    made.train_from_iterator([LESSON] * 9, trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<eos>", "<pad>"], show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    made.train_from_iterator(
+        [LESSON] * 9,
+        trainers.BpeTrainer(
+            vocab_size=300,
+            special_tokens=["<eos>", "<pad>"],
+            show_progress=False,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        ),
+    )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<eos>", pad_token="<pad>")
     tokenizer.save_pretrained(out)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
-        num_attention_heads=width // 32, num_key_value_heads=1, max_position_embeddings=128, tie_word_embeddings=tied,
-        bos_token_id=None, eos_token_id=0, pad_token_id=1, initializer_range=0.2)
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        tie_word_embeddings=tied,
+        bos_token_id=None,
+        eos_token_id=0,
+        pad_token_id=1,
+        initializer_range=0.2,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
@@ -58,8 +74,12 @@ def make(out: Path, *, seed: int, tied: bool = False, width: int = 64, layers: i
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelRef]:
     home = tmp_path_factory.mktemp("models")
     wanted: dict[str, dict[str, Any]] = {
-        "plain": {"seed": 1}, "plain2": {"seed": 2}, "tied": {"seed": 3, "tied": True},
-        "tied2": {"seed": 4, "tied": True}, "wide": {"seed": 5, "width": 96, "layers": 3}}
+        "plain": {"seed": 1},
+        "plain2": {"seed": 2},
+        "tied": {"seed": 3, "tied": True},
+        "tied2": {"seed": 4, "tied": True},
+        "wide": {"seed": 5, "width": 96, "layers": 3},
+    }
     return {name: ModelRef(name, str(make(home / name, **how)), dtype="float32") for name, how in wanted.items()}
 
 
@@ -94,8 +114,17 @@ def session(runtime: Runtime) -> Iterator[Pool]:
 
 def asked(n: int = 24, *, max_tokens: int = 12, stop: tuple[str, ...] = (), **sampling: Any) -> list[Request]:
     """Four samples of each prompt; prompts of different length."""
-    return [Request((f"p{i // 4}", i % 4), Prompt("the answer" + " is" * (i // 4 % 5) + f" {i // 4} +"),
-                    Sampling(**sampling), max_tokens, stop, seed_of("test", i)) for i in range(n)]
+    return [
+        Request(
+            (f"p{i // 4}", i % 4),
+            Prompt("the answer" + " is" * (i // 4 % 5) + f" {i // 4} +"),
+            Sampling(**sampling),
+            max_tokens,
+            stop,
+            seed_of("test", i),
+        )
+        for i in range(n)
+    ]
 
 
 def by_id(done: Iterator[Completion]) -> dict[tuple[str, int], Completion]:
@@ -125,14 +154,18 @@ def test_text_and_scores_are_those_of_transformers(session: Pool, models: dict[s
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_score_is_the_log_probability_noted_while_writing(engine: type[Any], session: Pool,
-                                                            models: dict[str, ModelRef]) -> None:
+def test_a_score_is_the_log_probability_noted_while_writing(
+    engine: type[Any], session: Pool, models: dict[str, ModelRef]
+) -> None:
     living = session(engine, models["plain"])
     requests = asked(600, max_tokens=3, temperature=1.0)
     prompts = {r.id: r.prompt.text for r in requests}
     codec = living._codec
-    ended = [c for c in living.stream(requests)
-             if c.finish == "stop" and len(codec.completion(c.text)) == c.tokens and "\ufffd" not in c.text]
+    ended = [
+        c
+        for c in living.stream(requests)
+        if c.finish == "stop" and len(codec.completion(c.text)) == c.tokens and "\ufffd" not in c.text
+    ]
     assert len(ended) >= 3
     scores = living.score([(prompts[c.id], c.text) for c in ended])
     assert scores == pytest.approx([c.logprob for c in ended], abs=2e-4)
@@ -141,8 +174,9 @@ def test_a_score_is_the_log_probability_noted_while_writing(engine: type[Any], s
 # ---- seeds ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("sampling", [{"temperature": 1.0}, {"temperature": 0.7, "top_k": 20, "top_p": 0.9}])
-def test_a_seed_decides_its_sample_whatever_the_batch(engine: type[Any], sampling: dict[str, Any], session: Pool,
-                                                      models: dict[str, ModelRef]) -> None:
+def test_a_seed_decides_its_sample_whatever_the_batch(
+    engine: type[Any], sampling: dict[str, Any], session: Pool, models: dict[str, ModelRef]
+) -> None:
     living = session(engine, models["plain"])
     requests = asked(96, **sampling)
     full = by_id(living.stream(requests))
@@ -180,8 +214,9 @@ def test_filters_keep_the_likeliest() -> None:
 # ---- new weights ---------------------------------------------------------------------------------------------------
 @has_vllm
 @pytest.mark.parametrize("first, second", [("plain", "plain2"), ("tied", "tied2")])
-def test_after_a_swap_nothing_of_the_old_weights_is_left(session: Pool, models: dict[str, ModelRef], first: str,
-                                                         second: str) -> None:
+def test_after_a_swap_nothing_of_the_old_weights_is_left(
+    session: Pool, models: dict[str, ModelRef], first: str, second: str
+) -> None:
     living, requests = session(Vllm, models[first]), asked()
     before = by_id(living.stream(requests))
     assert living.swap(models[second]) and living.model == models[second]
@@ -193,8 +228,9 @@ def test_after_a_swap_nothing_of_the_old_weights_is_left(session: Pool, models: 
 
 
 @has_vllm
-def test_a_swap_to_another_shape_or_tokenizer_is_refused(session: Pool, models: dict[str, ModelRef],
-                                                         tmp_path: Path) -> None:
+def test_a_swap_to_another_shape_or_tokenizer_is_refused(
+    session: Pool, models: dict[str, ModelRef], tmp_path: Path
+) -> None:
     living = session(Vllm, models["plain"])
     other = shutil.copytree(models["plain2"].path, tmp_path / "other")
     rules = json.loads((other / "tokenizer.json").read_text())
@@ -210,7 +246,8 @@ def test_a_swap_to_another_shape_or_tokenizer_is_refused(session: Pool, models: 
 
 @has_vllm
 def test_models_of_two_shapes_one_after_the_other_in_silence(
-        session: Pool, models: dict[str, ModelRef], runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
+    session: Pool, models: dict[str, ModelRef], runtime: Runtime, capfd: pytest.CaptureFixture[str]
+) -> None:
     import torch
 
     requests = asked(8)
@@ -231,8 +268,9 @@ def test_models_of_two_shapes_one_after_the_other_in_silence(
 
 # ---- the stream ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", ENGINES)
-def test_text_ends_before_a_stop_string_or_at_the_limit(engine: type[Any], session: Pool,
-                                                        models: dict[str, ModelRef]) -> None:
+def test_text_ends_before_a_stop_string_or_at_the_limit(
+    engine: type[Any], session: Pool, models: dict[str, ModelRef]
+) -> None:
     living = session(engine, models["plain"])
     free = by_id(living.stream(asked(64, temperature=1.0)))
     bound = by_id(living.stream(asked(64, temperature=1.0, stop=("a", "<"))))
@@ -261,8 +299,9 @@ def test_requests_are_pulled_as_they_are_needed(engine: type[Any], session: Pool
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_stream_that_ends_early_leaves_a_usable_engine(engine: type[Any], session: Pool,
-                                                         models: dict[str, ModelRef]) -> None:
+def test_a_stream_that_ends_early_leaves_a_usable_engine(
+    engine: type[Any], session: Pool, models: dict[str, ModelRef]
+) -> None:
     living, requests = session(engine, models["plain"]), asked(96, temperature=1.0)
     reference = by_id(living.stream(requests))
 
@@ -282,8 +321,9 @@ def test_a_stream_that_ends_early_leaves_a_usable_engine(engine: type[Any], sess
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_too_long_a_prompt_is_named_with_its_numbers(engine: type[Any], session: Pool,
-                                                     models: dict[str, ModelRef]) -> None:
+def test_too_long_a_prompt_is_named_with_its_numbers(
+    engine: type[Any], session: Pool, models: dict[str, ModelRef]
+) -> None:
     living = session(engine, models["plain"])
     with pytest.raises(StarError) as caught:
         list(living.stream([*asked(4), Request(("long-7", 0), Prompt("12" * 120), Sampling(), 20, (), 0)]))
@@ -303,8 +343,9 @@ def test_without_logprobs_none_is_noted(engine: type[Any], session: Pool, models
 
 # ---- failures ------------------------------------------------------------------------------------------------------
 @has_vllm
-def test_a_dead_engine_says_so_and_a_new_one_can_be_opened(session: Pool, models: dict[str, ModelRef],
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_engine_says_so_and_a_new_one_can_be_opened(
+    session: Pool, models: dict[str, ModelRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
     living = session(Vllm, models["plain"])
     monkeypatch.setattr(living._llm.llm_engine, "step", lambda: exec("raise RuntimeError('kernel fault')"))
     with pytest.raises(EngineDied, match="(?s)RuntimeError: kernel fault.*the end of its log"):
@@ -341,8 +382,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_broken_model_directory_is_told_in_a_sentence(engine: type[Any], damage: str, models: dict[str, ModelRef],
-                                                        runtime: Runtime, tmp_path: Path) -> None:
+def test_a_broken_model_directory_is_told_in_a_sentence(
+    engine: type[Any], damage: str, models: dict[str, ModelRef], runtime: Runtime, tmp_path: Path
+) -> None:
     here = shutil.copytree(models["plain"].path, tmp_path / "model")
     spoil, message = DAMAGE[damage]
     spoil(here)
@@ -352,8 +394,9 @@ def test_a_broken_model_directory_is_told_in_a_sentence(engine: type[Any], damag
 
 
 @has_vllm
-def test_heads_no_cpu_kernel_is_made_for_are_told_before_the_first_token(models: dict[str, ModelRef], tmp_path: Path,
-                                                                         runtime: Runtime) -> None:
+def test_heads_no_cpu_kernel_is_made_for_are_told_before_the_first_token(
+    models: dict[str, ModelRef], tmp_path: Path, runtime: Runtime
+) -> None:
     here = shutil.copytree(models["plain"].path, tmp_path / "model")
     config = json.loads((here / "config.json").read_text()) | {"head_dim": 16}
     (here / "config.json").write_text(json.dumps(config))
@@ -367,8 +410,9 @@ def test_a_longer_context_than_the_model_has_is_refused(engine: type[Any], model
         engine().open(models["plain"], Runtime(max_model_len=1000))
 
 
-def test_what_to_install_is_said_where_vllm_is_missing(models: dict[str, ModelRef], runtime: Runtime,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_to_install_is_said_where_vllm_is_missing(
+    models: dict[str, ModelRef], runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from importlib.metadata import PackageNotFoundError
 
     def missing(name: str) -> str:
@@ -386,6 +430,8 @@ def test_a_precision_that_does_not_exist_is_refused() -> None:
 
 
 def test_engine_modules_import_without_torch() -> None:
-    program = ("import sys, star_cli.backends.engines.vllm, star_cli.backends.engines.transformers\n"
-               "assert not {'torch', 'vllm', 'transformers'} & set(sys.modules)")
+    program = (
+        "import sys, star_cli.backends.engines.vllm, star_cli.backends.engines.transformers\n"
+        "assert not {'torch', 'vllm', 'transformers'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -17,15 +17,19 @@ from star_cli.run.compose import launch
 CONF = Path(__file__).parent.parent.parent / "conf"
 PARTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
 REQUIRED = {  # parts that cannot stand by themselves, and what they must say then
-    ("task", "jsonl"): "path", ("model", "hf"): "path"}
+    ("task", "jsonl"): "path",
+    ("model", "hf"): "path",
+}
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_a_part_composes_with_its_defaults_or_says_what_it_requires(kind, name, tmp_path, monkeypatch):
     monkeypatch.setenv("STAR_HOME", str(tmp_path))
     try:
-        found = launch(["model=fake", f"{kind}={name}"] if kind != "model" else [f"model={name}"],
-                       lambda c: getattr(c.experiment, kind))
+        found = launch(
+            ["model=fake", f"{kind}={name}"] if kind != "model" else [f"model={name}"],
+            lambda c: getattr(c.experiment, kind),
+        )
     except StarError as e:
         needed = REQUIRED.get((kind, name))
         assert needed is None or needed in str(e), e

@@ -36,8 +36,17 @@ def spider() -> Any:
 
 
 def rationale(text: str, sample: int = 0) -> Rationale:
-    return Rationale(problem_id="p", sample=sample, text=text, hinted=False, finish="stop", tokens=1, logprob=None, seed=0,
-                     prompt_key="")
+    return Rationale(
+        problem_id="p",
+        sample=sample,
+        text=text,
+        hinted=False,
+        finish="stop",
+        tokens=1,
+        logprob=None,
+        seed=0,
+        prompt_key="",
+    )
 
 
 def fenced(sql: str) -> str:
@@ -57,7 +66,9 @@ def folder(tmp_path: Path) -> Path:
 
 def prints(*places: Path) -> dict[str, str]:
     """Every file below the places, with its hash."""
-    return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for p in places for f in sorted(p.rglob("*")) if f.is_file()}
+    return {
+        str(f): hashlib.sha256(f.read_bytes()).hexdigest() for p in places for f in sorted(p.rglob("*")) if f.is_file()
+    }
 
 
 def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path, tmp_path: Path) -> None:
@@ -69,8 +80,10 @@ def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path,
     before = prints(folder, decoy)
     grader = Timed(seconds=0.7, notes=str(tmp_path / "notes"))
     problem = Problem(id="p", question="", answer=GOLD, meta={"database": str(folder)})
-    texts = [fenced(s.replace("{decoy}", str(decoy / "decoy.sqlite")).replace("{own}", str(folder / "pets.sqlite")))
-             for s in STATEMENTS.values()]
+    texts = [
+        fenced(s.replace("{decoy}", str(decoy / "decoy.sqlite")).replace("{own}", str(folder / "pets.sqlite")))
+        for s in STATEMENTS.values()
+    ]
     late: dict[str, float] = {}
     reasons: dict[str, str] = {}
     items = ((problem, rationale(text, i)) for i, text in enumerate(texts))
@@ -94,10 +107,21 @@ def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path,
 
 def test_a_hostile_batch_does_not_spoil_the_verdicts_after_it(folder: Path) -> None:
     problem = Problem(id="p", question="", answer=GOLD, meta={"database": str(folder)})
-    texts = [fenced(GOLD), fenced(HEAVY["endless count"]), fenced(GOLD), fenced("DROP TABLE pet"), fenced(GOLD),
-             fenced(HEAVY["endless sort"]), fenced(GOLD)]
-    found = [v.reason for _, _, v in graded(registry.get("grader", "sql")(seconds=1.0),
-                                            [(problem, rationale(t, i)) for i, t in enumerate(texts)], 2)]
+    texts = [
+        fenced(GOLD),
+        fenced(HEAVY["endless count"]),
+        fenced(GOLD),
+        fenced("DROP TABLE pet"),
+        fenced(GOLD),
+        fenced(HEAVY["endless sort"]),
+        fenced(GOLD),
+    ]
+    found = [
+        v.reason
+        for _, _, v in graded(
+            registry.get("grader", "sql")(seconds=1.0), [(problem, rationale(t, i)) for i, t in enumerate(texts)], 2
+        )
+    ]
     assert found == ["MATCH", "TIMEOUT", "MATCH", "NO_ANSWER", "MATCH", "TIMEOUT", "MATCH"]
 
 
@@ -107,8 +131,11 @@ def test_every_gold_query_is_right_on_both_instances() -> None:
     assert len(problems) == 828 and len({p.id for p in problems}) == 828
     grader = registry.get("grader", "sql")()
     assert all(len(grader.places(p)) == 2 for p in problems)
-    wrong = [(p.id, v.reason, v.answer) for p, _, v in graded(
-        grader, [(p, rationale(task.answer_only(p), i)) for i, p in enumerate(problems)], 2) if not v.correct]
+    wrong = [
+        (p.id, v.reason, v.answer)
+        for p, _, v in graded(grader, [(p, rationale(task.answer_only(p), i)) for i, p in enumerate(problems)], 2)
+        if not v.correct
+    ]
     assert wrong == []
 
 
@@ -116,8 +143,11 @@ def test_a_gold_query_is_mostly_wrong_for_another_question_of_its_database() -> 
     task = spider()
     problems = list(task.problems("dev"))
     grader = registry.get("grader", "sql")()
-    pairs = [(a, b) for a, b in zip(problems, problems[1:], strict=False)
-             if a.meta["db"] == b.meta["db"] and a.answer.lower().split() != b.answer.lower().split()]
+    pairs = [
+        (a, b)
+        for a, b in zip(problems, problems[1:], strict=False)
+        if a.meta["db"] == b.meta["db"] and a.answer.lower().split() != b.answer.lower().split()
+    ]
     right = sum(grader.grade(a, rationale(task.answer_only(b))).correct for a, b in pairs)
     assert len(pairs) > 20 and right / len(pairs) < 0.2
 
@@ -132,7 +162,9 @@ def test_hardness_and_flags_are_those_published_with_the_data() -> None:
     told = {r["id"]: set(r["checks"]["a"]["flags"]) | set(r["checks"]["b"]["flags"]) for r in rows}
     assert {i for i, f in flagged.items() if f - told[i]} == set(), "no flag without cause"
     missed = {i for i, f in told.items() if f - flagged[i]}
-    assert missed == {"spider-dev-0816", "spider-dev-0817"}, "beside max() SQLite takes the column of the row that has it"
+    assert missed == {"spider-dev-0816", "spider-dev-0817"}, (
+        "beside max() SQLite takes the column of the row that has it"
+    )
 
 
 def test_a_prompt_holds_the_gold_query_only_when_hinted() -> None:
@@ -142,7 +174,10 @@ def test_a_prompt_holds_the_gold_query_only_when_hinted() -> None:
             changed = Problem(id=problem.id, question=problem.question, answer="SELECT 4711", meta=problem.meta)
             assert task.prompt(problem).text == task.prompt(changed).text
             assert task.training_prompt(problem) == task.training_prompt(changed)
-            assert "4711" not in task.training_prompt(changed) and "(SQL: SELECT 4711)" in task.prompt(changed, hint=True).text
+            assert (
+                "4711" not in task.training_prompt(changed)
+                and "(SQL: SELECT 4711)" in task.prompt(changed, hint=True).text
+            )
             assert problem.question in task.training_prompt(problem)
 
 
@@ -151,8 +186,16 @@ def layout(root: Path, folder: Path, questions: list[dict[str, Any]], **files: A
     (root / "database" / "pets").mkdir(parents=True)
     for file in folder.iterdir():
         (root / "database" / "pets" / file.name).write_bytes(file.read_bytes())
-    tables = [{"db_id": "pets", "table_names_original": ["pet"], "column_names_original": [[-1, "*"], [0, "id"], [0, "name"]],
-               "column_types": ["text", "number", "text"], "primary_keys": [1], "foreign_keys": []}]
+    tables = [
+        {
+            "db_id": "pets",
+            "table_names_original": ["pet"],
+            "column_names_original": [[-1, "*"], [0, "id"], [0, "name"]],
+            "column_types": ["text", "number", "text"],
+            "primary_keys": [1],
+            "foreign_keys": [],
+        }
+    ]
     (root / "tables.json").write_text(json.dumps(files.get("tables", tables)))
     (root / "dev.json").write_text(json.dumps(questions))
     task = registry.get("task", "spider")(path=str(root))
@@ -162,10 +205,22 @@ def layout(root: Path, folder: Path, questions: list[dict[str, Any]], **files: A
 
 def test_what_cannot_be_used_is_counted_and_named(folder: Path, tmp_path: Path) -> None:
     good = {"db_id": "pets", "question": "How many?", "query": "SELECT count(*) FROM pet"}
-    rows = [good, {**good, "query": "SELECT nam FROM pet"}, {**good, "db_id": "gone"},
-            {**good, "query": "SELECT name FROM pet ORDER BY age LIMIT 1"}]
-    tables = [{"db_id": n, "table_names_original": ["pet"], "column_names_original": [[-1, "*"], [0, "id"]],
-               "primary_keys": [[1]], "foreign_keys": []} for n in ("pets", "gone")]
+    rows = [
+        good,
+        {**good, "query": "SELECT nam FROM pet"},
+        {**good, "db_id": "gone"},
+        {**good, "query": "SELECT name FROM pet ORDER BY age LIMIT 1"},
+    ]
+    tables = [
+        {
+            "db_id": n,
+            "table_names_original": ["pet"],
+            "column_names_original": [[-1, "*"], [0, "id"]],
+            "primary_keys": [[1]],
+            "foreign_keys": [],
+        }
+        for n in ("pets", "gone")
+    ]
     task = layout(tmp_path / "data", folder, rows, tables=tables)
     problems = list(task.problems("dev"))
     assert [p.id for p in problems] == ["dev-0", "dev-3"] and problems[1].meta["flags"] == ["limit_tie"]
@@ -179,25 +234,57 @@ def test_birds_files_are_read_too(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "bird" / "dev"
     (root / "dev_databases" / "pets").mkdir(parents=True)
     (root / "dev_databases" / "pets" / "pets.sqlite").write_bytes((folder / "pets.sqlite").read_bytes())
-    (root / "dev_tables.json").write_text(json.dumps([{
-        "db_id": "pets", "table_names_original": ["pet"], "column_names_original": [[-1, "*"], [0, "id"]],
-        "column_types": ["text", "number"], "primary_keys": [[1]], "foreign_keys": []}]))
-    (root / "dev.json").write_text(json.dumps([{
-        "question_id": 7, "db_id": "pets", "question": "How old?", "evidence": "old: age", "SQL": "SELECT age FROM pet;",
-        "difficulty": "simple"}]))
+    (root / "dev_tables.json").write_text(
+        json.dumps(
+            [
+                {
+                    "db_id": "pets",
+                    "table_names_original": ["pet"],
+                    "column_names_original": [[-1, "*"], [0, "id"]],
+                    "column_types": ["text", "number"],
+                    "primary_keys": [[1]],
+                    "foreign_keys": [],
+                }
+            ]
+        )
+    )
+    (root / "dev.json").write_text(
+        json.dumps(
+            [
+                {
+                    "question_id": 7,
+                    "db_id": "pets",
+                    "question": "How old?",
+                    "evidence": "old: age",
+                    "SQL": "SELECT age FROM pet;",
+                    "difficulty": "simple",
+                }
+            ]
+        )
+    )
     task = registry.get("task", "spider")(path=str(root.parent))
     task.check()
     [p] = task.problems("dev")
-    assert (p.id, p.answer, p.question, task.groups(p)) == ("7", "SELECT age FROM pet", "How old?\n(old: age)",
-                                                           {"hardness": "simple"})
+    assert (p.id, p.answer, p.question, task.groups(p)) == (
+        "7",
+        "SELECT age FROM pet",
+        "How old?\n(old: age)",
+        {"hardness": "simple"},
+    )
 
 
-@pytest.mark.parametrize(("rows", "told"), [
-    ([{"db_id": "pets", "question": "x"}], r"dev.json row 1: expected texts question, db_id and query"),
-    ([{"db_id": "dogs", "question": "x", "query": "SELECT 1"}], r"row 1: no schema of 'dogs' in tables.json"),
-    ([{"db_id": "pets", "question": "x", "query": "SELECT nam FROM pet"}], r"no question of the dev split .* can be used: "
-                                                                            r"gold does not execute \(dev-0"),
-])
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"db_id": "pets", "question": "x"}], r"dev.json row 1: expected texts question, db_id and query"),
+        ([{"db_id": "dogs", "question": "x", "query": "SELECT 1"}], r"row 1: no schema of 'dogs' in tables.json"),
+        (
+            [{"db_id": "pets", "question": "x", "query": "SELECT nam FROM pet"}],
+            r"no question of the dev split .* can be used: "
+            r"gold does not execute \(dev-0",
+        ),
+    ],
+)
 def test_wrong_data_is_a_sentence_with_its_place(folder: Path, tmp_path: Path, rows: list[Any], told: str) -> None:
     with pytest.raises(StarError, match=told):
         list(layout(tmp_path / "data", folder, rows).problems("dev"))
@@ -207,9 +294,13 @@ def test_missing_unreadable_and_unfinished_databases_are_the_graders_error(folde
     grader = registry.get("grader", "sql")()
 
     def answer(place: Path) -> str:
-        v = grader.grade(Problem(id="p", question="", answer=GOLD, meta={"database": str(place)}), rationale(fenced(GOLD)))
-        assert v.reason == "GRADER_ERROR" and grader.gold_fault(
-            Problem(id="p", question="", answer=GOLD, meta={"database": str(place)})) == v.answer
+        v = grader.grade(
+            Problem(id="p", question="", answer=GOLD, meta={"database": str(place)}), rationale(fenced(GOLD))
+        )
+        assert (
+            v.reason == "GRADER_ERROR"
+            and grader.gold_fault(Problem(id="p", question="", answer=GOLD, meta={"database": str(place)})) == v.answer
+        )
         return str(v.answer)
 
     assert "does not exist" in answer(tmp_path / "gone")
@@ -229,7 +320,8 @@ def test_a_locked_database_is_read_all_the_same(folder: Path) -> None:
     writer.execute("BEGIN EXCLUSIVE")
     try:
         verdict = registry.get("grader", "sql")().grade(
-            Problem(id="p", question="", answer=GOLD, meta={"database": str(folder)}), rationale(fenced(GOLD)))
+            Problem(id="p", question="", answer=GOLD, meta={"database": str(folder)}), rationale(fenced(GOLD))
+        )
     finally:
         writer.execute("ROLLBACK")
         writer.close()

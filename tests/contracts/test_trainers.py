@@ -25,8 +25,10 @@ from star_cli.errors import StarError
 def sums(n, seed=0):
     draw = random.Random(seed)
     pairs = [(draw.randrange(10 ** draw.randint(1, 3)), draw.randrange(1000)) for _ in range(n)]
-    return [Example(problem_id=str(i), sample=0, prompt=f"{a}+{b}=", completion=f" carry {a % 7}; {a + b}.", origin="own")
-            for i, (a, b) in enumerate(pairs)]
+    return [
+        Example(problem_id=str(i), sample=0, prompt=f"{a}+{b}=", completion=f" carry {a % 7}; {a + b}.", origin="own")
+        for i, (a, b) in enumerate(pairs)
+    ]
 
 
 EXAMPLES = sums(40)
@@ -44,7 +46,9 @@ def one_thread():
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     out = tmp_path_factory.mktemp("base") / "model"
-    Tiny(layers=1, width=32, heads=1, context=512, vocab=290).initialise([e.prompt + e.completion for e in EXAMPLES], out, 0)
+    Tiny(layers=1, width=32, heads=1, context=512, vocab=290).initialise(
+        [e.prompt + e.completion for e in EXAMPLES], out, 0
+    )
     return out
 
 
@@ -54,8 +58,16 @@ def ref(path, **given):
 
 def job_of(base, out, *, examples=EXAMPLES, steps=3, seed=5, start=None, **given):
     runtime = Runtime(train_threads=1, **given.pop("runtime", {}))
-    return TrainJob(start=start or ref(base), examples=examples, out=out / "model", scratch=out / "scratch", seed=seed,
-                    runtime=runtime, steps=steps, **given)
+    return TrainJob(
+        start=start or ref(base),
+        examples=examples,
+        out=out / "model",
+        scratch=out / "scratch",
+        seed=seed,
+        runtime=runtime,
+        steps=steps,
+        **given,
+    )
 
 
 def train(base, out, part=None, **given):
@@ -101,7 +113,7 @@ def test_the_prompt_and_the_padding_teach_nothing(base):
     data = encode(part, job, base)
     for row, example in zip(data.rows, EXAMPLES, strict=True):
         taught = [t for t in row["labels"] if t != -100]
-        assert row["labels"][:len(row["labels"]) - len(taught)] == [-100] * (len(row["labels"]) - len(taught))
+        assert row["labels"][: len(row["labels"]) - len(taught)] == [-100] * (len(row["labels"]) - len(taught))
         assert data.tokenizer.decode(taught) == example.completion + "<eos>"
         assert data.tokenizer.decode(row["input_ids"]) == example.prompt + example.completion + "<eos>"
 
@@ -111,7 +123,7 @@ def test_the_end_of_text_is_learnt(base, tmp_path):
     train(base, tmp_path, Sft(lr=2e-2, batch=4), examples=few, steps=60)
     model, tokenizer = load(tmp_path / "model")
     ids = tokenizer(few[0].prompt, return_tensors="pt")
-    out = model.generate(**ids, max_new_tokens=40, do_sample=False)[0, ids["input_ids"].shape[1]:]
+    out = model.generate(**ids, max_new_tokens=40, do_sample=False)[0, ids["input_ids"].shape[1] :]
     assert tokenizer.decode(out) == few[0].completion + "<eos>"
 
 
@@ -160,7 +172,9 @@ def test_adapters_are_merged_and_change_the_layers_only(base, tmp_path):
 
 def test_half_precision_comes_back_as_it_came(base, tmp_path):
     start = tmp_path / "half"
-    Tiny(layers=1, width=32, heads=1, context=512, vocab=290, dtype="bfloat16", tied=True).initialise(["1+1= 2"], start, 0)
+    Tiny(layers=1, width=32, heads=1, context=512, vocab=290, dtype="bfloat16", tied=True).initialise(
+        ["1+1= 2"], start, 0
+    )
     metrics = train(start, tmp_path, Sft(lr=1e-4, batch=8), start=ref(start, dtype="auto"))
     model, _ = load(tmp_path / "model", "auto")
     assert model.dtype == torch.bfloat16 and model.config.tie_word_embeddings
@@ -180,16 +194,19 @@ def test_what_the_model_cannot_read_is_left_out(base, tmp_path):
     assert train(base, tmp_path, examples=[*EXAMPLES, long], steps=1)["dropped_long"] == 1
 
 
-@pytest.mark.parametrize(("part", "given", "says"), [
-    (Sft(max_length=3), {}, "all 40 examples are longer than 3 tokens"),
-    (Sft(), {"examples": []}, "no example"),
-    (Sft(), {"steps": None}, "a number of steps or of epochs"),
-    (Sft(lr=-1), {}, "trainer.lr must be > 0, got -1"),
-    (Sft(schedule="cosin"), {}, "constant, linear, cosine, got 'cosin'"),
-    (Sft(lora_dropout=0.1), {}, "trainer.lora_dropout=0.1 has no effect"),
-    (Sft(packing=True), {}, "flash-attn"),
-    (Sft(lora_rank=2, lora_targets="nonsense"), {}, "trainer.lora_targets=nonsense"),
-])
+@pytest.mark.parametrize(
+    ("part", "given", "says"),
+    [
+        (Sft(max_length=3), {}, "all 40 examples are longer than 3 tokens"),
+        (Sft(), {"examples": []}, "no example"),
+        (Sft(), {"steps": None}, "a number of steps or of epochs"),
+        (Sft(lr=-1), {}, "trainer.lr must be > 0, got -1"),
+        (Sft(schedule="cosin"), {}, "constant, linear, cosine, got 'cosin'"),
+        (Sft(lora_dropout=0.1), {}, "trainer.lora_dropout=0.1 has no effect"),
+        (Sft(packing=True), {}, "flash-attn"),
+        (Sft(lora_rank=2, lora_targets="nonsense"), {}, "trainer.lora_targets=nonsense"),
+    ],
+)
 def test_what_cannot_be_is_said(base, tmp_path, part, given, says):
     with pytest.raises(StarError, match=says):
         train(base, tmp_path, part, **given)
@@ -219,7 +236,10 @@ def test_a_chat_model_reads_its_template(base, tmp_path):
 
 # ---- the plan of the sequences ---------------------------------------------------------------------------------------
 def plan(lengths, **given):
-    part, job = Sft(batch=given.pop("batch", 8), micro_batch=given.pop("micro_batch", None)), job_of("", Path("x"), **given)
+    part, job = (
+        Sft(batch=given.pop("batch", 8), micro_batch=given.pop("micro_batch", None)),
+        job_of("", Path("x"), **given),
+    )
     return Plan.of(part, job, Data([{"input_ids": [0] * n} for n in lengths], [], 0, None), given.pop("world", 1))
 
 
@@ -252,11 +272,12 @@ def test_equal_jobs_give_equal_bytes_whatever_ran_before(base, tmp_path):
     assert digest(tmp_path / "a") == digest(tmp_path / "c")
     train(base, tmp_path / "d", seed=7)
     assert digest(tmp_path / "a") != digest(tmp_path / "d")
-    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-            "from pathlib import Path\nimport test_trainers as t\n"
-            f"t.train(Path({str(base)!r}), Path({str(tmp_path / 'e')!r}))")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=400,
-                   env={**os.environ, "OMP_NUM_THREADS": "1"})
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\nimport test_trainers as t\n"
+        f"t.train(Path({str(base)!r}), Path({str(tmp_path / 'e')!r}))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=400, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert digest(tmp_path / "a") == digest(tmp_path / "e")
 
 
@@ -294,8 +315,11 @@ def stop_at(step):
     return progress
 
 
-@pytest.mark.parametrize("part", [Sft(lr=1e-2, batch=8, schedule="cosine", micro_batch=3),
-                                  Sft(lr=1e-2, batch=8, lora_rank=2, lora_dropout=0.2)], ids=["full", "lora"])
+@pytest.mark.parametrize(
+    "part",
+    [Sft(lr=1e-2, batch=8, schedule="cosine", micro_batch=3), Sft(lr=1e-2, batch=8, lora_rank=2, lora_dropout=0.2)],
+    ids=["full", "lora"],
+)
 def test_an_interrupted_training_ends_as_if_it_had_not_been(base, tmp_path, part):
     often = {"runtime": {"checkpoint_minutes": 0.0}}
     whole = train(base, tmp_path / "a", part, steps=8)
@@ -332,8 +356,9 @@ def test_a_loss_that_is_no_number_stops_and_saves_nothing(base, tmp_path, lr, st
 # ---- what is left behind ---------------------------------------------------------------------------------------------
 def agree(out):
     canary = json.loads((out / "model" / "canary.json").read_bytes())
-    examples = [Example(problem_id="x", sample=0, prompt=c["prompt"], completion=c["completion"], origin="own")
-                for c in canary]
+    examples = [
+        Example(problem_id="x", sample=0, prompt=c["prompt"], completion=c["completion"], origin="own") for c in canary
+    ]
     for said, (score, tokens) in zip(canary, by_hand(out / "model", examples), strict=True):
         assert said["tokens"] == tokens
         assert said["logprob"] == pytest.approx(score, abs=2e-4)
@@ -350,16 +375,31 @@ def test_the_canary_is_what_the_saved_weights_say(base, tmp_path):
 def test_the_output_is_a_plain_directory_of_any_machine(base, tmp_path):
     metrics = train(base, tmp_path)
     out = tmp_path / "model"
-    assert {p.name for p in out.iterdir()} == {"config.json", "generation_config.json", "model.safetensors",
-                                               "tokenizer.json", "tokenizer_config.json", "canary.json"}
+    assert {p.name for p in out.iterdir()} == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "canary.json",
+    }
     for path in out.iterdir():
         text = path.read_bytes()
         assert str(tmp_path).encode() not in text and str(base).encode() not in text and b"_name_or_path" not in text
     for same in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         assert (out / same).read_bytes() == (base / same).read_bytes()
-    assert set(metrics) == {"loss_first", "loss_last", "steps", "epochs", "examples", "tokens", "dropped_long",
-                            "sequence_tokens",
-                            "start_weights", "end_weights"}
+    assert set(metrics) == {
+        "loss_first",
+        "loss_last",
+        "steps",
+        "epochs",
+        "examples",
+        "tokens",
+        "dropped_long",
+        "sequence_tokens",
+        "start_weights",
+        "end_weights",
+    }
 
 
 # ---- several processes -----------------------------------------------------------------------------------------------

@@ -32,8 +32,11 @@ def solutions(n, seed=0):
 
 DATA = list(solutions(60))
 PAIRS = [Pair(problem_id=i, prompt=p, chosen=r, rejected=w) for i, p, r, w in DATA]
-LABELLED = [Labelled(problem_id=i, round=1, sample=n, prompt=p, completion=t, correct=n == 0, origin="own", generator="g")
-            for i, p, r, w in DATA for n, t in enumerate((r, w))]
+LABELLED = [
+    Labelled(problem_id=i, round=1, sample=n, prompt=p, completion=t, correct=n == 0, origin="own", generator="g")
+    for i, p, r, w in DATA
+    for n, t in enumerate((r, w))
+]
 HELD_OUT = list(solutions(30, seed=9))
 
 
@@ -49,11 +52,25 @@ def one_thread():
 def sft(tmp_path_factory):
     """A generator that writes right and wrong solutions alike."""
     here = tmp_path_factory.mktemp("sft")
-    Tiny(layers=1, width=32, heads=1, context=256, vocab=290).initialise([p + r + w for _, p, r, w in DATA], here / "base", 0)
-    rows = [Example(problem_id=i, sample=n, prompt=p, completion=t, origin="own")
-            for i, p, r, w in DATA for n, t in enumerate((r, w))]
-    Sft(lr=1e-2, batch=16).train(TrainJob(start=ref(here / "base"), examples=rows, out=here / "model",
-                                         scratch=here / "scratch", seed=0, runtime=RUNTIME, steps=120))
+    Tiny(layers=1, width=32, heads=1, context=256, vocab=290).initialise(
+        [p + r + w for _, p, r, w in DATA], here / "base", 0
+    )
+    rows = [
+        Example(problem_id=i, sample=n, prompt=p, completion=t, origin="own")
+        for i, p, r, w in DATA
+        for n, t in enumerate((r, w))
+    ]
+    Sft(lr=1e-2, batch=16).train(
+        TrainJob(
+            start=ref(here / "base"),
+            examples=rows,
+            out=here / "model",
+            scratch=here / "scratch",
+            seed=0,
+            runtime=RUNTIME,
+            steps=120,
+        )
+    )
     return here / "model"
 
 
@@ -64,8 +81,16 @@ def ref(path):
 def job(start, out, *, pairs=PAIRS, labelled=LABELLED, **settings):
     (out / "model").mkdir(parents=True, exist_ok=True)
     told = {"lr": 5e-3, "batch": 16, "steps": 60, **settings}
-    return VerifyJob(start=ref(start), pairs=pairs, labelled=labelled, out=out / "model", scratch=out / "scratch", seed=3,
-                     runtime=RUNTIME, settings=Verification(**told))
+    return VerifyJob(
+        start=ref(start),
+        pairs=pairs,
+        labelled=labelled,
+        out=out / "model",
+        scratch=out / "scratch",
+        seed=3,
+        runtime=RUNTIME,
+        settings=Verification(**told),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +121,9 @@ def test_dpo_starts_from_the_generator_and_learns_to_prefer_what_is_right(sft, d
 
 
 def test_dpo_gives_the_loss_of_its_formula(sft, tmp_path):
-    """One step at a learning rate of nearly nothing after a real one: the logged loss is -log sigmoid(beta * margin)."""
+    """One step at a learning rate of nearly nothing after a real one: the logged loss is -log sigmoid(beta *
+    margin).
+    """
     out = tmp_path / "one"
     Dpo().train(job(sft, out, steps=8))
     four = PAIRS[:4]
@@ -198,9 +225,23 @@ def test_a_diverging_training_is_a_sentence(sft, tmp_path):
 
 
 def test_right_and_wrong_weigh_alike_within_each_problem_or_over_all():
-    rows = [x for i, (right, wrong) in enumerate([(1, 3), (2, 0), (4, 1), (0, 5)]) for x in (
-        Labelled(problem_id=f"p{i}", round=1, sample=n, prompt="q", completion=f"{n}", correct=n < right, origin="own",
-                 generator="g") for n in range(right + wrong))]
+    rows = [
+        x
+        for i, (right, wrong) in enumerate([(1, 3), (2, 0), (4, 1), (0, 5)])
+        for x in (
+            Labelled(
+                problem_id=f"p{i}",
+                round=1,
+                sample=n,
+                prompt="q",
+                completion=f"{n}",
+                correct=n < right,
+                origin="own",
+                generator="g",
+            )
+            for n in range(right + wrong)
+        )
+    ]
 
     def mass(shares, problem, correct):
         return sum(s for x, s in zip(rows, shares, strict=True) if x.problem_id == problem and x.correct == correct)

@@ -36,10 +36,21 @@ def examples(seed: int = 0) -> list[Any]:
     return placed(list(TASK.lesson_examples(LESSONS, seed)), TASK.picture)
 
 
-def trained(start: ModelRef, out: Path, *, seed: int, steps: int = 12, **settings: Any) -> tuple[ModelRef, dict[str, Any]]:
+def trained(
+    start: ModelRef, out: Path, *, seed: int, steps: int = 12, **settings: Any
+) -> tuple[ModelRef, dict[str, Any]]:
     trainer = registry.get("trainer", "sft")(lr=3e-3, batch=8, **settings)
-    metrics = trainer.train(TrainJob(start=start, examples=examples(seed), out=out, scratch=out.with_name(out.name + ".aside"),
-                                     seed=seed, runtime=Runtime(train_threads=1), steps=steps))
+    metrics = trainer.train(
+        TrainJob(
+            start=start,
+            examples=examples(seed),
+            out=out,
+            scratch=out.with_name(out.name + ".aside"),
+            seed=seed,
+            runtime=Runtime(train_threads=1),
+            steps=steps,
+        )
+    )
     canary = tuple(json.loads((out / "canary.json").read_bytes()))
     return ModelRef(out.name, str(out), dtype="float32", chat=False, canary=canary), metrics
 
@@ -96,8 +107,8 @@ def test_only_the_completion_and_the_end_of_text_are_learnt(untrained):
         taught = [i for i in row["labels"] if i != -100]
         assert data.tokenizer.decode(taught[:-1]) == example.completion
         assert taught[-1] == data.tokenizer.eos_token_id
-        assert row["input_ids"][-len(taught):] == taught, "labels stand where their tokens stand"
-        shown = row["input_ids"][:-len(taught)]
+        assert row["input_ids"][-len(taught) :] == taught, "labels stand where their tokens stand"
+        shown = row["input_ids"][: -len(taught)]
         assert shown.count(data.eyes.token_id) == 4 and data.tokenizer.decode(shown).endswith(example.prompt)
 
 
@@ -175,8 +186,10 @@ def test_the_plain_engine_agrees_with_the_trainer_s_canary(first, runtime):
     scores = session.score([(model.shown(c), c["completion"]) for c in model.canary])
     assert all(c.get("images") for c in model.canary)
     assert distance(model, scores) < 1e-4
-    other = [(Prompt(c["prompt"], (str(Path(model.path) / model.canary[i - 1]["images"][0]),)), c["completion"])
-             for i, c in enumerate(model.canary)]
+    other = [
+        (Prompt(c["prompt"], (str(Path(model.path) / model.canary[i - 1]["images"][0]),)), c["completion"])
+        for i, c in enumerate(model.canary)
+    ]
     assert distance(model, session.score(other)) > 1e-4, "it looks at the picture"
 
 
@@ -201,7 +214,9 @@ def test_vllm_writes_what_transformers_writes_before_and_after_a_swap(first, sec
                 assert abs(c.logprob - texts[i].logprob) < 2e-3
             mine = session.score([(model.shown(c), c["completion"]) for c in model.canary])
             assert max(abs(x - y) for x, y in zip(mine, scores, strict=True)) < 2e-3
-        assert not said and residency.opened == 1 and residency.swapped == 2, "one engine, its weights exchanged in place"
+        assert not said and residency.opened == 1 and residency.swapped == 2, (
+            "one engine, its weights exchanged in place"
+        )
     finally:
         residency.close()
     assert expected[a.key][0] != expected[b.key][0]
@@ -228,8 +243,10 @@ def test_more_pictures_than_allowed_is_a_sentence(first, runtime):
 
 
 # ---- chat templates -------------------------------------------------------------------------------------------------
-TEMPLATE = ("{% for m in messages %}U:{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}"
-            "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %}A:{% endif %}")
+TEMPLATE = (
+    "{% for m in messages %}U:{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}"
+    "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %}A:{% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +267,7 @@ def talker(untrained: ModelRef, home: Path) -> ModelRef:
 def test_a_chat_template_says_where_the_picture_stands(talker):
     row = examples()[0]
     data = encoded(talker, [row])
-    shown = data.rows[0]["input_ids"][:data.rows[0]["labels"].count(-100)]
+    shown = data.rows[0]["input_ids"][: data.rows[0]["labels"].count(-100)]
     text = data.tokenizer.decode(shown)
     assert text.startswith("U:<fake_token_around_image>") and text.endswith(f"{row.prompt}A:")
     prompt = Prompt(row.prompt, tuple(row.images))
@@ -293,10 +310,27 @@ def test_mathvision_loads_and_its_prompts_show_question_choices_and_picture():
 def test_a_round_of_see_think_learn_runs_end_to_end_on_mathvision(tmp_path):
     mathvision()
     process = start(
-        tmp_path, "run", "task=visual_qa", f"task.path={PUBLIC / 'mathvision.jsonl'}", "method=see_think_learn", "model=tiny_vlm",
-        "rounds=1", "problems=60", "samples=4", "sampling.temperature=1", "sampling.max_tokens=64", "evaluation.limit=20",
-        "model.layers=2", "+pretraining.lessons={full:250}", "pretraining.steps=150", "trainer.max_length=1024",
-        "schedule.start=10", "method.wrong_options=1", "runtime.max_num_seqs=32", "name=mv")
+        tmp_path,
+        "run",
+        "task=visual_qa",
+        f"task.path={PUBLIC / 'mathvision.jsonl'}",
+        "method=see_think_learn",
+        "model=tiny_vlm",
+        "rounds=1",
+        "problems=60",
+        "samples=4",
+        "sampling.temperature=1",
+        "sampling.max_tokens=64",
+        "evaluation.limit=20",
+        "model.layers=2",
+        "+pretraining.lessons={full:250}",
+        "pretraining.steps=150",
+        "trainer.max_length=1024",
+        "schedule.start=10",
+        "method.wrong_options=1",
+        "runtime.max_num_seqs=32",
+        "name=mv",
+    )
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert "chance" in out and "seconds" in out

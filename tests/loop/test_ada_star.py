@@ -21,8 +21,17 @@ from star_cli.graders.exact import Exact
 from star_cli.store.artifacts import Store
 from star_cli.tasks.addition import Addition
 
-ARGS = ["model=fake", "method=ada_star", "rounds=3", "method.beta=50", "task.train=80", "task.dev=20", "problems=150",
-        "name=ada", "runtime.sync_seconds=0.02"]
+ARGS = [
+    "model=fake",
+    "method=ada_star",
+    "rounds=3",
+    "method.beta=50",
+    "task.train=80",
+    "task.dev=20",
+    "problems=150",
+    "name=ada",
+    "runtime.sync_seconds=0.02",
+]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +83,7 @@ def test_every_round_is_that_of_the_algorithm_box(home):
         model = book(t, "finetune")
         if t < 3:
             alpha = next(m.value for m in book(t, "evaluate-peeked").read(Metric) if m.name == "accuracy")
-            for name, w in peeked[:math.floor(len(peeked) * alpha**2 + 1e-9)]:
+            for name, w in peeked[: math.floor(len(peeked) * alpha**2 + 1e-9)]:
                 heap[name] = (t, w)
             state = {e.problem_id: (e.sampled, e.won) for e in book(t, "ada_state").read(Priority)}
             assert state == {p.id: heap.get(p.id, (0, 0.0)) for p in problems}
@@ -88,7 +97,9 @@ def test_alpha_is_the_accuracy_of_the_new_weights_on_what_was_looked_at(home):
         answers = book(t, "generate-peeked")
         assert answers.manifest["inputs"]["model"] == book(t, "finetune").key
         assert answers.manifest["tag"]["sampling"]["temperature"] == 0
-        assert {r.problem_id for r in answers.read(Rationale)} == {k.problem_id for k in book(t, "ada_sample").read(Peek)}
+        assert {r.problem_id for r in answers.read(Rationale)} == {
+            k.problem_id for k in book(t, "ada_sample").read(Peek)
+        }
         assert book(t, "ada_state").metrics["alpha"] == book(t, "evaluate-peeked").metrics["accuracy"]
 
 
@@ -150,7 +161,9 @@ def test_a_killed_run_ends_with_the_same_bytes(home, tmp_path):
         time.sleep(rng.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    kept = sum(j.read_bytes().count(b"\n") for d in Store(tmp_path / "artifacts").partials() for j in d.glob("*.journal"))
+    kept = sum(
+        j.read_bytes().count(b"\n") for d in Store(tmp_path / "artifacts").partials() for j in d.glob("*.journal")
+    )
     written = count.stat().st_size
     assert call(tmp_path, *args).code == 0
     assert hashes(tmp_path) == hashes(home)
@@ -172,7 +185,9 @@ def test_a_grader_in_processes_of_its_own_changes_nothing(home, tmp_path, monkey
 
 
 def test_the_published_codes_settings(tmp_path):
-    done = call(tmp_path, "run", *ARGS, "rounds=2", "method.alpha=sampling", "method.rounding=round", "method.start=base")
+    done = call(
+        tmp_path, "run", *ARGS, "rounds=2", "method.alpha=sampling", "method.rounding=round", "method.start=base"
+    )
     assert done.code == 0, done.err
     book = Book(tmp_path, "ada")
     told = book(1, "ada_sample").metrics
@@ -206,9 +221,15 @@ def test_too_few_problems_are_said_and_the_run_goes_on(tmp_path):
     assert Book(tmp_path, "ada")(1, "ada_sample").metrics["problems"] == 40
 
 
-@pytest.mark.parametrize(("setting", "said"), [
-    ("samples=1", "samples must be >= 2 with rationalization"), ("method.alpha=test", "method.alpha must be"),
-    ("method.beta=0", "method.beta must be >= 1"), ("method.rounding=up", "method.rounding must be floor or round")])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("samples=1", "samples must be >= 2 with rationalization"),
+        ("method.alpha=test", "method.alpha must be"),
+        ("method.beta=0", "method.beta must be >= 1"),
+        ("method.rounding=up", "method.rounding must be floor or round"),
+    ],
+)
 def test_settings_without_sense_are_sentences(tmp_path, setting, said):
     done = call(tmp_path, "run", *ARGS, setting)
     assert done.code == 1 and said in done.err and "Traceback" not in done.err

@@ -1,4 +1,6 @@
-"""B-STaR on fakes: what it chooses is the best of what it measured, what it learns is above the threshold, weights continue."""
+"""B-STaR on fakes: what it chooses is the best of what it measured, what it learns is above the threshold, weights
+continue.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,20 @@ from star_cli.core.records import Example, Metric, Problem, Rationale, Score, Ve
 from star_cli.methods.b_star.stages import rewarded
 from star_cli.store.artifacts import Store
 
-ARGS = ["model=fake", "method=b_star", "rounds=2", "samples=6", "method.queries=25", "method.temperatures=[.5,.9,1.2]",
-        "method.gold=false", "task.train=40", "task.dev=20", "problems=60", "name=b", "runtime.sync_seconds=0.02"]
+ARGS = [
+    "model=fake",
+    "method=b_star",
+    "rounds=2",
+    "samples=6",
+    "method.queries=25",
+    "method.temperatures=[.5,.9,1.2]",
+    "method.gold=false",
+    "task.train=40",
+    "task.dev=20",
+    "problems=60",
+    "name=b",
+    "runtime.sync_seconds=0.02",
+]
 PLAIN = [*ARGS, "verifier=none"]
 JUDGED = [*ARGS, "verifier=fake"]
 
@@ -105,7 +119,9 @@ def test_killed_it_ends_with_the_same_bytes(run, tmp_path):
     for _ in range(2):
         before = count.stat().st_size if count.exists() else 0
         process = start(tmp_path, *slow)
-        while process.poll() is None and (count.stat().st_size if count.exists() else 0) < before + rng.randint(50, 500):
+        while process.poll() is None and (count.stat().st_size if count.exists() else 0) < before + rng.randint(
+            50, 500
+        ):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -122,7 +138,13 @@ def test_the_published_codes_differences(tmp_path):
     assert done.code == 0, done.err
     book = Book(tmp_path, "b")
     tag = book(1, "balance").manifest["tag"]
-    assert (tag["n_star"], tag["weight"], tag["drop_empty"], tag["distinct_first"], tag["gold"]) == (8, 0.2, True, True, True)
+    assert (tag["n_star"], tag["weight"], tag["drop_empty"], tag["distinct_first"], tag["gold"]) == (
+        8,
+        0.2,
+        True,
+        True,
+        True,
+    )
     rows = list(book(1, "finetune").read(Example))
     assert {e.origin for e in rows} == {"own", "gold"}
 

@@ -1,4 +1,6 @@
-"""The command line as people use it: sentences for mistakes, resume, plan, diff, verify, gc, single stages, tracking."""
+"""The command line as people use it: sentences for mistakes, resume, plan, diff, verify, gc, single stages,
+tracking.
+"""
 
 from __future__ import annotations
 
@@ -40,37 +42,43 @@ def keys(home, name):
 
 
 # ---- bad input ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("args", "told"), [
-    (["run", *ONE, "foo=1"], ["foo", "star run --cfg job"]),
-    (["run", *ONE, "sampling.temprature=1"], ["temprature", "Sampling"]),
-    (["run", *ONE, "task=nope"], ["task/nope", "addition", "gsm8k"]),
-    (["run", *ONE, "rounds=0"], ["rounds must be >= 1, got 0", "next: for example rounds=3"]),
-    (["run", *ONE, "rounds=two"], ["'two'", "Integer"]),
-    (["run", *ONE, "samples=0"], ["samples must be >= 1, got 0"]),
-    (["run", *ONE, "sampling.temperature=-1"], ["sampling.temperature must be >= 0, got -1.0", "0 is greedy"]),
-    (["run", *ONE, "problems=-1"], ["problems must be >= 0"]),
-    (["run", *ONE, "evaluation.split=tset"], ["unknown split 'tset', expected one of train, dev, test"]),
-    (["run", *ONE, "name=../x"], ["cannot be a run's name", "name=demo"]),
-    (["run", *ONE, "seed=1,2"], ["--multirun"]),
-    (["plan", "-m", *ONE, "seed=1,2"], ["one run, not a sweep"]),
-    (["show", "dmo"], ["unknown run 'dmo'", "Did you mean 'demo'?"]),
-    (["show", "demo/round-9/filter"], ["unknown stage", "round-1/filter"]),
-    (["resume", "nope"], ["unknown run 'nope'", "demo"]),
-    (["resume", "demo", "--from", "round-9/filter"], ["round-9/filter", "round-2/filter"]),
-    (["resume", "demo", "--from", "filter"], ["--from 'filter' is not a stage"]),
-    (["resume", "demo", "--rebuild"], ["--rebuild needs --from"]),
-    (["filter", "--input", "demo"], ["names no artifact", "--input rationales="]),
-    (["filter", "--input", "foo=demo/round-1/generate"], ["unknown input of star filter 'foo'", "rationales"]),
-    (["filter", "--input", "rationales=zzz"], ["neither a run path nor a key"]),
-    (["filter", "--input", "rationales=demo"], ["names a run, not one of its stages"]),
-    (["filter", "--input", "rationales=demo/round-1/problems"], ["without rationales.jsonl"]),
-    (["evaluate", "--input", "model=demo/round-1/filter"], ["is a filter artifact, not a model"]),
-    (["finetune", "--input", "start=demo/round-0/pretrain"], ["an --input examples=... is missing"]),
-    (["generate", "--input", "model=demo/round-1/finetune", "--input", "model=demo/round-2/finetune"], ["takes one"]),
-    (["ls", "nope"], ["unknown list 'nope'", "runs", "tasks"]),
-    (["diff", "demo", "nope"], ["unknown run 'nope'"]),
-    (["verify", "nope"], ["unknown run 'nope'"]),
-])
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["run", *ONE, "foo=1"], ["foo", "star run --cfg job"]),
+        (["run", *ONE, "sampling.temprature=1"], ["temprature", "Sampling"]),
+        (["run", *ONE, "task=nope"], ["task/nope", "addition", "gsm8k"]),
+        (["run", *ONE, "rounds=0"], ["rounds must be >= 1, got 0", "next: for example rounds=3"]),
+        (["run", *ONE, "rounds=two"], ["'two'", "Integer"]),
+        (["run", *ONE, "samples=0"], ["samples must be >= 1, got 0"]),
+        (["run", *ONE, "sampling.temperature=-1"], ["sampling.temperature must be >= 0, got -1.0", "0 is greedy"]),
+        (["run", *ONE, "problems=-1"], ["problems must be >= 0"]),
+        (["run", *ONE, "evaluation.split=tset"], ["unknown split 'tset', expected one of train, dev, test"]),
+        (["run", *ONE, "name=../x"], ["cannot be a run's name", "name=demo"]),
+        (["run", *ONE, "seed=1,2"], ["--multirun"]),
+        (["plan", "-m", *ONE, "seed=1,2"], ["one run, not a sweep"]),
+        (["show", "dmo"], ["unknown run 'dmo'", "Did you mean 'demo'?"]),
+        (["show", "demo/round-9/filter"], ["unknown stage", "round-1/filter"]),
+        (["resume", "nope"], ["unknown run 'nope'", "demo"]),
+        (["resume", "demo", "--from", "round-9/filter"], ["round-9/filter", "round-2/filter"]),
+        (["resume", "demo", "--from", "filter"], ["--from 'filter' is not a stage"]),
+        (["resume", "demo", "--rebuild"], ["--rebuild needs --from"]),
+        (["filter", "--input", "demo"], ["names no artifact", "--input rationales="]),
+        (["filter", "--input", "foo=demo/round-1/generate"], ["unknown input of star filter 'foo'", "rationales"]),
+        (["filter", "--input", "rationales=zzz"], ["neither a run path nor a key"]),
+        (["filter", "--input", "rationales=demo"], ["names a run, not one of its stages"]),
+        (["filter", "--input", "rationales=demo/round-1/problems"], ["without rationales.jsonl"]),
+        (["evaluate", "--input", "model=demo/round-1/filter"], ["is a filter artifact, not a model"]),
+        (["finetune", "--input", "start=demo/round-0/pretrain"], ["an --input examples=... is missing"]),
+        (
+            ["generate", "--input", "model=demo/round-1/finetune", "--input", "model=demo/round-2/finetune"],
+            ["takes one"],
+        ),
+        (["ls", "nope"], ["unknown list 'nope'", "runs", "tasks"]),
+        (["diff", "demo", "nope"], ["unknown run 'nope'"]),
+        (["verify", "nope"], ["unknown run 'nope'"]),
+    ],
+)
 def test_a_mistake_is_one_sentence_with_the_next_step(made, args, told):
     done = call(made, *args)
     assert done.code == 1 and "Traceback" not in done.err
@@ -79,9 +87,15 @@ def test_a_mistake_is_one_sentence_with_the_next_step(made, args, told):
         assert part in done.err
 
 
-@pytest.mark.parametrize(("args", "told"), [
-    (["run", *ONE, "--foo"], ["--foo", "--multirun"]), (["ls", "--foo"], ["--foo"]), (["nope"], ["nope"]),
-    (["filter"], ["--input"])])
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["run", *ONE, "--foo"], ["--foo", "--multirun"]),
+        (["ls", "--foo"], ["--foo"]),
+        (["nope"], ["nope"]),
+        (["filter"], ["--input"]),
+    ],
+)
 def test_an_unknown_option_or_command_is_told_with_the_usage(star_process, args, told):
     done = star_process(*args, code=2)
     assert all(part in done.err for part in [*told, "sage"]) and "Traceback" not in done.err
@@ -95,8 +109,18 @@ def test_the_version_is_printed(star):
 def test_show_json_is_the_documented_format(made):
     told = call(made, "show", "demo", "--json").json
     assert list(told) == ["name", "status", "rounds", "stages"] and told["status"] == "finished"
-    assert set(told["rounds"][1]) == {"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds",
-                                      "health"}
+    assert set(told["rounds"][1]) == {
+        "round",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "solved",
+        "rationalized",
+        "tokens",
+        "seconds",
+        "health",
+    }
     assert set(told["stages"][0]) == {"round", "stage", "key", "hit", "seconds"}
     assert {(s["round"], s["stage"]): s["key"] for s in told["stages"]} == keys(made, "demo")
 
@@ -230,19 +254,50 @@ def test_gc_removes_only_what_no_run_uses(copy):
 def test_one_stage_by_itself_is_the_stage_of_the_run(made):
     old = keys(made, "demo")
     for args, at in [
-        (["generate", "--input", "model=demo/round-1/finetune", "--input", "problems=demo/round-2/problems",
-          "--round", "2"], (2, "generate")),
+        (
+            [
+                "generate",
+                "--input",
+                "model=demo/round-1/finetune",
+                "--input",
+                "problems=demo/round-2/problems",
+                "--round",
+                "2",
+            ],
+            (2, "generate"),
+        ),
         (["filter", "--input", "rationales=demo/round-2/generate"], (2, "filter")),
-        (["finetune", "--input", "start=demo/round-0/pretrain", "--input", "examples=demo/round-2/filter",
-          "--input", "examples=demo/round-2/filter-rationalized", "--round", "2"], (2, "finetune")),
-        (["evaluate", "--input", "model=demo/round-2/finetune", "--round", "2"], (2, "evaluate"))]:
+        (
+            [
+                "finetune",
+                "--input",
+                "start=demo/round-0/pretrain",
+                "--input",
+                "examples=demo/round-2/filter",
+                "--input",
+                "examples=demo/round-2/filter-rationalized",
+                "--round",
+                "2",
+            ],
+            (2, "finetune"),
+        ),
+        (["evaluate", "--input", "model=demo/round-2/finetune", "--round", "2"], (2, "evaluate")),
+    ]:
         told = call(made, *args, "--json").json
         assert (told["key"], told["hit"]) == (old[at], True), args
 
 
 def test_one_stage_with_other_settings_is_built_and_found_the_second_time(copy):
-    args = ["generate", "--input", f"model={keys(copy, 'demo')[2, 'finetune'][:12]}", "--input",
-            "problems=demo/round-2/problems", "samples=2", "sampling.temperature=1", "--json"]
+    args = [
+        "generate",
+        "--input",
+        f"model={keys(copy, 'demo')[2, 'finetune'][:12]}",
+        "--input",
+        "problems=demo/round-2/problems",
+        "samples=2",
+        "sampling.temperature=1",
+        "--json",
+    ]
     first, second = call(copy, *args).json, call(copy, *args).json
     assert not first["hit"] and second["hit"] and first["key"] == second["key"]
     assert Store(copy / "artifacts").get(first["key"]).count(Rationale) == 400
@@ -264,11 +319,11 @@ def offline_records(path):
         if left < 7:
             at += left
             continue
-        _, size, kind = struct.unpack("<IHB", data[at:at + 7])
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
         if kind == 0:
             at += left
             continue
-        whole += data[at + 7:at + 7 + size]
+        whole += data[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in (1, 4):
             record = wandb_internal_pb2.Record()
@@ -288,7 +343,9 @@ def test_an_offline_wandb_run_holds_every_stage_and_the_settings(star_process, h
             logged["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
         settings |= {u.key for u in record.run.config.update}
     shown = call(home, "show", "demo", "--json").json
-    assert logged["round"] == 1 and {"finetune/loss_last", "filter/solved", "generate/samples", "evaluate/low"} <= set(logged)
+    assert logged["round"] == 1 and {"finetune/loss_last", "filter/solved", "generate/samples", "evaluate/low"} <= set(
+        logged
+    )
     assert logged["evaluate/accuracy"] == pytest.approx(shown["rounds"][-1]["accuracy"])
     assert {"task", "trainer", "seed"} <= settings
 

@@ -15,8 +15,18 @@ from star_cli.core.records import Rationale
 from star_cli.store.artifacts import Store
 from star_cli.store.ledger import Run
 
-ARGS = ["model=fake", "rounds=2", "task.train=60", "task.dev=20", "problems=120", "name=demo", "runtime.sync_seconds=0.02"]
-PROMPT = 60  # completions that may be lost in one kill: what 0.02 s and a batch of eight hold, and a busy machine's delay
+ARGS = [
+    "model=fake",
+    "rounds=2",
+    "task.train=60",
+    "task.dev=20",
+    "problems=120",
+    "name=demo",
+    "runtime.sync_seconds=0.02",
+]
+PROMPT = (
+    60  # completions that may be lost in one kill: what 0.02 s and a batch of eight hold, and a busy machine's delay
+)
 
 
 def hashes(home: Path) -> dict[str, dict[str, str]]:
@@ -114,8 +124,16 @@ def test_control_c_ends_within_seconds_and_says_how_to_continue(home, whole):
 
 def test_control_c_in_a_single_stage_ends_with_130(home):
     assert call(home, "run", *ARGS).code == 0
-    process = begun(home, "generate", "--input", "model=demo/round-1/finetune", "--round", "9", "samples=3",
-                    "sampling.temperature=1")
+    process = begun(
+        home,
+        "generate",
+        "--input",
+        "model=demo/round-1/finetune",
+        "--round",
+        "9",
+        "samples=3",
+        "sampling.temperature=1",
+    )
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err

@@ -1,4 +1,6 @@
-"""Every method, killed with SIGKILL in the middle of its writing and run again, ends with the bytes of an undisturbed run."""
+"""Every method, killed with SIGKILL in the middle of its writing and run again, ends with the bytes of an undisturbed
+run.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,12 @@ from test_methods import QUICK
 from star_cli.core import registry
 from star_cli.store.artifacts import Store
 
-FEWER = {"rft": ["samples=10"], "rest_em": ["samples=6"], "vstar": ["samples=4", "verification.candidates=4",
-         "verification.ks=[1,4]"], "expert_iteration": ["samples=3"]}  # the published numbers take long to be killed in
+FEWER = {
+    "rft": ["samples=10"],
+    "rest_em": ["samples=6"],
+    "vstar": ["samples=4", "verification.candidates=4", "verification.ks=[1,4]"],
+    "expert_iteration": ["samples=3"],
+}  # the published numbers take long to be killed in
 
 
 @pytest.mark.parametrize("method", registry.names("method"))
@@ -23,8 +29,16 @@ def test_a_method_that_is_killed_ends_with_the_same_bytes(method, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    args = ["run", *SMALL, "problems=100", *QUICK.get(method, []), *FEWER.get(method, []), f"method={method}", "name=demo",
-            "runtime.sync_seconds=0.02"]
+    args = [
+        "run",
+        *SMALL,
+        "problems=100",
+        *QUICK.get(method, []),
+        *FEWER.get(method, []),
+        f"method={method}",
+        "name=demo",
+        "runtime.sync_seconds=0.02",
+    ]
     counted = f"engine.count_file={tmp_path / 'count'}"
     done = call(whole, *args, counted)
     assert done.code == 0, done.err

@@ -12,8 +12,10 @@ from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.ledger import Run
 
-QUICK = {"b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
-         "see_think_learn": ["task=tiny_scenes", "+pretraining.lessons={full:8}"]}  # 64 samples at 8 temperatures take long
+QUICK = {
+    "b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
+    "see_think_learn": ["task=tiny_scenes", "+pretraining.lessons={full:8}"],
+}  # 64 samples at 8 temperatures take long
 
 
 class Book:
@@ -93,12 +95,19 @@ def test_a_hint_is_never_in_what_is_trained_on(book):
 
 def test_what_is_trained_on_is_what_was_right_in_this_round(book):
     for n in (1, 2):
-        right = {(v.problem_id, v.sample) for name in ("filter", "filter-rationalized")
-                 for v in book(n, name).read(Verdict) if v.correct}
+        right = {
+            (v.problem_id, v.sample)
+            for name in ("filter", "filter-rationalized")
+            for v in book(n, name).read(Verdict)
+            if v.correct
+        }
         rows = list(book(n, "finetune").read(Example))
         assert {(e.problem_id, e.sample) for e in rows} == right
-        written = {(r.problem_id, r.hinted): r.text for name in ("rationalize", "generate")
-                   for r in book(n, name).read(Rationale)}
+        written = {
+            (r.problem_id, r.hinted): r.text
+            for name in ("rationalize", "generate")
+            for r in book(n, name).read(Rationale)
+        }
         assert all(e.completion == written[e.problem_id, e.origin == "rationalized"] for e in rows)
 
 

@@ -16,8 +16,18 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install)")
-SMALL = ["task.max_digits=1", "+pretraining.lessons.1=400", "pretraining.steps=150", "pretraining.lr=3e-3",
-         "schedule.start=20", "rounds=1", "sampling.temperature=1", "samples=8", "sampling.max_tokens=48", "name=small"]
+SMALL = [
+    "task.max_digits=1",
+    "+pretraining.lessons.1=400",
+    "pretraining.steps=150",
+    "pretraining.lr=3e-3",
+    "schedule.start=20",
+    "rounds=1",
+    "sampling.temperature=1",
+    "samples=8",
+    "sampling.max_tokens=48",
+    "name=small",
+]
 
 
 def command(home: Path, *args: str) -> tuple[list[str], dict[str, str]]:
@@ -52,7 +62,7 @@ def test_a_round_on_vllm_starts_from_the_base_and_is_found_again(tmp_path: Path)
     assert time.monotonic() - started < 60  # it neither opened an engine nor trained
     events = [json.loads(x) for x in (tmp_path / "runs/small/ledger.jsonl").read_bytes().splitlines()]
     last = max(i for i, e in enumerate(events) if e["event"] == "start")
-    assert all(e["hit"] for e in events[last + 1:])
+    assert all(e["hit"] for e in events[last + 1 :])
 
 
 @pytest.mark.slow
@@ -71,7 +81,9 @@ def test_kill_9_on_vllm_leaves_the_same_bytes(tmp_path: Path) -> None:
         process = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=killed)
         partial = None
         while process.poll() is None and partial is None:  # until some samples of a stage are written
-            partial = next((p for p in (killed / "artifacts").glob("*.partial/*.journal") if p.stat().st_size > 2000), None)
+            partial = next(
+                (p for p in (killed / "artifacts").glob("*.partial/*.journal") if p.stat().st_size > 2000), None
+            )
             time.sleep(0.01)
         time.sleep(random.random() * 0.3)
         if process.poll() is not None:
@@ -85,12 +97,30 @@ def test_kill_9_on_vllm_leaves_the_same_bytes(tmp_path: Path) -> None:
 
 
 EVERY = {  # reduced in size, nothing else: real vLLM, TRL and a tiny Llama
-    "star": ["samples=1", "sampling.temperature=0.0"], "star_acc": ["samples=1", "sampling.temperature=0.0"], "direct": [],
-    "rft": ["samples=6"], "rest_em": ["samples=6"], "expert_iteration": ["samples=4"],
-    "vstar": ["samples=6", "method.gold=false", "sampling.temperature=1.0", "verification.temperature=1.0",
-              "verification.steps=20", "verification.candidates=4", "verification.ks=[1,2,4]"],
-    "b_star": ["samples=4", "method.gold=false", "method.queries=10", "method.temperatures=[0.5,1.0]", "method.n_star=2"],
-    "ada_star": ["method.beta=40"]}
+    "star": ["samples=1", "sampling.temperature=0.0"],
+    "star_acc": ["samples=1", "sampling.temperature=0.0"],
+    "direct": [],
+    "rft": ["samples=6"],
+    "rest_em": ["samples=6"],
+    "expert_iteration": ["samples=4"],
+    "vstar": [
+        "samples=6",
+        "method.gold=false",
+        "sampling.temperature=1.0",
+        "verification.temperature=1.0",
+        "verification.steps=20",
+        "verification.candidates=4",
+        "verification.ks=[1,2,4]",
+    ],
+    "b_star": [
+        "samples=4",
+        "method.gold=false",
+        "method.queries=10",
+        "method.temperatures=[0.5,1.0]",
+        "method.n_star=2",
+    ],
+    "ada_star": ["method.beta=40"],
+}
 
 
 @pytest.mark.slow
@@ -100,13 +130,26 @@ def test_every_method_runs_for_real(tmp_path: Path) -> None:
     for method, settings in EVERY.items():
         args = [f"method={method}", *common, *settings, f"name={method}"]
         line, env = command(tmp_path, *args)
-        line = [x for x in line if not any(x.startswith(f"{n}=") for n in ("name", "rounds", "samples", "sampling.temperature")
-                                           if any(a.startswith(f"{n}=") for a in args) and x not in args)]
+        line = [
+            x
+            for x in line
+            if not any(
+                x.startswith(f"{n}=")
+                for n in ("name", "rounds", "samples", "sampling.temperature")
+                if any(a.startswith(f"{n}=") for a in args) and x not in args
+            )
+        ]
         for _ in range(2):
             done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=600, cwd=tmp_path)
             assert done.returncode == 0, (method, done.stdout[-2000:] + done.stderr)
         assert "nothing was built" in done.stdout, method
-        shown = subprocess.run([sys.executable, "-m", "star_cli.cli.main", "show", method, "--json"], env=env,
-                               capture_output=True, text=True, timeout=100, cwd=tmp_path)
+        shown = subprocess.run(
+            [sys.executable, "-m", "star_cli.cli.main", "show", method, "--json"],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            cwd=tmp_path,
+        )
         rows = json.loads(shown.stdout)["rounds"]
         assert [r["round"] for r in rows] == [0, 1, 2] and all(r["n"] == 11 for r in rows), method

@@ -63,8 +63,11 @@ def test_the_band_of_runs_of_this_size_holds_what_was_measured_and_knows_that_da
 def test_the_steps_are_measured_on_the_next_rounds_samples_too(small, told):
     rows = told.rows
     assert [r.samples for r in rows] == [64 * (64 + 512)] * 3 + [64 * 64]
-    assert all(a <= d <= b and b - a < 0.03 for r in rows[:3] for a, d, b in zip(r.delta_low, r.delta, r.delta_high,
-                                                                                strict=True))
+    assert all(
+        a <= d <= b and b - a < 0.03
+        for r in rows[:3]
+        for a, d, b in zip(r.delta_low, r.delta, r.delta_high, strict=True)
+    )
     kept = Run(small, "t").artifact(open_store(small), 1, "filter").metrics
     assert rows[0].wrong == pytest.approx(kept["kept_wrong_steps"] / kept["kept"])
 
@@ -104,8 +107,14 @@ def test_every_kept_chain_counts_as_often_as_it_was_drawn(small):
 
 
 def test_one_step_at_chance_recovers_and_two_do_not(tmp_path):
-    small = ["experiment=rl_star_tabular", "task.length=2", "samples=1024", "evaluation.samples=64", "rounds=4",
-             "pretraining.lessons.chain=16"]
+    small = [
+        "experiment=rl_star_tabular",
+        "task.length=2",
+        "samples=1024",
+        "evaluation.samples=64",
+        "rounds=4",
+        "pretraining.lessons.chain=16",
+    ]
     run_in(tmp_path / "one", *small, "model.deltas=[0,0.4]")
     rows = compare_run(tmp_path / "one", "t", None, "theory").rows
     assert rows[0].accuracy < 0.1 and rows[4].accuracy > 0.95
@@ -130,8 +139,16 @@ def test_the_shipped_experiment_is_inside_its_interval_at_every_round(tmp_path):
 
 
 def test_a_prompt_for_each_step_follows_the_same_curve(tmp_path):
-    run_in(tmp_path, "experiment=rl_star_tabular", "task.pairwise=true", "task.length=2", "samples=512", "rounds=2",
-           "pretraining.lessons.chain=16", "evaluation.samples=64")
+    run_in(
+        tmp_path,
+        "experiment=rl_star_tabular",
+        "task.pairwise=true",
+        "task.length=2",
+        "samples=512",
+        "rounds=2",
+        "pretraining.lessons.chain=16",
+        "evaluation.samples=64",
+    )
     run, store = Run(tmp_path, "t"), open_store(tmp_path)
     cut, kept = run.artifact(store, 1, "steps"), run.artifact(store, 1, "filter")
     assert cut.count(Example) == 2 * kept.count(Example)
@@ -164,5 +181,6 @@ def test_an_easier_course_before_the_lessons_is_taught_and_needs_both_settings(t
     with pytest.raises(StarError, match="need each other"):
         run_in(tmp_path, *small, "pretraining.first_steps=1")
     clean = Zip(length=2).lesson_examples({"clean": 16}, 0)
-    assert all(Zip(length=2).gold(p) == e.completion
-               for p, e in zip(Zip(length=2).problems("train"), clean, strict=True))
+    assert all(
+        Zip(length=2).gold(p) == e.completion for p, e in zip(Zip(length=2).problems("train"), clean, strict=True)
+    )

@@ -30,8 +30,13 @@ class Book:
 @pytest.fixture(scope="module")
 def where(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
-    for name, settings in {"both": [], "positives": ["method.learn=positives"], "negatives": ["method.learn=negatives"],
-                           "answers": ["method.learn=answers"], "blind": ["method.caption=false"]}.items():
+    for name, settings in {
+        "both": [],
+        "positives": ["method.learn=positives"],
+        "negatives": ["method.learn=negatives"],
+        "answers": ["method.learn=answers"],
+        "blind": ["method.caption=false"],
+    }.items():
         done = call(place, "run", *SCENES, *settings, f"name={name}")
         assert done.code == 0, done.err
     return place
@@ -42,10 +47,12 @@ def test_every_wrong_option_of_every_question_answered_right_is_explained(where)
     for n in (1, 2):
         solved = {v.problem_id for v in book(n, "filter").read(Verdict) if v.correct}
         problems = {p.id: p for p in book(n, "problems").read(Problem) if p.id in solved}
-        wanted = {(i, x) for i, p in problems.items() for x in "ABCDE"[:len(p.choices)] if x != p.answer}
+        wanted = {(i, x) for i, p in problems.items() for x in "ABCDE"[: len(p.choices)] if x != p.answer}
         opposed = {(p.id.rpartition("/")[0], p.meta["against"]) for p in book(n, "oppose").read(Problem)}
         assert opposed == wanted and len(wanted) > len(solved) > 0
-        assert {r.problem_id for r in book(n, "explain").read(Rationale)} == {p.id for p in book(n, "oppose").read(Problem)}
+        assert {r.problem_id for r in book(n, "explain").read(Rationale)} == {
+            p.id for p in book(n, "oppose").read(Problem)
+        }
 
 
 def test_the_mix_is_positives_and_negatives_and_is_reported(where):
@@ -75,11 +82,15 @@ def test_every_round_starts_from_the_base_and_explains_with_the_last_model(where
     for n in (1, 2):
         assert book(n, "finetune").manifest["inputs"]["start"] == base
         writer = base if n == 1 else book(1, "finetune").key
-        assert book(n, "generate").manifest["inputs"]["model"] == writer == book(n, "explain").manifest["inputs"]["model"]
+        assert (
+            book(n, "generate").manifest["inputs"]["model"] == writer == book(n, "explain").manifest["inputs"]["model"]
+        )
 
 
-@pytest.mark.parametrize(("name", "origins"), [
-    ("positives", {"own"}), ("negatives", {"negative"}), ("answers", {"gold"}), ("blind", {"own", "negative"})])
+@pytest.mark.parametrize(
+    ("name", "origins"),
+    [("positives", {"own"}), ("negatives", {"negative"}), ("answers", {"gold"}), ("blind", {"own", "negative"})],
+)
 def test_switches_choose_what_is_trained_on(where, name, origins):
     rows = list(Book(where, name)(1, "finetune").read(Example))
     assert {e.origin for e in rows} == origins

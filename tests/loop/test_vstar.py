@@ -1,4 +1,6 @@
-"""V-STaR and its kin on fakes: which round and which generator every row comes from, and what each training starts from."""
+"""V-STaR and its kin on fakes: which round and which generator every row comes from, and what each training starts
+from.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,22 @@ VSTAR = [*SMALL, "samples=4", "problems=60", "verification.candidates=4", "verif
 @pytest.fixture(scope="module")
 def where(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
-    runs = {"gold": ["method=vstar"], "bare": ["method=vstar", "method.gold=false"],
-            "early": ["method=vstar", "method.gold=false", "method.verifier_start=sft"],
-            "votes": ["method=vstar", "method.gold=false", "verifier=none"], "rft": ["method=rft"],
-            "rest_em": ["method=rest_em", "samples=16", "filter.limit=2"], "star_acc": ["method=star_acc"],
-            "expert": ["method=expert_iteration"], "expert_on": ["method=expert_iteration", "method.start=previous",
-                                                                 "method.accumulate=false", "method.fresh=false"]}
+    runs = {
+        "gold": ["method=vstar"],
+        "bare": ["method=vstar", "method.gold=false"],
+        "early": ["method=vstar", "method.gold=false", "method.verifier_start=sft"],
+        "votes": ["method=vstar", "method.gold=false", "verifier=none"],
+        "rft": ["method=rft"],
+        "rest_em": ["method=rest_em", "samples=16", "filter.limit=2"],
+        "star_acc": ["method=star_acc"],
+        "expert": ["method=expert_iteration"],
+        "expert_on": [
+            "method=expert_iteration",
+            "method.start=previous",
+            "method.accumulate=false",
+            "method.fresh=false",
+        ],
+    }
     for name, args in runs.items():
         done = call(place, "run", *VSTAR, *args, f"name={name}")
         assert done.code == 0, (name, done.err)
@@ -92,7 +104,9 @@ def test_pairs_are_of_one_problem_and_right_over_wrong(where):
     for x in book(2, "collect").read(Labelled):
         sides[x.correct].add((x.problem_id, x.completion))
     pairs = list(book(2, "pairs").read(Pair))
-    assert pairs and all((p.problem_id, p.chosen) in sides[True] and (p.problem_id, p.rejected) in sides[False] for p in pairs)
+    assert pairs and all(
+        (p.problem_id, p.chosen) in sides[True] and (p.problem_id, p.rejected) in sides[False] for p in pairs
+    )
     m = book(2, "pairs").metrics
     both = {p for p, _ in sides[True]} & {p for p, _ in sides[False]}
     assert m["problems"] == len(both) and m["pairs"] == len(pairs) <= m["possible"]
@@ -161,15 +175,31 @@ def test_k_above_the_candidates_is_a_sentence(home):
 
 def test_star_score_by_itself_finds_what_the_run_has_made(where):
     run = Run(where, "gold")
-    done = call(where, "score", "--input", "verifier=gold/round-2/verifier-fake", "--input",
-                "rationales=gold/round-2/candidates", "--json")
+    done = call(
+        where,
+        "score",
+        "--input",
+        "verifier=gold/round-2/verifier-fake",
+        "--input",
+        "rationales=gold/round-2/candidates",
+        "--json",
+    )
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["hit"] and told["key"] == next(e.key for e in run.events() if e.name == "score-fake")
-    fresh = call(where, "score", "--input", "verifier=gold/round-2/verifier-fake", "--input",
-                 "rationales=gold/round-1/generate", "--json")
+    fresh = call(
+        where,
+        "score",
+        "--input",
+        "verifier=gold/round-2/verifier-fake",
+        "--input",
+        "rationales=gold/round-1/generate",
+        "--json",
+    )
     assert fresh.code == 0 and not json.loads(fresh.out)["hit"]
-    wrong = call(where, "score", "--input", "verifier=gold/round-1/finetune", "--input", "rationales=gold/round-1/generate")
+    wrong = call(
+        where, "score", "--input", "verifier=gold/round-1/finetune", "--input", "rationales=gold/round-1/generate"
+    )
     assert wrong.code == 1 and "not a model" in wrong.err or "verifier artifact" in wrong.err
 
 
@@ -199,15 +229,29 @@ class FakeWork:
 
 
 def labelled(counts):
-    return [Labelled(problem_id=f"p{i}", round=1, sample=n, prompt=f"q{i}", completion=f"{'right' if n < r else 'wrong'} {n}",
-                     correct=n < r, origin="own", generator="g") for i, (r, w) in enumerate(counts) for n in range(r + w)]
+    return [
+        Labelled(
+            problem_id=f"p{i}",
+            round=1,
+            sample=n,
+            prompt=f"q{i}",
+            completion=f"{'right' if n < r else 'wrong'} {n}",
+            correct=n < r,
+            origin="own",
+            generator="g",
+        )
+        for i, (r, w) in enumerate(counts)
+        for n in range(r + w)
+    ]
 
 
 def test_pairs_are_the_whole_product_without_a_limit():
     work = FakeWork(labelled([(2, 3), (0, 4), (3, 0), (1, 1)]))
     metrics = Pairs().run(work)
     made = {(p.problem_id, p.chosen, p.rejected) for p in work.draft.rows}
-    expected = {("p0", f"right {a}", f"wrong {b}") for a, b in product(range(2), range(2, 5))} | {("p3", "right 0", "wrong 1")}
+    expected = {("p0", f"right {a}", f"wrong {b}") for a, b in product(range(2), range(2, 5))} | {
+        ("p3", "right 0", "wrong 1")
+    }
     assert made == expected
     assert (metrics["pairs"], metrics["possible"], metrics["without_both"], metrics["over_limit"]) == (7, 7, 2, 0)
 

@@ -23,8 +23,12 @@ class Slow:
     def least(self, of):
         best = None
         for i in of:
-            if best is None or self.t[i] < self.t[best] or (self.t[i] == self.t[best] and self.w[i] < self.w[best]) or (
-                    self.t[i] == self.t[best] and self.w[i] == self.w[best] and self.tie[i] < self.tie[best]):
+            if (
+                best is None
+                or self.t[i] < self.t[best]
+                or (self.t[i] == self.t[best] and self.w[i] < self.w[best])
+                or (self.t[i] == self.t[best] and self.w[i] == self.w[best] and self.tie[i] < self.tie[best])
+            ):
                 best = i
         return best
 
@@ -80,9 +84,19 @@ def test_ties_are_broken_by_seed_and_not_by_the_order_of_the_data():
     assert list(Heap(fresh(ids), None).peek()) == ids
 
 
-@pytest.mark.parametrize(("m", "alpha", "power", "rounding", "count"), [
-    (100, 0.7, 2, "floor", 49), (100, 0.0, 2, "floor", 0), (100, 1.0, 2, "floor", 100), (10, 0.79, 2, "floor", 6),
-    (10, 0.81, 2, "round", 7), (10, 0.81, 2, "floor", 6), (7, 0.3, 0, "floor", 7), (10, 0.5, 1, "floor", 5)])
+@pytest.mark.parametrize(
+    ("m", "alpha", "power", "rounding", "count"),
+    [
+        (100, 0.7, 2, "floor", 49),
+        (100, 0.0, 2, "floor", 0),
+        (100, 1.0, 2, "floor", 100),
+        (10, 0.79, 2, "floor", 6),
+        (10, 0.81, 2, "round", 7),
+        (10, 0.81, 2, "floor", 6),
+        (7, 0.3, 0, "floor", 7),
+        (10, 0.5, 1, "floor", 5),
+    ],
+)
 def test_how_many_count_as_sampled(m, alpha, power, rounding, count):
     assert replaced(m, alpha, power, rounding) == count
 

@@ -1,4 +1,6 @@
-"""The task addition: STaR's scratchpad to the letter, splits that share nothing, hints, and steps checked one by one."""
+"""The task addition: STaR's scratchpad to the letter, splits that share nothing, hints, and steps checked one by
+one.
+"""
 
 import pytest
 from hypothesis import given
@@ -40,8 +42,10 @@ def test_the_last_line_of_every_scratchpad_is_the_sum(a, b):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_splits_are_disjoint_even_across_seeds(seed):
-    told = {s: {p.id for p in Addition(max_digits=5, train=300, dev=80, test=80, seed=seed).problems(s)}
-            for s in ("train", "dev", "test")}
+    told = {
+        s: {p.id for p in Addition(max_digits=5, train=300, dev=80, test=80, seed=seed).problems(s)}
+        for s in ("train", "dev", "test")
+    }
     other = {p.id for p in Addition(max_digits=5, train=300, seed=seed + 7).problems("train")}
     assert all(told.values())
     assert not told["train"] & told["dev"] and not told["train"] & told["test"] and not told["dev"] & told["test"]
@@ -78,8 +82,10 @@ def test_wrong_steps_counts_lines_that_differ_are_missing_or_too_many():
     assert task.wrong_steps(problem, "8 8 3") == 5
 
 
-@pytest.mark.parametrize(("settings", "told"), [
-    ({"min_digits": 3, "max_digits": 2}, "got 3..2"), ({"train": 0}, "task.train must be >= 1, got 0")])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"min_digits": 3, "max_digits": 2}, "got 3..2"), ({"train": 0}, "task.train must be >= 1, got 0")],
+)
 def test_settings_without_sense_are_refused(settings, told):
     with pytest.raises(StarError, match=told):
         Addition(**settings).check()

@@ -16,13 +16,17 @@ def answers(*rows):
 MIXED = answers(("a", True, 1.0), ("a", True, 1.0), ("b", True, 1.0), ("x", False, 0.0))
 
 
-@pytest.mark.parametrize(("threshold", "n_star", "score"), [
-    (0.0, 6, (2 / 6) * (2 / 3)),  # three right ones are selected, two of them differ
-    (0.0, 2, 1.0 * (2 / 3)),
-    (0.0, 1, 1.0 * (2 / 3)),  # more than enough is enough
-    (-0.1, 2, 1.0 * (2 / 4)),  # below 0 the wrong one is selected, too
-    (0.9, 4, (2 / 4) * (2 / 3)),
-    (1.0, 6, None)])  # nothing is above 1
+@pytest.mark.parametrize(
+    ("threshold", "n_star", "score"),
+    [
+        (0.0, 6, (2 / 6) * (2 / 3)),  # three right ones are selected, two of them differ
+        (0.0, 2, 1.0 * (2 / 3)),
+        (0.0, 1, 1.0 * (2 / 3)),  # more than enough is enough
+        (-0.1, 2, 1.0 * (2 / 4)),  # below 0 the wrong one is selected, too
+        (0.9, 4, (2 / 4) * (2 / 3)),
+        (1.0, 6, None),
+    ],
+)  # nothing is above 1
 def test_the_balance_score_of_one_query(threshold, n_star, score):
     assert balance_of(MIXED, threshold, n_star) == (None if score is None else pytest.approx(score))
 
@@ -38,9 +42,19 @@ def test_equal_answers_count_once_in_the_published_code():
     assert balance_of(MIXED, -1.0, 6, distinct_first=True) == pytest.approx((2 / 6) * (2 / 3))
 
 
-@pytest.mark.parametrize(("correct", "score", "weight", "reward"), [
-    (True, None, 1.0, 1.0), (False, None, 1.0, 0.0), (True, 0.0, 1.0, 1.0), (False, 1.0, 1.0, 2 / (1 + math.exp(-1)) - 1),
-    (True, -1.0, 1.0, 2 / (1 + math.exp(1))), (False, 1e4, 1.0, 1.0), (True, -1e4, 1.0, 0.0), (True, 1e4, 0.2, 1.2)])
+@pytest.mark.parametrize(
+    ("correct", "score", "weight", "reward"),
+    [
+        (True, None, 1.0, 1.0),
+        (False, None, 1.0, 0.0),
+        (True, 0.0, 1.0, 1.0),
+        (False, 1.0, 1.0, 2 / (1 + math.exp(-1)) - 1),
+        (True, -1.0, 1.0, 2 / (1 + math.exp(1))),
+        (False, 1e4, 1.0, 1.0),
+        (True, -1e4, 1.0, 0.0),
+        (True, 1e4, 0.2, 1.2),
+    ],
+)
 def test_the_reward_is_correctness_and_what_the_verifier_says(correct, score, weight, reward):
     assert rewarded(correct, score, weight) == pytest.approx(reward)
 

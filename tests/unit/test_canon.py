@@ -19,7 +19,9 @@ from star_cli.tasks.addition import Addition
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12)
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 class Colour(Enum):
@@ -54,16 +56,28 @@ def test_runtime_does_not_change_the_key_of_a_stage():
         return Generate(task=Addition(), engine=engine, sampling=Sampling(), samples=1, seed=0, round=1)
 
     assert key(stage(Fake())) == key(stage(Fake(seconds=0.1)))
-    assert key(stage(Fake())) != key(Generate(task=Addition(), engine=Fake(), sampling=Sampling(), samples=2, seed=0, round=1))
+    assert key(stage(Fake())) != key(
+        Generate(task=Addition(), engine=Fake(), sampling=Sampling(), samples=2, seed=0, round=1)
+    )
 
 
 def test_enums_and_tuples_take_the_form_of_what_they_hold():
     assert stable((Colour.RED, 1)) == ["red", 1]
 
 
-@pytest.mark.parametrize(("value", "told"), [
-    (float("nan"), "nan"), (float("inf"), "inf"), ({1: 2}, "the key 1"), ({1, 2}, "a set"), (object(), "a object"),
-    (lambda: 0, "a function"), (b"x", "a bytes"), ([{"a": [float("nan")]}], "value[0].a[0]")])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        ({1: 2}, "the key 1"),
+        ({1, 2}, "a set"),
+        (object(), "a object"),
+        (lambda: 0, "a function"),
+        (b"x", "a bytes"),
+        ([{"a": [float("nan")]}], "value[0].a[0]"),
+    ],
+)
 def test_what_has_no_stable_form_is_refused_with_its_place(value, told):
     with pytest.raises(StarError) as e:
         key(value)

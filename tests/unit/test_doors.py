@@ -26,13 +26,33 @@ FLOORS = [
     {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
     {"verifiers"},
     {"runs", "residency", "external"},
-    {"config", "tracking", "lab", "choosing", "adapting", "forecast", "report", "session", "sweeps", "resume", "single",
-     "upkeep", "compare", "comparison", "listing", "doctor", "budget", "versus"},
+    {
+        "config",
+        "tracking",
+        "lab",
+        "choosing",
+        "adapting",
+        "forecast",
+        "report",
+        "session",
+        "sweeps",
+        "resume",
+        "single",
+        "upkeep",
+        "compare",
+        "comparison",
+        "listing",
+        "doctor",
+        "budget",
+        "versus",
+    },
     {"cli", "__main__"},
 ]
 FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}
 UPWARDS = {  # for annotations only (TYPE_CHECKING), where it is no import at all at run time
-    ("parts", "lab"), ("methods", "lab")}
+    ("parts", "lab"),
+    ("methods", "lab"),
+}
 
 
 class Import:
@@ -85,7 +105,9 @@ def test_imports_point_down_the_house(file):
         if not there or (found.typing and (here, there) in UPWARDS):
             continue
         assert there in FLOOR, f"{file}:{found.line}: say in FLOORS where {there} stands"
-        assert FLOOR[there] <= FLOOR[here], f"star_cli/{file}:{found.line}: {here} must not import {there}, which is above it"
+        assert FLOOR[there] <= FLOOR[here], (
+            f"star_cli/{file}:{found.line}: {here} must not import {there}, which is above it"
+        )
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.split("/")[0] in LEAVES])
@@ -156,7 +178,9 @@ print(sorted(light), sorted(heavy))
 
 
 def test_help_and_the_whole_registry_load_without_heavy_packages():
-    done = subprocess.run([sys.executable, "-c", COMMANDS], capture_output=True, text=True, cwd=ROOT.parent, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS], capture_output=True, text=True, cwd=ROOT.parent, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[] []"
 
@@ -164,9 +188,12 @@ def test_help_and_the_whole_registry_load_without_heavy_packages():
 def test_a_run_on_fakes_never_loads_torch(home):
     from conftest import SMALL, environment
 
-    code = f"import sys; sys.argv = ['star', 'run', *{SMALL!r}]\nfrom star_cli.cli.main import main\n" \
-           "try:\n main()\nfinally:\n print('LOADED', sorted({'torch', 'transformers', 'vllm'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=home, env=environment(home),
-                          timeout=120)
+    code = (
+        f"import sys; sys.argv = ['star', 'run', *{SMALL!r}]\nfrom star_cli.cli.main import main\n"
+        "try:\n main()\nfinally:\n print('LOADED', sorted({'torch', 'transformers', 'vllm'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=home, env=environment(home), timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED []"

@@ -1,4 +1,6 @@
-"""Equations of a rationale: read in order, proved without eval, and told apart; nothing a model writes may hang them."""
+"""Equations of a rationale: read in order, proved without eval, and told apart; nothing a model writes may hang
+them.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,41 @@ def test_the_lines_of_a_scratchpad_are_equations():
     assert equations(gold + "\nwell") == equations(gold)
 
 
-@pytest.mark.parametrize(("text", "worth"), [
-    ("1+2*3", 7), ("(1+2)*3", 9), ("2^3^2", 512), ("2**3", 8), ("-2^2", -4), ("1,234.5", 1234.5), ("$5*2", 10),
-    ("20%*50", 10), ("6÷4", 1.5), ("3×4", 12), ("10-2-3", 5), (".5+.5", 1), ("--3", 3), ("100/7", 100 / 7), ("5−2", 3),
-    ("1/0", None), ("", None), ("()", None), ("1+", None), ("abc", None), ("__import__('os')", None), ("9^9^9", None),
-    ("(" * 50 + "1" + ")" * 50, None), ("7%3", None), ("1 2", None), ("1" * 300, None), ("(-8)^.5", None),
-    ("-" * 100 + "1", None), ("0^-1", None), ("1..2", None)])
+@pytest.mark.parametrize(
+    ("text", "worth"),
+    [
+        ("1+2*3", 7),
+        ("(1+2)*3", 9),
+        ("2^3^2", 512),
+        ("2**3", 8),
+        ("-2^2", -4),
+        ("1,234.5", 1234.5),
+        ("$5*2", 10),
+        ("20%*50", 10),
+        ("6÷4", 1.5),
+        ("3×4", 12),
+        ("10-2-3", 5),
+        (".5+.5", 1),
+        ("--3", 3),
+        ("100/7", 100 / 7),
+        ("5−2", 3),
+        ("1/0", None),
+        ("", None),
+        ("()", None),
+        ("1+", None),
+        ("abc", None),
+        ("__import__('os')", None),
+        ("9^9^9", None),
+        ("(" * 50 + "1" + ")" * 50, None),
+        ("7%3", None),
+        ("1 2", None),
+        ("1" * 300, None),
+        ("(-8)^.5", None),
+        ("-" * 100 + "1", None),
+        ("0^-1", None),
+        ("1..2", None),
+    ],
+)
 def test_an_expression_is_worth(text, worth):
     assert value(text) == (None if worth is None else pytest.approx(worth))
 
@@ -97,12 +128,29 @@ def test_any_text_is_read(text):
     assert sound(text) in (True, False)
 
 
-@pytest.mark.parametrize("text", [
-    "<<" * 200_000, "<<1=1" * 100_000, "<<" + "1+" * 200_000 + "1=1>>", "1 + " * 200_000, "1 " * 400_000, "1," * 400_000,
-    "1" * 800_000, "<<" + "9^" * 90 + "9=1>>", "<<" + "(" * 400_000 + "=1>>", "1+1=" * 200_000, "( " * 300_000,
-    "<scratch>\n" + "1 + " * 200_000 + "\n", "<<9.9^64^1=1>>" * 30_000, "1 1 1 1 + " * 90_000 + "x", "- " * 300_000,
-    "<scratch>\n" + "1 1\n" * 100_000 + "x",
-    "<scratch>\n" + ("1 " * 99 + "x\n") * 4000], ids=range(17))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<" * 200_000,
+        "<<1=1" * 100_000,
+        "<<" + "1+" * 200_000 + "1=1>>",
+        "1 + " * 200_000,
+        "1 " * 400_000,
+        "1," * 400_000,
+        "1" * 800_000,
+        "<<" + "9^" * 90 + "9=1>>",
+        "<<" + "(" * 400_000 + "=1>>",
+        "1+1=" * 200_000,
+        "( " * 300_000,
+        "<scratch>\n" + "1 + " * 200_000 + "\n",
+        "<<9.9^64^1=1>>" * 30_000,
+        "1 1 1 1 + " * 90_000 + "x",
+        "- " * 300_000,
+        "<scratch>\n" + "1 1\n" * 100_000 + "x",
+        "<scratch>\n" + ("1 " * 99 + "x\n") * 4000,
+    ],
+    ids=range(17),
+)
 def test_hostile_texts_end_soon(text):
     started = time.monotonic()
     equations(text)

@@ -16,8 +16,11 @@ from star_cli.store.artifacts import Store
 from star_cli.store.ledger import Run
 from star_cli.tasks.addition import Addition
 
-TEXTS = {"1:1+1": ["a 2", "a 2", "b 2", "c 3", "d 4"], "1:1+2": ["a 9", "b 9", "c 9", "d 9", "e 9"],
-         "1:2+2": ["w 4", "x 4", "y 4", "z 4", "v 5"]}
+TEXTS = {
+    "1:1+1": ["a 2", "a 2", "b 2", "c 3", "d 4"],
+    "1:1+2": ["a 9", "b 9", "c 9", "d 9", "e 9"],
+    "1:2+2": ["w 4", "x 4", "y 4", "z 4", "v 5"],
+}
 
 
 @pytest.fixture
@@ -36,15 +39,39 @@ def filtered(store, texts=None, *, round=2, **settings):
     """(examples, verdicts, metrics) of a filter over small texts whose last line is the answer."""
     texts = texts or TEXTS
     ends = {i: str(sum(map(int, i.partition(":")[2].split("+")))) for i in texts}
-    problems = keep(store, f"problems{round}", {Problem: [
-        Problem(id=i, question=i.partition(":")[2].replace("+", " + "), answer=ends[i], meta={"digits": 1}) for i in texts]})
-    rows = [Rationale(problem_id=i, sample=n, text=t.replace(" ", "\n</scratch>\n") if "scratch" not in t else t, hinted=False,
-                      finish="stop", tokens=1, logprob=None, seed=0, prompt_key="")
-            for i, some in texts.items() for n, t in enumerate(some)]
+    problems = keep(
+        store,
+        f"problems{round}",
+        {
+            Problem: [
+                Problem(id=i, question=i.partition(":")[2].replace("+", " + "), answer=ends[i], meta={"digits": 1})
+                for i in texts
+            ]
+        },
+    )
+    rows = [
+        Rationale(
+            problem_id=i,
+            sample=n,
+            text=t.replace(" ", "\n</scratch>\n") if "scratch" not in t else t,
+            hinted=False,
+            finish="stop",
+            tokens=1,
+            logprob=None,
+            seed=0,
+            prompt_key="",
+        )
+        for i, some in texts.items()
+        for n, t in enumerate(some)
+    ]
     written = keep(store, f"generate{round}", {Rationale: rows}, {"model": "f" * 32}, {"round": round, "hint": False})
     draft = store.draft(key(["filter", settings, round]))
-    work = SimpleNamespace(draft=draft, inputs={"problems": problems, "rationales": written}, runtime=Runtime(),
-                           meter=lambda what, total: NoMeter())
+    work = SimpleNamespace(
+        draft=draft,
+        inputs={"problems": problems, "rationales": written},
+        runtime=Runtime(),
+        meter=lambda what, total: NoMeter(),
+    )
     made = Filter(task=Addition(), grader=Exact(after="</scratch>"), **{"keep": 0, **settings}).run(work)
     artifact = store.commit(draft, {"stage": "filter", "tag": {}, "inputs": {}, "metrics": made, "seconds": 0.0})
     return list(artifact.read(Example)), list(artifact.read(Verdict)), made
@@ -61,8 +88,10 @@ def test_a_kept_row_says_its_round_and_its_generator(store):
     assert not {e.identity() for e in examples} & {e.identity() for e in other}
 
 
-@pytest.mark.parametrize(("dedupe", "kept", "duplicates"), [
-    ("text", [0, 2], 1), (True, [0, 2], 1), ("none", [0, 1, 2], 0), (False, [0, 1, 2], 0)])
+@pytest.mark.parametrize(
+    ("dedupe", "kept", "duplicates"),
+    [("text", [0, 2], 1), (True, [0, 2], 1), ("none", [0, 1, 2], 0), (False, [0, 1, 2], 0)],
+)
 def test_what_counts_as_equal_is_a_setting(store, dedupe, kept, duplicates):
     examples, verdicts, made = filtered(store, dedupe=dedupe)
     assert [e.sample for e in examples if e.problem_id == "1:1+1"] == kept
@@ -75,8 +104,10 @@ def test_true_and_text_are_one_setting():
 
 
 def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):
-    texts = {"1:1+1": [f"{words} <<1+1=2>>\n</scratch>\n2" for words in ("so", "so", "a much longer way of saying it")]
-             + ["by <<2*1=2>>\n</scratch>\n2", "no equation\n</scratch>\n2", "none either\n</scratch>\n2"]}
+    texts = {
+        "1:1+1": [f"{words} <<1+1=2>>\n</scratch>\n2" for words in ("so", "so", "a much longer way of saying it")]
+        + ["by <<2*1=2>>\n</scratch>\n2", "no equation\n</scratch>\n2", "none either\n</scratch>\n2"]
+    }
     examples, _, made = filtered(store, texts, dedupe="equations")
     assert [e.sample for e in examples] == [2, 3, 4, 5] and made["duplicates"] == 2
     assert [e.sample for e in filtered(store, texts, dedupe="equations", keep=2)[0]] == [2, 3]

@@ -21,10 +21,30 @@ from star_cli.run.execute import execute, residency
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
 
-SIZES = Sizes(steps=3, states=16, rounds=3, problems=16, samples=4000, limit=0, dedupe=False, rationalize=False,
-              sampling=1.0, evaluation=1.0, held_out=16, answers=4000)
-SMALL = ["experiment=rl_star_tabular", "task.length=2", "pretraining.lessons.chain=16", "samples=128", "rounds=2",
-         "evaluation.samples=32", "tracking=none", "runtime.progress=none"]
+SIZES = Sizes(
+    steps=3,
+    states=16,
+    rounds=3,
+    problems=16,
+    samples=4000,
+    limit=0,
+    dedupe=False,
+    rationalize=False,
+    sampling=1.0,
+    evaluation=1.0,
+    held_out=16,
+    answers=4000,
+)
+SMALL = [
+    "experiment=rl_star_tabular",
+    "task.length=2",
+    "pretraining.lessons.chain=16",
+    "samples=128",
+    "rounds=2",
+    "evaluation.samples=32",
+    "tracking=none",
+    "runtime.progress=none",
+]
 
 
 def outlook_of(curves, **more):
@@ -224,8 +244,20 @@ def test_star_forecast_takes_a_run_and_shows_what_it_measured(home):
 
 
 def test_star_forecast_takes_overrides_and_fine_tunes_nothing(tmp_path):
-    done = CliRunner().invoke(app, ["forecast", "model=fake", "task.train=60", "task.dev=20", "problems=80", "rounds=2",
-                                    "tracking=none", f"home={tmp_path}", "--json"])
+    done = CliRunner().invoke(
+        app,
+        [
+            "forecast",
+            "model=fake",
+            "task.train=60",
+            "task.dev=20",
+            "problems=80",
+            "rounds=2",
+            "tracking=none",
+            f"home={tmp_path}",
+            "--json",
+        ],
+    )
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)
     assert told["model"] == "mixture" and told["measured"] == [] and told["pilot"]["hinted"] > 0

@@ -148,14 +148,23 @@ def test_sql_is_graded_on_a_file_and_on_a_folder_of_instances(tmp_path: Path) ->
         db.close()
     before = {p: p.read_bytes() for p in (tmp_path / "pets").iterdir()}
     asked = {"gold": "SELECT count(DISTINCT age) FROM pet"}
-    rows = [{"id": "same", **asked, "prediction": asked["gold"], "database": str(tmp_path / "pets")},
-            {"id": "folder", **asked, "prediction": "SELECT count(age) FROM pet", "database": str(tmp_path / "pets")},
-            {"id": "file", **asked, "prediction": "SELECT count(age) FROM pet", "database": str(tmp_path / "pets/a.sqlite")},
-            {"id": "drop", **asked, "prediction": "DROP TABLE pet", "database": str(tmp_path / "pets")}]
+    rows = [
+        {"id": "same", **asked, "prediction": asked["gold"], "database": str(tmp_path / "pets")},
+        {"id": "folder", **asked, "prediction": "SELECT count(age) FROM pet", "database": str(tmp_path / "pets")},
+        {
+            "id": "file",
+            **asked,
+            "prediction": "SELECT count(age) FROM pet",
+            "database": str(tmp_path / "pets/a.sqlite"),
+        },
+        {"id": "drop", **asked, "prediction": "DROP TABLE pet", "database": str(tmp_path / "pets")},
+    ]
     done = run("grade", "-", "grader=sql", given=b"".join(lines(rows)))
     assert done.returncode == 0, done.stderr
     found = {x["id"]: x["correct"] for x in map(json.loads, done.stdout.splitlines())}
-    assert found == {"same": True, "folder": False, "file": True, "drop": False}, "a folder is right only on every instance"
+    assert found == {"same": True, "folder": False, "file": True, "drop": False}, (
+        "a folder is right only on every instance"
+    )
     assert {p: p.read_bytes() for p in (tmp_path / "pets").iterdir()} == before
 
 
@@ -167,5 +176,7 @@ def test_a_grader_that_fails_too_often_stops_the_stage_and_names_what_it_failed_
         reason = "GRADER_ERROR" if i < 3 else "MATCH"
         errors.add(Verdict(problem_id=f"p{i}", sample=0, correct=i >= 3, answer="it broke", reason=reason))
     errors.refuse(0.03)
-    with pytest.raises(StarError, match=r"3 of 100 rationales \(3.0%\), more than filter.max_errors=0.02:\n  p0 sample 0"):
+    with pytest.raises(
+        StarError, match=r"3 of 100 rationales \(3.0%\), more than filter.max_errors=0.02:\n  p0 sample 0"
+    ):
         errors.refuse(0.02)

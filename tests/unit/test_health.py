@@ -13,19 +13,39 @@ from star_cli.store.maintenance import verify
 def looked(name, *samples, hinted=False, tokens=10):
     """Samples of one problem: (text, right)."""
     problem = Problem(id=name, question="1 + 1", answer="2")
-    return [Looked(problem, Rationale(problem_id=name, sample=i, text=text, hinted=hinted, finish="stop", tokens=tokens,
-                                      logprob=None, seed=0, prompt_key=""),
-                   Verdict(problem_id=name, sample=i, correct=right, answer="2", reason="MATCH" if right else "MISMATCH"))
-            for i, (text, right) in enumerate(samples)]
+    return [
+        Looked(
+            problem,
+            Rationale(
+                problem_id=name,
+                sample=i,
+                text=text,
+                hinted=hinted,
+                finish="stop",
+                tokens=tokens,
+                logprob=None,
+                seed=0,
+                prompt_key="",
+            ),
+            Verdict(problem_id=name, sample=i, correct=right, answer="2", reason="MATCH" if right else "MISMATCH"),
+        )
+        for i, (text, right) in enumerate(samples)
+    ]
 
 
 def kept(*rows):
-    return [Example(problem_id=name, sample=i, prompt="", completion=text, origin=origin)
-            for i, (name, origin, text) in enumerate(rows)]
+    return [
+        Example(problem_id=name, sample=i, prompt="", completion=text, origin=origin)
+        for i, (name, origin, text) in enumerate(rows)
+    ]
 
 
-FIRST = [*looked("a", ("x", True), ("x", True)), *looked("b", ("x", False), ("y", True)), *looked("c", ("x", False)),
-         *looked("c", ("h", True), hinted=True, tokens=99)]
+FIRST = [
+    *looked("a", ("x", True), ("x", True)),
+    *looked("b", ("x", False), ("y", True)),
+    *looked("c", ("x", False)),
+    *looked("c", ("h", True), hinted=True, tokens=99),
+]
 KEPT = kept(("a", "own", "x"), ("b", "own", "y"), ("c", "rationalized", "h"))
 
 
@@ -41,7 +61,11 @@ def test_the_first_round_tells_nothing_of_a_round_before():
 
 def test_the_next_round_newly_solves_forgets_and_drifts():
     _, history = health(FIRST, KEPT, History(), 2)
-    second = [*looked("a", ("z", False), tokens=15), *looked("c", ("z", True), tokens=25), *looked("d", ("z", True), tokens=20)]
+    second = [
+        *looked("a", ("z", False), tokens=15),
+        *looked("c", ("z", True), tokens=25),
+        *looked("d", ("z", True), tokens=20),
+    ]
     told, later = health(second, kept(("c", "own", "z"), ("d", "own", "z")), history, 2)
     assert told["asked_again"] == (2, 3) and told["newly_solved"] == (1, 2) and told["forgotten"] == (1, 2)
     assert told["length_drift"] == (2.0, 3) and told["unhinted_pass"] == (1.0, 1)
@@ -62,8 +86,10 @@ def test_a_round_of_nothing_is_no_number_but_no_fault():
     assert told == {} and history == History()
 
 
-@pytest.mark.parametrize(("different", "selected", "wanted", "score"), [
-    (6, 6, 6, 1.0), (3, 6, 6, 0.25), (3, 3, 6, 0.5), (12, 24, 6, 0.5), (0, 0, 6, 0.0), (0, 4, 6, 0.0)])
+@pytest.mark.parametrize(
+    ("different", "selected", "wanted", "score"),
+    [(6, 6, 6, 1.0), (3, 6, 6, 0.25), (3, 3, 6, 0.5), (12, 24, 6, 0.5), (0, 0, 6, 0.0), (0, 4, 6, 0.0)],
+)
 def test_the_balance_score_is_the_papers(different, selected, wanted, score):
     assert balance(different, selected, wanted) == pytest.approx(score)
 
@@ -90,26 +116,38 @@ SUM = Problem(id="s", question="6 2 4 + 2 5 9", answer="8 8 3")
 MILK = Problem(id="m", question="Where does milk stay fresh?", answer="b", choices=["oven", "refrigerator", "shelf"])
 
 
-@pytest.mark.parametrize(("problem", "text", "leak"), [
-    (PENS, "Mira has 3 * 4 = 12 pens. She keeps 12 - 1 = 11 pens.\n#### 11", False),
-    (PENS, "There are 11 pens. 3 * 4 - 1 = 11.\n#### 11", True),
-    (PENS, "Answer: 11\nMira has 12, minus 1.", True),
-    (PENS, "12 - 1 = 11 pens in all. The answer is 11.", False),  # behind an equals sign it was worked out
-    (PENS, "We know 110 pens are too many. So 11.", False),  # 110 is not 11
-    (PENS, "As given, she keeps some. 3 * 4 - 1 = 11", True),
-    (PENS, "The answer is given. So 11.", True),
-    (PENS, "Mira has 12 (CORRECT). Minus 1.", True),
-    (PENS, "The hint says 11. So be it.", True),
-    (PENS, "11", False),  # a single step is the work
-    (PENS, "", False),
-    (SUM, "<scratch>\n6 2 4 + 2 5 9 , C: 0\n2 + 5 , 3 C: 1\n6 + 2 , 8 3 C: 0\n, 8 8 3 C: 0\n0 8 8 3\n</scratch>\n8 8 3", False),
-    (SUM, "<scratch>\n8 8 3 , C: 0\n2 + 5 , 3 C: 1\n</scratch>\n8 8 3", True),
-    (SUM, "<scratch>\n1 8 8 3 , C: 0\n2 + 5 , 3 C: 1\n</scratch>\n8 8 3", False),  # a longer number
-    (MILK, "The answer must be a cold place. So refrigerator (b).", False),
-    (MILK, "The answer is (b). A refrigerator is cold.", True),
-    (MILK, "Not (a), nor (b) at first sight. Hence (b).", False),
-    (Problem(id="q", question="What is 4 + 0?", answer="4"), "4 and 0 are added. So 4.", False),  # the question has it
-])
+@pytest.mark.parametrize(
+    ("problem", "text", "leak"),
+    [
+        (PENS, "Mira has 3 * 4 = 12 pens. She keeps 12 - 1 = 11 pens.\n#### 11", False),
+        (PENS, "There are 11 pens. 3 * 4 - 1 = 11.\n#### 11", True),
+        (PENS, "Answer: 11\nMira has 12, minus 1.", True),
+        (PENS, "12 - 1 = 11 pens in all. The answer is 11.", False),  # behind an equals sign it was worked out
+        (PENS, "We know 110 pens are too many. So 11.", False),  # 110 is not 11
+        (PENS, "As given, she keeps some. 3 * 4 - 1 = 11", True),
+        (PENS, "The answer is given. So 11.", True),
+        (PENS, "Mira has 12 (CORRECT). Minus 1.", True),
+        (PENS, "The hint says 11. So be it.", True),
+        (PENS, "11", False),  # a single step is the work
+        (PENS, "", False),
+        (
+            SUM,
+            "<scratch>\n6 2 4 + 2 5 9 , C: 0\n2 + 5 , 3 C: 1\n6 + 2 , 8 3 C: 0\n, 8 8 3 C: 0\n0 8 8 "
+            "3\n</scratch>\n8 8 3",
+            False,
+        ),
+        (SUM, "<scratch>\n8 8 3 , C: 0\n2 + 5 , 3 C: 1\n</scratch>\n8 8 3", True),
+        (SUM, "<scratch>\n1 8 8 3 , C: 0\n2 + 5 , 3 C: 1\n</scratch>\n8 8 3", False),  # a longer number
+        (MILK, "The answer must be a cold place. So refrigerator (b).", False),
+        (MILK, "The answer is (b). A refrigerator is cold.", True),
+        (MILK, "Not (a), nor (b) at first sight. Hence (b).", False),
+        (
+            Problem(id="q", question="What is 4 + 0?", answer="4"),
+            "4 and 0 are added. So 4.",
+            False,
+        ),  # the question has it
+    ],
+)
 def test_a_leak_is_an_answer_named_before_any_work(problem, text, leak):
     assert leaks(problem, text) is leak
 

@@ -29,17 +29,22 @@ def picture(path: Path, size: tuple[int, int] = (20, 10), colour: str = "red") -
 
 def bomb(path: Path) -> Path:
     """A few hundred bytes that promise 100,000 x 100,000 pixels."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
-                     + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
     return path
 
 
 def torn(path: Path) -> Path:
     whole = picture(path.with_name("whole.png"), (64, 64)).read_bytes()
-    path.write_bytes(whole[:len(whole) * 2 // 3])
+    path.write_bytes(whole[: len(whole) * 2 // 3])
     return path
 
 
@@ -89,13 +94,23 @@ def test_a_page_holds_the_picture_and_nothing_of_its_name(tmp_path):
     assert "does not exist" in lost and "<b>" not in lost and "<img" not in lost
 
 
-# ---- a task with bad pictures -----------------------------------------------------------------------------------------
+# ---- a task with bad pictures
+# -----------------------------------------------------------------------------------------
 def data(folder: Path, n: int = 6, **changed: Any) -> Path:
     rows = []
     for i in range(n):
         picture(folder / f"{i}.png", (10 + i, 10))
-        rows.append({"id": str(i), "question": f"<image1> how wide is {i}?", "options": ["a", "bb", "ccc"],
-                     "answer": "ABC"[i % 3], "image": f"{i}.png", "split": "train", **changed})
+        rows.append(
+            {
+                "id": str(i),
+                "question": f"<image1> how wide is {i}?",
+                "options": ["a", "bb", "ccc"],
+                "answer": "ABC"[i % 3],
+                "image": f"{i}.png",
+                "split": "train",
+                **changed,
+            }
+        )
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     return folder / "data.jsonl"
 
@@ -166,8 +181,9 @@ def test_a_picture_outside_the_data_s_folder_is_a_sentence(name, tmp_path):
     assert "relative to the data file" in (e.value.hint or "")
 
 
-@pytest.mark.parametrize("bad", [
-    {"answer": "Z"}, {"options": ["one"]}, {"options": "ab"}, {"answer": 9}, {"options": list("abcdefghijk")}])
+@pytest.mark.parametrize(
+    "bad", [{"answer": "Z"}, {"options": ["one"]}, {"options": "ab"}, {"answer": 9}, {"options": list("abcdefghijk")}]
+)
 def test_a_question_without_a_right_option_is_refused_or_left_out_and_counted(bad, tmp_path):
     path = data(tmp_path, **bad)
     with pytest.raises(StarError, match="none of the options"):
@@ -182,7 +198,8 @@ def test_letters_numbers_and_texts_are_answers(tmp_path):
     assert "<image1>" not in all_of(task_of(data(tmp_path)))[0].question
 
 
-# ---- templates --------------------------------------------------------------------------------------------------------
+# ---- templates
+# --------------------------------------------------------------------------------------------------------
 def test_a_template_and_its_headings_can_be_one_s_own(tmp_path):
     sides = {b: " {right} {wrong}" if "negative" in b else "" for b in BLOCKS}
     blocks = {b: "Q {question} {choices}" + sides[b] + f" <{{CAPTION}}> {b}" for b in BLOCKS}
@@ -218,7 +235,8 @@ def test_the_stored_negative_prompt_does_not_name_the_right_choice(caption):
         assert f"({wrong.lower()})" in stored.splitlines()[-2]
 
 
-# ---- tiny_scenes ------------------------------------------------------------------------------------------------------
+# ---- tiny_scenes
+# ------------------------------------------------------------------------------------------------------
 def test_gold_texts_are_right_by_the_grader_and_by_the_scene():
     grader = registry.get("grader", "conclusion")()
     for asks in ("full", "no_caption"):
@@ -226,7 +244,10 @@ def test_gold_texts_are_right_by_the_grader_and_by_the_scene():
         for p in task.problems("dev"):
             text = task.gold(p)
             assert grader.judge(p.answer, p.choices, text)[0] and task.wrong_steps(p, text) == 0
-            assert set(task.measures(p, text).values()) <= {0.0, 1.0} and task.measures(p, text).get("wrong_by_seeing", 0) == 0
+            assert (
+                set(task.measures(p, text).values()) <= {0.0, 1.0}
+                and task.measures(p, text).get("wrong_by_seeing", 0) == 0
+            )
 
 
 def test_errors_of_seeing_and_of_reasoning_are_told_apart():
@@ -236,7 +257,7 @@ def test_errors_of_seeing_and_of_reasoning_are_told_apart():
         place = next(n for n, thing in cells.items() if thing != "-")
         blurred = TASK.written(p, {**cells, place: "-"})
         gold = TASK.gold(p)
-        letters = "abcde"[:len(p.choices)]
+        letters = "abcde"[: len(p.choices)]
         other = letters[letters.index(p.answer.lower()) - 1]
         muddled = gold.replace(f"({p.answer.lower()})", f"({other})")
         assert TASK.measures(p, muddled) == {"caption_right": 1.0, "wrong_by_seeing": 0.0, "wrong_by_reasoning": 1.0}
@@ -259,7 +280,11 @@ def test_a_picture_is_drawn_from_its_name_alone_and_again_when_it_is_gone():
 
 def test_splits_share_no_scene_and_every_kind_is_there():
     scenes = {s: {p.meta["scene"] for p in TASK.problems(s)} for s in ("train", "dev", "test")}
-    assert not scenes["train"] & scenes["dev"] and not scenes["train"] & scenes["test"] and not scenes["dev"] & scenes["test"]
+    assert (
+        not scenes["train"] & scenes["dev"]
+        and not scenes["train"] & scenes["test"]
+        and not scenes["dev"] & scenes["test"]
+    )
     lessons = {e.images[0].removesuffix(".png") for e in TASK.lesson_examples({"full": 200, "caption": 200}, 0)}
     assert not lessons & scenes["dev"] and not lessons & scenes["test"]
     assert {p.meta["kind"] for p in TASK.problems("dev")} == set(tiny_scenes.KINDS)

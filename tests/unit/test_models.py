@@ -45,8 +45,22 @@ def digests(directory):
 
 
 # ---- tiny: the tokenizer -------------------------------------------------------------------------------------------
-ODD = ["", " ", "  two  spaces ", "\t\n\r\n", "\x00\x07\x1b\x7f", "naïve café é", "🤖👩‍👩‍👧🏽", "\u200b\u202e\ufeff", "١٢٣ ４５",
-       "don't , . ! ?", "<eos>", "a <pad> b<eos>", "中文 русский עברית", "\U0010ffff"]
+ODD = [
+    "",
+    " ",
+    "  two  spaces ",
+    "\t\n\r\n",
+    "\x00\x07\x1b\x7f",
+    "naïve café é",
+    "🤖👩‍👩‍👧🏽",
+    "\u200b\u202e\ufeff",
+    "١٢٣ ４５",
+    "don't , . ! ?",
+    "<eos>",
+    "a <pad> b<eos>",
+    "中文 русский עברית",
+    "\U0010ffff",
+]
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -83,8 +97,10 @@ def test_words_of_the_lessons_become_tokens(tokenizer):
 def test_equal_arguments_give_equal_bytes_here_and_elsewhere(made, tmp_path):
     Tiny(**SMALL).initialise(iter(TEXTS), tmp_path / "again", 0)
     assert digests(tmp_path / "again") == digests(made)
-    code = (f"from pathlib import Path; from star_cli.models.tiny import make_tokenizer; "
-            f"make_tokenizer({TEXTS!r}, 320, 512).save_pretrained({str(tmp_path / 'other')!r})")
+    code = (
+        f"from pathlib import Path; from star_cli.models.tiny import make_tokenizer; "
+        f"make_tokenizer({TEXTS!r}, 320, 512).save_pretrained({str(tmp_path / 'other')!r})"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
     assert digests(tmp_path / "other").items() <= digests(made).items()
     Tiny(**SMALL).initialise(iter(TEXTS), tmp_path / "seeded", 1)
@@ -101,10 +117,16 @@ def test_a_tiny_model_can_be_loaded_and_stops_at_its_own_end(made):
         assert str(made.parent).encode() not in path.read_bytes()
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ({"width": 48}, "model.width=48"), ({"vocab": 100}, "model.vocab must be >= 258"),
-    ({"layers": 0}, "model.layers must be >= 1"), ({"dtype": "fp32"}, "model.dtype must be one of"),
-    ({"chat": True}, "no chat template")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"width": 48}, "model.width=48"),
+        ({"vocab": 100}, "model.vocab must be >= 258"),
+        ({"layers": 0}, "model.layers must be >= 1"),
+        ({"dtype": "fp32"}, "model.dtype must be one of"),
+        ({"chat": True}, "no chat template"),
+    ],
+)
 def test_settings_without_sense_are_named(given, says):
     with pytest.raises(StarError, match=says):
         Tiny(**given).check()
@@ -155,17 +177,23 @@ def adapter(d):
     (d / "config.json").rename(d / "adapter_config.json")
 
 
-@pytest.mark.parametrize(("damage", "says"), [
-    (remove("tokenizer.json"), "has no tokenizer"), (remove("config.json"), "has no config.json"),
-    (remove("model.safetensors"), r"has no weights \(model.safetensors\)"),
-    (cut, r"model.safetensors is truncated: \d+ bytes of \d+"),
-    (lambda d: (d / "model.safetensors").write_bytes(b"hello, this is not it"), "header is broken"),
-    (lambda d: (d / "model.safetensors").write_bytes(b""), "header is broken"),
-    (lambda d: (d / "config.json").write_text("{"), "config.json is not valid JSON"),
-    (lambda d: (d / "config.json").write_text("{}"), "names no model_type"),
-    (shard, "model-00002-of-00002.safetensors, which is not there"),
-    (pickle, r"pickled \(pytorch_model.bin\)"), (adapter, "holds a LoRA adapter"),
-], ids=range(11))
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (remove("tokenizer.json"), "has no tokenizer"),
+        (remove("config.json"), "has no config.json"),
+        (remove("model.safetensors"), r"has no weights \(model.safetensors\)"),
+        (cut, r"model.safetensors is truncated: \d+ bytes of \d+"),
+        (lambda d: (d / "model.safetensors").write_bytes(b"hello, this is not it"), "header is broken"),
+        (lambda d: (d / "model.safetensors").write_bytes(b""), "header is broken"),
+        (lambda d: (d / "config.json").write_text("{"), "config.json is not valid JSON"),
+        (lambda d: (d / "config.json").write_text("{}"), "names no model_type"),
+        (shard, "model-00002-of-00002.safetensors, which is not there"),
+        (pickle, r"pickled \(pytorch_model.bin\)"),
+        (adapter, "holds a LoRA adapter"),
+    ],
+    ids=range(11),
+)
 def test_a_damaged_directory_is_named_with_what_is_wrong(copy, damage, says):
     damage(copy)
     with pytest.raises(StarError, match=says) as caught:
@@ -173,10 +201,16 @@ def test_a_damaged_directory_is_named_with_what_is_wrong(copy, damage, says):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ({}, "model.path is not given"), ({"path": "/no/such/model"}, "no model directory /no/such/model"),
-    ({"path": "./nothing"}, "no model directory"), ({"path": __file__}, "is a file"),
-    ({"path": "a/b", "dtype": "half"}, "model.dtype must be one of")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "model.path is not given"),
+        ({"path": "/no/such/model"}, "no model directory /no/such/model"),
+        ({"path": "./nothing"}, "no model directory"),
+        ({"path": __file__}, "is a file"),
+        ({"path": "a/b", "dtype": "half"}, "model.dtype must be one of"),
+    ],
+)
 def test_a_path_that_leads_nowhere_is_named(given, says):
     with pytest.raises(StarError, match=says):
         HuggingFace(**given).resolve()

@@ -25,17 +25,20 @@ def test_good_lines_are_read_in_order_with_defaults(tmp_path):
     assert next(read_records(path, Problem)).meta == {}
 
 
-@pytest.mark.parametrize(("line", "told"), [
-    (GOOD[:-1], "torn"),
-    (GOOD[:20] + b"\n", "not valid JSON"),
-    (b'{"id":"b","question":"1"}\n', "missing required field `answer`"),
-    (GOOD.replace(b"}", b',"extra":1}').replace(b'"a"', b'"b"'), "unknown field `extra`"),
-    (GOOD.replace(b'"2"', b"2").replace(b'"a"', b'"b"'), "Expected `str`, got `int`"),
-    (GOOD.replace(b"1 + 1", b"\xff\xfe").replace(b'"a"', b'"b"'), "not valid JSON"),
-    (GOOD, "occurs twice"),
-    (b"\n", "not valid JSON"),
-    (b"[1]\n", "problem/1"),
-])
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (GOOD[:-1], "torn"),
+        (GOOD[:20] + b"\n", "not valid JSON"),
+        (b'{"id":"b","question":"1"}\n', "missing required field `answer`"),
+        (GOOD.replace(b"}", b',"extra":1}').replace(b'"a"', b'"b"'), "unknown field `extra`"),
+        (GOOD.replace(b'"2"', b"2").replace(b'"a"', b'"b"'), "Expected `str`, got `int`"),
+        (GOOD.replace(b"1 + 1", b"\xff\xfe").replace(b'"a"', b'"b"'), "not valid JSON"),
+        (GOOD, "occurs twice"),
+        (b"\n", "not valid JSON"),
+        (b"[1]\n", "problem/1"),
+    ],
+)
 def test_a_bad_line_is_named_with_file_and_line(tmp_path, line, told):
     text, path = fault(tmp_path, GOOD, line)
     assert text.startswith(f"{path}:2: ") and told in text and "next: " in text
@@ -56,9 +59,11 @@ def test_a_missing_file_is_a_sentence(tmp_path):
 
 
 def test_nothing_is_lost_on_the_way_to_a_line_and_back():
-    for record in (Problem(id="é\n\"", question="\u2028", answer="", choices=["x"], meta={"n": [1, 2.5, None]}),
-                   Example(problem_id="p", sample=3, prompt="a\nb", completion="c", origin="own"),
-                   Metric(name="accuracy", value=0.1, n=3, round=0)):
+    for record in (
+        Problem(id='é\n"', question="\u2028", answer="", choices=["x"], meta={"n": [1, 2.5, None]}),
+        Example(problem_id="p", sample=3, prompt="a\nb", completion="c", origin="own"),
+        Metric(name="accuracy", value=0.1, n=3, round=0),
+    ):
         line = encode(record)
         assert line.count(b"\n") == 1 and line.endswith(b"\n")
         assert decode(line, type(record), "x") == record

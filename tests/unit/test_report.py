@@ -28,10 +28,30 @@ HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> [bold]x[/bold] \u202ebac
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
-    run_all(["model=fake", "rounds=2",
-             "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={place}"])
-    run_all(["model=fake", "method=direct", "rounds=1",
-             "task.max_digits=5", "task.train=60", "task.dev=20", "name=direct", f"home={place}"])
+    run_all(
+        [
+            "model=fake",
+            "rounds=2",
+            "task.max_digits=5",
+            "task.train=60",
+            "task.dev=20",
+            "problems=60",
+            "name=demo",
+            f"home={place}",
+        ]
+    )
+    run_all(
+        [
+            "model=fake",
+            "method=direct",
+            "rounds=1",
+            "task.max_digits=5",
+            "task.train=60",
+            "task.dev=20",
+            "name=direct",
+            f"home={place}",
+        ]
+    )
     return place
 
 
@@ -51,8 +71,17 @@ def hostile_run(home):
     run.start({"config_key": "x", "overrides": ["name=hostile"]})
     problem = Problem(id="p<b>", question=HOSTILE, answer="1", meta={})
     verdict = Verdict(problem_id="p<b>", sample=0, correct=False, answer=HOSTILE, reason="MISMATCH", wrong_steps=2)
-    rationale = Rationale(problem_id="p<b>", sample=0, text=HOSTILE, hinted=False, finish="stop", tokens=3,
-                          logprob=None, seed=0, prompt_key="0" * 16)
+    rationale = Rationale(
+        problem_id="p<b>",
+        sample=0,
+        text=HOSTILE,
+        hinted=False,
+        finish="stop",
+        tokens=3,
+        logprob=None,
+        seed=0,
+        prompt_key="0" * 16,
+    )
     task = {"_": "task/addition/1", "max_digits": 3}
 
     def keep(stage, name, inputs, records, metrics, tag):
@@ -60,19 +89,32 @@ def hostile_run(home):
         draft = store.draft(address)
         for kind, rows in records.items():
             draft.write(kind, rows)
-        made = store.commit(draft, {"stage": stage, "tag": tag, "inputs": inputs, "metrics": metrics, "seconds": 0.1,
-                                    "created": "now"})
+        made = store.commit(
+            draft, {"stage": stage, "tag": tag, "inputs": inputs, "metrics": metrics, "seconds": 0.1, "created": "now"}
+        )
         run.record(Event(1, name, stage, address, False, 0.5, metrics), made)
         return address
 
     problems = keep("problems", "problems", {}, {Problem: [problem]}, {"problems": 1}, {})
-    written = keep("generate", "generate", {"problems": problems}, {Rationale: [rationale]},
-                   {"samples": 1, "tokens": 3}, {"_": "stage/generate/1", "task": task})
+    written = keep(
+        "generate",
+        "generate",
+        {"problems": problems},
+        {Rationale: [rationale]},
+        {"samples": 1, "tokens": 3},
+        {"_": "stage/generate/1", "task": task},
+    )
     inputs = {"problems": problems, "rationales": written}
     keep("filter", "filter", inputs, {Verdict: [verdict]}, {"problems": 1, "asked": 1, "solved": 0, "kept": 0}, {})
     metric = Metric(name="accuracy", value=0.0, low=0.0, high=0.8, n=1, round=1)
-    keep("evaluate", "evaluate", inputs, {Verdict: [verdict], Metric: [metric]},
-         {"accuracy": 0.0, "low": 0.0, "high": 0.8, "n": 1, "reasons": {}}, {})
+    keep(
+        "evaluate",
+        "evaluate",
+        inputs,
+        {Verdict: [verdict], Metric: [metric]},
+        {"accuracy": 0.0, "low": 0.0, "high": 0.8, "n": 1, "reasons": {}},
+        {},
+    )
     run.finish("finished")
     return run, store
 
@@ -107,8 +149,20 @@ def test_a_method_without_generation_leaves_unknowns_empty(home):
 # ---- tables
 def test_the_table_has_every_column(home):
     text = printed(rounds_table(rows_of(home)))
-    for name in ("accuracy %", "[95 % interval]", "digits", "solved", "ration-", "tokens", "pretrain", "generate",
-                 "filter", "finetune", "evaluate", "in all"):
+    for name in (
+        "accuracy %",
+        "[95 % interval]",
+        "digits",
+        "solved",
+        "ration-",
+        "tokens",
+        "pretrain",
+        "generate",
+        "filter",
+        "finetune",
+        "evaluate",
+        "in all",
+    ):
         assert name in text
     assert "\x1b" not in text
 
@@ -168,8 +222,18 @@ def test_importing_the_report_does_not_import_matplotlib():
 # ---- the page
 def test_the_page_holds_everything_and_asks_for_nothing(home):
     text = (home / "runs" / "demo" / "report.html").read_text()
-    for part in ("Learning curve", "<svg", "Rounds", "before and after", "Right (", "Wrong (", "Rationalized",
-                 "problems=60", "round-2/filter", Run(home, "demo").events()[0].key):
+    for part in (
+        "Learning curve",
+        "<svg",
+        "Rounds",
+        "before and after",
+        "Right (",
+        "Wrong (",
+        "Rationalized",
+        "problems=60",
+        "round-2/filter",
+        Run(home, "demo").events()[0].key,
+    ):
         assert part in text
     for loaded in ("http:", "https:", "<script", "<link", "@import", "src="):
         assert loaded not in text
@@ -183,8 +247,16 @@ def test_the_page_escapes_what_models_write(tmp_path):
         assert harm not in text
 
 
-@pytest.mark.parametrize("what", ["hostile/round-1/filter", "hostile/round-1/problems", "hostile/round-1/generate",
-                                  "hostile/round-1/evaluate", "hostile"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "hostile/round-1/filter",
+        "hostile/round-1/problems",
+        "hostile/round-1/generate",
+        "hostile/round-1/evaluate",
+        "hostile",
+    ],
+)
 def test_the_terminal_is_not_steered_by_what_models_write(tmp_path, what):
     hostile_run(tmp_path)
     out = Console(file=io.StringIO(), width=120, highlight=False, soft_wrap=True)
@@ -222,8 +294,18 @@ def test_the_end_of_a_run_names_the_places(home):
 
 
 def test_a_second_run_says_that_all_was_found(home):
-    run_all(["model=fake", "rounds=2",
-             "task.max_digits=5", "task.train=60", "task.dev=20", "problems=60", "name=demo", f"home={home}"])
+    run_all(
+        [
+            "model=fake",
+            "rounds=2",
+            "task.max_digits=5",
+            "task.train=60",
+            "task.dev=20",
+            "problems=60",
+            "name=demo",
+            f"home={home}",
+        ]
+    )
     assert "nothing was built, everything was found" in finished(Run(home, "demo"))
 
 

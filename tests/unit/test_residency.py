@@ -16,8 +16,14 @@ def model(tmp_path, name: str, skill: float, canary: bool = True) -> ModelRef:
     place = tmp_path / name
     place.mkdir(exist_ok=True)
     (place / "config.json").write_text(json.dumps({"skill": skill}))
-    told = tuple({"prompt": "p", "completion": "c" * n, "tokens": n + 1, "logprob": fake_score(skill, "p", "c" * n)}
-                 for n in (3, 5)) if canary else ()
+    told = (
+        tuple(
+            {"prompt": "p", "completion": "c" * n, "tokens": n + 1, "logprob": fake_score(skill, "p", "c" * n)}
+            for n in (3, 5)
+        )
+        if canary
+        else ()
+    )
     return ModelRef(name, str(place), dtype="float32", canary=told)
 
 
@@ -110,24 +116,29 @@ def test_an_engine_that_sleeps_is_woken_before_it_is_used(tmp_path, residency, s
     assert calls == ["sleep", "wake"]
 
 
-@pytest.mark.parametrize(("dtype", "before", "after", "fresh"), [
-    ("float32", [-5.0], [-2.0], True),       # exactly the trainer's
-    ("float32", [-5.0], [-2.015], True),     # within 0.01 nats a token
-    ("float32", [-2.04], [-2.03], False),    # neither within it nor half as far as before
-    ("float32", [-5.0], [-3.4], True),       # less than half as far as before
-    ("float32", [-5.0], [-3.6], False),
-    ("float32", [-5.0], [-5.0], False),      # nothing changed
-    ("float32", [-2.0], [-2.0], True),       # nothing changed, and it was right before
-    ("bfloat16", [-2.4], [-2.19], True),     # half precision is given more room
-])
+@pytest.mark.parametrize(
+    ("dtype", "before", "after", "fresh"),
+    [
+        ("float32", [-5.0], [-2.0], True),  # exactly the trainer's
+        ("float32", [-5.0], [-2.015], True),  # within 0.01 nats a token
+        ("float32", [-2.04], [-2.03], False),  # neither within it nor half as far as before
+        ("float32", [-5.0], [-3.4], True),  # less than half as far as before
+        ("float32", [-5.0], [-3.6], False),
+        ("float32", [-5.0], [-5.0], False),  # nothing changed
+        ("float32", [-2.0], [-2.0], True),  # nothing changed, and it was right before
+        ("bfloat16", [-2.4], [-2.19], True),  # half precision is given more room
+    ],
+)
 def test_the_tolerance_of_the_canary(tmp_path, dtype, before, after, fresh):
     told = ModelRef("m", "x", dtype=dtype, canary=({"prompt": "", "completion": "", "tokens": 2, "logprob": -2.0},))
     assert (stale(told, before, after) is None) == fresh
 
 
 def test_the_distance_is_a_mean_over_tokens(tmp_path):
-    canary = ({"prompt": "", "completion": "", "tokens": 2, "logprob": -2.0},
-              {"prompt": "", "completion": "", "tokens": 8, "logprob": -9.0})
+    canary = (
+        {"prompt": "", "completion": "", "tokens": 2, "logprob": -2.0},
+        {"prompt": "", "completion": "", "tokens": 8, "logprob": -9.0},
+    )
     assert distance(ModelRef("m", "x", canary=canary), [-3.0, -8.0]) == pytest.approx(0.2)
     assert distance(ModelRef("m", "x"), []) == 0.0
 
@@ -141,6 +152,8 @@ def test_a_run_with_a_stale_engine_ends_like_one_without(star, home, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     star("run", *small, at=other)
-    both = [{k: {n: f["sha256"] for n, f in s.get(k).manifest["files"].items()} for k in s.keys()}
-            for s in (Store(home / "artifacts"), Store(other / "artifacts"))]
+    both = [
+        {k: {n: f["sha256"] for n, f in s.get(k).manifest["files"].items()} for k in s.keys()}
+        for s in (Store(home / "artifacts"), Store(other / "artifacts"))
+    ]
     assert both[0] == both[1]

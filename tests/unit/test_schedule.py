@@ -21,9 +21,14 @@ def test_epochs_win_over_steps():
     assert Schedule(epochs=2.0).steps(3) is None
 
 
-@pytest.mark.parametrize(("settings", "told"), [
-    ({"start": 0}, "schedule.start must be >= 1, got 0"), ({"grow": -1.0}, "schedule.grow must be > 0, got -1.0"),
-    ({"epochs": 0.0}, "schedule.epochs must be > 0, got 0.0")])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"start": 0}, "schedule.start must be >= 1, got 0"),
+        ({"grow": -1.0}, "schedule.grow must be > 0, got -1.0"),
+        ({"epochs": 0.0}, "schedule.epochs must be > 0, got 0.0"),
+    ],
+)
 def test_a_schedule_without_sense_is_refused(settings, told):
     with pytest.raises(StarError, match=told):
         Schedule(**settings).check()

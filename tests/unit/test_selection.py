@@ -1,4 +1,6 @@
-"""Choosing from one pool: every estimator against brute force, ties included; intervals; the stage on small artifacts."""
+"""Choosing from one pool: every estimator against brute force, ties included; intervals; the stage on small
+artifacts.
+"""
 
 import io
 from itertools import combinations, permutations
@@ -174,8 +176,10 @@ def test_nothing_to_resample_is_not_certainty():
 
 
 # ---- the stage
-CANDIDATES = {"p": [("4", True, -1.0), ("5", False, -2.0), (None, False, -0.5), ("4", True, -3.0)],
-              "q": [("7", False, -1.0), ("7", False, -1.0), ("8", True, -1.0), ("9", False, -4.0)]}
+CANDIDATES = {
+    "p": [("4", True, -1.0), ("5", False, -2.0), (None, False, -0.5), ("4", True, -3.0)],
+    "q": [("7", False, -1.0), ("7", False, -1.0), ("8", True, -1.0), ("9", False, -4.0)],
+}
 
 
 @pytest.fixture
@@ -193,22 +197,62 @@ def keep(store, name, records, inputs=None, tag=None):
 def artifacts(store, candidates=CANDIDATES):
     problems = keep(store, "problems", {Problem: [Problem(id=i, question="?", answer="4") for i in candidates]})
     rows = [(i, n, *c) for i, some in candidates.items() for n, c in enumerate(some)]
-    rationales = keep(store, "generate", {Rationale: [
-        Rationale(problem_id=i, sample=n, text="t", hinted=False, finish="stop", tokens=2, logprob=None, seed=0,
-                  prompt_key="") for i, n, *_ in rows]})
-    verdicts = keep(store, "evaluate", {Verdict: [
-        Verdict(problem_id=i, sample=n, correct=right, answer=a, reason="MATCH" if right else "MISMATCH" if a else "NO_ANSWER")
-        for i, n, a, right, _ in rows]}, {"rationales": rationales.key})
-    scores = keep(store, "score", {Score: [Score(problem_id=i, sample=n, score=s, verifier="dpo")
-                                           for i, n, _, _, s in rows]})
+    rationales = keep(
+        store,
+        "generate",
+        {
+            Rationale: [
+                Rationale(
+                    problem_id=i,
+                    sample=n,
+                    text="t",
+                    hinted=False,
+                    finish="stop",
+                    tokens=2,
+                    logprob=None,
+                    seed=0,
+                    prompt_key="",
+                )
+                for i, n, *_ in rows
+            ]
+        },
+    )
+    verdicts = keep(
+        store,
+        "evaluate",
+        {
+            Verdict: [
+                Verdict(
+                    problem_id=i,
+                    sample=n,
+                    correct=right,
+                    answer=a,
+                    reason="MATCH" if right else "MISMATCH" if a else "NO_ANSWER",
+                )
+                for i, n, a, right, _ in rows
+            ]
+        },
+        {"rationales": rationales.key},
+    )
+    scores = keep(
+        store, "score", {Score: [Score(problem_id=i, sample=n, score=s, verifier="dpo") for i, n, _, _, s in rows]}
+    )
     return {"problems": problems, "rationales": rationales, "verdicts": verdicts, "scores.dpo": scores}
 
 
 def selected(store, inputs, **settings):
     draft = store.draft(key(["select", settings]))
     made = Select(**{"ks": [1, 2, 4], "resamples": 200, **settings}).run(SimpleNamespace(draft=draft, inputs=inputs))
-    artifact = store.commit(draft, {"stage": "select", "tag": {}, "inputs": {r: a.key for r, a in inputs.items()},
-                                    "metrics": made, "seconds": 0.0})
+    artifact = store.commit(
+        draft,
+        {
+            "stage": "select",
+            "tag": {},
+            "inputs": {r: a.key for r, a in inputs.items()},
+            "metrics": made,
+            "seconds": 0.0,
+        },
+    )
     return artifact, {m.name: m for m in artifact.read(Metric)}, made
 
 
@@ -246,8 +290,10 @@ def test_problems_with_other_numbers_of_candidates_are_one_pool(store):
     assert found["best_of@2/dpo"].value > 0
 
 
-@pytest.mark.parametrize(("ks", "told"), [([5], r"k=5, but problem p has 4 candidates"), ([], "at least one k"),
-                                          ([0, 1], "k must be >= 1, got 0")])
+@pytest.mark.parametrize(
+    ("ks", "told"),
+    [([5], r"k=5, but problem p has 4 candidates"), ([], "at least one k"), ([0, 1], "k must be >= 1, got 0")],
+)
 def test_a_k_without_candidates_is_a_sentence(store, ks, told):
     with pytest.raises(StarError, match=told):
         selected(store, artifacts(store), ks=ks)
@@ -291,9 +337,19 @@ def test_the_curve_over_k_is_shown_as_table_plot_and_json(tmp_path):
     run_with_selection(tmp_path)
     view = view_of(tmp_path, "demo/round-3/select", wanted=Wanted())
     text = shown(view)
-    for part in ("best of k", "majority", "weighted vote", "best_of@4/dpo-majority@4", "no difference shown", "-33.3 [",
-                 "12.5 % unparsed", "2.5 different answers", "●", "accuracy by k candidates",
-                 "the exponential of the scores of dpo"):
+    for part in (
+        "best of k",
+        "majority",
+        "weighted vote",
+        "best_of@4/dpo-majority@4",
+        "no difference shown",
+        "-33.3 [",
+        "12.5 % unparsed",
+        "2.5 different answers",
+        "●",
+        "accuracy by k candidates",
+        "the exponential of the scores of dpo",
+    ):
         assert part in text, part
     assert max(map(len, shown(view, 60).splitlines())) <= 60
     told = view.as_json()

@@ -1,4 +1,6 @@
-"""Which settings hold: an override, an experiment's own file, a method's paper, the default; and what is written down."""
+"""Which settings hold: an override, an experiment's own file, a method's paper, the default; and what is written
+down.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,19 @@ def test_a_papers_settings_hold_unless_touched():
 
 def test_an_experiments_file_wins_over_the_paper_even_with_a_default(own, tmp_path):
     flags = own("mine", "defaults:\n  - override /method: vstar\nfilter:\n  limit: 1\n")
-    done = call(tmp_path, "run", *flags, "experiment=mine", *SMALL, "samples=2", "method.gold=false", "name=mine",
-                "verification.candidates=4", "verification.ks=[1,2]", "sampling.temperature=1.0")
+    done = call(
+        tmp_path,
+        "run",
+        *flags,
+        "experiment=mine",
+        *SMALL,
+        "samples=2",
+        "method.gold=false",
+        "name=mine",
+        "verification.candidates=4",
+        "verification.ks=[1,2]",
+        "sampling.temperature=1.0",
+    )
     assert done.code == 0, done.err
     config = Run(tmp_path, "mine").info["config"]
     assert config["filter"]["limit"] == 1 and config["sampling"]["temperature"] == 1.0
@@ -82,6 +95,14 @@ def test_an_experiment_of_ones_own_can_name_its_sweep(own, tmp_path):
 
 @pytest.mark.parametrize("method", ["ada_star", "b_star"])
 def test_a_filter_setting_that_a_method_does_not_heed_is_refused(method, tmp_path):
-    done = call(tmp_path, "run", *SMALL, f"method={method}", "samples=2", "filter.control=random", "name=x",
-                *(["method.gold=false", "method.queries=5", "method.temperatures=[1.0]"] if method == "b_star" else []))
+    done = call(
+        tmp_path,
+        "run",
+        *SMALL,
+        f"method={method}",
+        "samples=2",
+        "filter.control=random",
+        "name=x",
+        *(["method.gold=false", "method.queries=5", "method.temperatures=[1.0]"] if method == "b_star" else []),
+    )
     assert done.code == 1 and "filter.control=random has no effect" in done.err and "Traceback" not in done.err

@@ -39,8 +39,18 @@ def test_the_json_of_a_run_is_the_stable_format(star, home):
     assert list(told) == ["name", "status", "rounds", "stages"]
     assert told["name"] == "demo" and told["status"] == "finished"
     for row in told["rounds"]:
-        assert list(row) == ["round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens", "seconds",
-                             "health"]
+        assert list(row) == [
+            "round",
+            "accuracy",
+            "low",
+            "high",
+            "n",
+            "solved",
+            "rationalized",
+            "tokens",
+            "seconds",
+            "health",
+        ]
     for stage in told["stages"]:
         assert list(stage) == ["round", "stage", "key", "hit", "seconds"]
     assert [r["round"] for r in told["rounds"]] == [0, 1, 2]
@@ -51,8 +61,15 @@ def test_the_json_of_a_run_is_the_stable_format(star, home):
 
 def test_a_run_is_shown_with_table_curve_and_places(star, home):
     text = star("demo")
-    for part in ("demo: finished, accuracy", "[95 % interval]", "solved", "●", str(home / "runs/demo/curve.png"),
-                 "report.html", "star show demo/round-2/evaluate --wrong"):
+    for part in (
+        "demo: finished, accuracy",
+        "[95 % interval]",
+        "solved",
+        "●",
+        str(home / "runs/demo/curve.png"),
+        "report.html",
+        "star show demo/round-2/evaluate --wrong",
+    ):
         assert part in text
 
 
@@ -70,8 +87,17 @@ def test_a_round_lists_its_stages(star, home):
     assert told["round"] == 2 and told["stages"][0]["metrics"] == {"problems": 60}
 
 
-@pytest.mark.parametrize("stage", ["round-1/generate", "round-1/filter", "round-1/rationalize", "round-0/evaluate",
-                                   "round-1/filter-rationalized", "round-0/generate-dev"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "round-1/generate",
+        "round-1/filter",
+        "round-1/rationalize",
+        "round-0/evaluate",
+        "round-1/filter-rationalized",
+        "round-0/generate-dev",
+    ],
+)
 def test_a_stage_with_rationales_shows_samples(star, stage):
     text = star(f"demo/{stage}", "-n", "2")
     assert text.count("question") == 2 and text.count("wrote") == 2 and text.count("expected") == 2
@@ -145,19 +171,22 @@ def test_page_writes_the_page_anew(star, home):
     assert page.stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("args, words", [
-    (["demoo"], "unknown run 'demoo'. Did you mean 'demo'?"),
-    (["demo/round-9"], "run demo has no round 9; it has 0, 1, 2"),
-    (["nobody/round-1"], "unknown run 'nobody'"),
-    (["demo/round-2/filtr"], "Did you mean 'round-2/filter'?"),
-    (["abcdef012345"], "no artifact has a key that begins with 'abcdef012345'"),
-    (["demo", "--wrong"], "--wrong has no effect on demo"),
-    (["demo/round-1", "--hinted"], "name a stage: star show demo/round-1/filter"),
-    (["demo/round-1/finetune", "--prompt"], "a finetune artifact holds none"),
-    (["demo/round-1/filter", "--wrong", "--kept-wrong"], "exclude each other"),
-    (["demo/round-1/filter", "--page"], "--page writes the page of a run"),
-    (["pair", "--page"], "--page writes the page of a run"),
-    (["../etc"], "cannot be a run's name"),
-])
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["demoo"], "unknown run 'demoo'. Did you mean 'demo'?"),
+        (["demo/round-9"], "run demo has no round 9; it has 0, 1, 2"),
+        (["nobody/round-1"], "unknown run 'nobody'"),
+        (["demo/round-2/filtr"], "Did you mean 'round-2/filter'?"),
+        (["abcdef012345"], "no artifact has a key that begins with 'abcdef012345'"),
+        (["demo", "--wrong"], "--wrong has no effect on demo"),
+        (["demo/round-1", "--hinted"], "name a stage: star show demo/round-1/filter"),
+        (["demo/round-1/finetune", "--prompt"], "a finetune artifact holds none"),
+        (["demo/round-1/filter", "--wrong", "--kept-wrong"], "exclude each other"),
+        (["demo/round-1/filter", "--page"], "--page writes the page of a run"),
+        (["pair", "--page"], "--page writes the page of a run"),
+        (["../etc"], "cannot be a run's name"),
+    ],
+)
 def test_what_is_wrong_is_a_sentence(star, args, words):
     assert words in star(*args, ok=False)

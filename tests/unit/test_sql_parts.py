@@ -24,85 +24,111 @@ def table(*rows: tuple[Any, ...], width: int = 0) -> Result:
     return Result(tuple(f"c{i}" for i in range(width or len(rows[0]))), list(rows))
 
 
-@pytest.mark.parametrize(("text", "sql"), [
-    ("Think.\n```sql\nSELECT 1\n```\n", "SELECT 1"),
-    ("```\nSELECT 1\n```", "SELECT 1"),
-    ("```sql SELECT 1 ```", "SELECT 1"),
-    ("```sql\nSELECT 1", "SELECT 1"),
-    ("```sql\nSELECT 1\n```\nor\n```sql\nSELECT 2\n```", "SELECT 2"),
-    ("SQL: SELECT a FROM t;\nDone.", "SELECT a FROM t;"),
-    ("I select rows.\nSELECT a\nFROM t\nWHERE b IN (\nSELECT b FROM u)", "SELECT a\nFROM t\nWHERE b IN (\nSELECT b FROM u)"),
-    ("SELECT a FROM t\nUNION\nSELECT a FROM u", "SELECT a FROM t\nUNION\nSELECT a FROM u"),
-    ("WITH x AS (\nSELECT 1)\nSELECT * FROM x", "WITH x AS (\nSELECT 1)\nSELECT * FROM x"),
-    ("SELECT a FROM t\n\nThis selects a.", "SELECT a FROM t"),
-    ("SELECT a FROM t;\nSELECT b FROM t", "SELECT b FROM t"),
-    ("no query", None),
-    ("```sql\n```", None),
-    ("I am lost\nQ: next\nA: SELECT 1", None),
-])
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("Think.\n```sql\nSELECT 1\n```\n", "SELECT 1"),
+        ("```\nSELECT 1\n```", "SELECT 1"),
+        ("```sql SELECT 1 ```", "SELECT 1"),
+        ("```sql\nSELECT 1", "SELECT 1"),
+        ("```sql\nSELECT 1\n```\nor\n```sql\nSELECT 2\n```", "SELECT 2"),
+        ("SQL: SELECT a FROM t;\nDone.", "SELECT a FROM t;"),
+        (
+            "I select rows.\nSELECT a\nFROM t\nWHERE b IN (\nSELECT b FROM u)",
+            "SELECT a\nFROM t\nWHERE b IN (\nSELECT b FROM u)",
+        ),
+        ("SELECT a FROM t\nUNION\nSELECT a FROM u", "SELECT a FROM t\nUNION\nSELECT a FROM u"),
+        ("WITH x AS (\nSELECT 1)\nSELECT * FROM x", "WITH x AS (\nSELECT 1)\nSELECT * FROM x"),
+        ("SELECT a FROM t\n\nThis selects a.", "SELECT a FROM t"),
+        ("SELECT a FROM t;\nSELECT b FROM t", "SELECT b FROM t"),
+        ("no query", None),
+        ("```sql\n```", None),
+        ("I am lost\nQ: next\nA: SELECT 1", None),
+    ],
+)
 def test_the_sql_of_a_text_is_its_last_fenced_block_or_final_statement(text: str, sql: str | None) -> None:
     assert sql_of(text)[0] == sql
 
 
 def test_only_the_outermost_order_by_orders() -> None:
     assert ordered("SELECT a FROM t ORDER BY a") and ordered("select a from t order\nby a limit 1")
-    assert not ordered("SELECT a FROM (SELECT a FROM t ORDER BY a)") and not ordered("SELECT 'ORDER BY' FROM t -- ORDER BY a")
+    assert not ordered("SELECT a FROM (SELECT a FROM t ORDER BY a)") and not ordered(
+        "SELECT 'ORDER BY' FROM t -- ORDER BY a"
+    )
 
 
-@pytest.mark.parametrize(("sql", "level"), [
-    ("SELECT count(*) FROM t", "easy"), ("SELECT a, b FROM t WHERE c > 1", "medium"),
-    ("SELECT a FROM t WHERE b > (SELECT avg(b) FROM t)", "hard"),
-    ("SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.i = T2.i GROUP BY T1.a ORDER BY count(*) DESC LIMIT 1", "extra"),
-    ("SELECT a FROM t WHERE b LIKE '%x%' OR c = 1", "hard"), ("SELECT ((a", None),
-])
+@pytest.mark.parametrize(
+    ("sql", "level"),
+    [
+        ("SELECT count(*) FROM t", "easy"),
+        ("SELECT a, b FROM t WHERE c > 1", "medium"),
+        ("SELECT a FROM t WHERE b > (SELECT avg(b) FROM t)", "hard"),
+        ("SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.i = T2.i GROUP BY T1.a ORDER BY count(*) DESC LIMIT 1", "extra"),
+        ("SELECT a FROM t WHERE b LIKE '%x%' OR c = 1", "hard"),
+        ("SELECT ((a", None),
+    ],
+)
 def test_hardness_is_spiders(sql: str, level: str | None) -> None:
     assert hardness(sql) == level
 
 
-@pytest.mark.parametrize(("gold", "other", "equal"), [
-    ("SELECT a, b FROM t", "select B, A from T", True),
-    ("SELECT a FROM t WHERE b = 1 AND c > 2", "SELECT a FROM t WHERE c > 5 AND b = 7", True),
-    ("SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.i = T2.i", "SELECT x.a FROM u AS y JOIN t AS x ON y.i = x.i", True),
-    ("SELECT a FROM t", "SELECT t.a FROM t", True),
-    ("SELECT a FROM t WHERE b = 1", "SELECT a FROM t WHERE b != 1", False),
-    ("SELECT a FROM t WHERE b = 1 OR c = 2", "SELECT a FROM t WHERE b = 1 AND c = 2", False),
-    ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC", False),
-    ("SELECT a FROM t ORDER BY a LIMIT 1", "SELECT a FROM t ORDER BY a", False),
-    ("SELECT DISTINCT a FROM t", "SELECT a FROM t", False),
-    ("SELECT count(a) FROM t", "SELECT count(DISTINCT a) FROM t", False),
-    ("SELECT a FROM t WHERE b IN (SELECT b FROM u)", "SELECT a FROM t WHERE b NOT IN (SELECT b FROM u)", False),
-    ("SELECT a FROM t UNION SELECT a FROM u", "SELECT a FROM t INTERSECT SELECT a FROM u", False),
-    ("SELECT a FROM t", "SELECT a FRM t", False),
-    ("SELEC a", "SELECT a FROM t", None),
-])
+@pytest.mark.parametrize(
+    ("gold", "other", "equal"),
+    [
+        ("SELECT a, b FROM t", "select B, A from T", True),
+        ("SELECT a FROM t WHERE b = 1 AND c > 2", "SELECT a FROM t WHERE c > 5 AND b = 7", True),
+        (
+            "SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.i = T2.i",
+            "SELECT x.a FROM u AS y JOIN t AS x ON y.i = x.i",
+            True,
+        ),
+        ("SELECT a FROM t", "SELECT t.a FROM t", True),
+        ("SELECT a FROM t WHERE b = 1", "SELECT a FROM t WHERE b != 1", False),
+        ("SELECT a FROM t WHERE b = 1 OR c = 2", "SELECT a FROM t WHERE b = 1 AND c = 2", False),
+        ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC", False),
+        ("SELECT a FROM t ORDER BY a LIMIT 1", "SELECT a FROM t ORDER BY a", False),
+        ("SELECT DISTINCT a FROM t", "SELECT a FROM t", False),
+        ("SELECT count(a) FROM t", "SELECT count(DISTINCT a) FROM t", False),
+        ("SELECT a FROM t WHERE b IN (SELECT b FROM u)", "SELECT a FROM t WHERE b NOT IN (SELECT b FROM u)", False),
+        ("SELECT a FROM t UNION SELECT a FROM u", "SELECT a FROM t INTERSECT SELECT a FROM u", False),
+        ("SELECT a FROM t", "SELECT a FRM t", False),
+        ("SELEC a", "SELECT a FROM t", None),
+    ],
+)
 def test_exact_set_match_compares_clauses_without_values(gold: str, other: str, equal: bool | None) -> None:
     assert exact_match(gold, other) is equal
 
 
 def test_columns_joined_by_a_key_match_exactly_where_the_schema_says_so() -> None:
-    gold, other = ("SELECT t.i FROM t JOIN u ON t.i = u.i GROUP BY t.i", "SELECT u.i FROM t JOIN u ON t.i = u.i GROUP BY u.i")
+    gold, other = (
+        "SELECT t.i FROM t JOIN u ON t.i = u.i GROUP BY t.i",
+        "SELECT u.i FROM t JOIN u ON t.i = u.i GROUP BY u.i",
+    )
     assert exact_match(gold, other) is False and exact_match(gold, other, [("u.i", "t.i")]) is True
 
 
-@pytest.mark.parametrize(("a", "b", "rules", "lists", "set_"), [
-    (table((1,), (2,)), table((2,), (1,)), Rules(), False, True),
-    (table((1,), (1,)), table((1,)), Rules(), False, False),
-    (table((1,), (1,)), table((1,)), Rules(duplicates=False), True, True),
-    (table((1, "x")), table(("x", 1)), Rules(), True, True),
-    (table((1, "x")), table(("x", 1)), Rules(columns="same"), False, False),
-    (table((1, 2), (2, 1)), table((1, 2), (1, 2)), Rules(), False, False),
-    (table((1, 2), (3, 4)), table((2, 1), (3, 4)), Rules(), False, False),
-    (table((None,)), table(("",)), Rules(), False, False),
-    (table((None,)), table(("",)), Rules(nulls="empty"), True, True),
-    (table((1,)), table((1.0,)), Rules(), True, True),
-    (table((0.1 + 0.2,)), table((0.3,)), Rules(), True, True),
-    (table((0.1,)), table((0.2,)), Rules(), False, False),
-    (table(("1",)), table((1,)), Rules(), False, False),
-    (table(("1",)), table((1,)), Rules(affinity="loose"), True, True),
-    (table((b"1",)), table(("1",)), Rules(), False, False),
-    (table((1,)), table((1, 1)), Rules(), False, False),
-    (table(width=2), table(width=2), Rules(), True, True),
-])
+@pytest.mark.parametrize(
+    ("a", "b", "rules", "lists", "set_"),
+    [
+        (table((1,), (2,)), table((2,), (1,)), Rules(), False, True),
+        (table((1,), (1,)), table((1,)), Rules(), False, False),
+        (table((1,), (1,)), table((1,)), Rules(duplicates=False), True, True),
+        (table((1, "x")), table(("x", 1)), Rules(), True, True),
+        (table((1, "x")), table(("x", 1)), Rules(columns="same"), False, False),
+        (table((1, 2), (2, 1)), table((1, 2), (1, 2)), Rules(), False, False),
+        (table((1, 2), (3, 4)), table((2, 1), (3, 4)), Rules(), False, False),
+        (table((None,)), table(("",)), Rules(), False, False),
+        (table((None,)), table(("",)), Rules(nulls="empty"), True, True),
+        (table((1,)), table((1.0,)), Rules(), True, True),
+        (table((0.1 + 0.2,)), table((0.3,)), Rules(), True, True),
+        (table((0.1,)), table((0.2,)), Rules(), False, False),
+        (table(("1",)), table((1,)), Rules(), False, False),
+        (table(("1",)), table((1,)), Rules(affinity="loose"), True, True),
+        (table((b"1",)), table(("1",)), Rules(), False, False),
+        (table((1,)), table((1, 1)), Rules(), False, False),
+        (table(width=2), table(width=2), Rules(), True, True),
+    ],
+)
 def test_results_compare_by_stated_rules(a: Result, b: Result, rules: Rules, lists: bool, set_: bool) -> None:
     assert same(a, b, True, rules) is lists and same(a, b, False, rules) is set_
     assert same(b, a, True, rules) is lists and same(b, a, False, rules) is set_
@@ -123,14 +149,21 @@ def place() -> Path:
     return instances(made("unit", ["CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, s TEXT);" + rows]))[0]
 
 
-@pytest.mark.parametrize(("sql", "found"), [
-    ("SELECT id FROM t ORDER BY n DESC LIMIT 1", []), ("SELECT id FROM t ORDER BY n DESC LIMIT 2", ["limit_tie"]),
-    ("SELECT id FROM t ORDER BY n", ["order_tie"]), ("SELECT n FROM t ORDER BY n", []),
-    ("SELECT id, s FROM t GROUP BY s", ["bare_column"]), ("SELECT s, count(*) FROM t GROUP BY s", []),
-    ("SELECT s FROM t GROUP BY s ORDER BY count(*) LIMIT 1", ["limit_tie"]),
-    ("SELECT s FROM t GROUP BY s ORDER BY count(*) DESC LIMIT 1", []), ("SELECT id FROM t LIMIT 1", ["limit_tie"]),
-    ("SELECT date('now')", ["clock"]),
-])
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("SELECT id FROM t ORDER BY n DESC LIMIT 1", []),
+        ("SELECT id FROM t ORDER BY n DESC LIMIT 2", ["limit_tie"]),
+        ("SELECT id FROM t ORDER BY n", ["order_tie"]),
+        ("SELECT n FROM t ORDER BY n", []),
+        ("SELECT id, s FROM t GROUP BY s", ["bare_column"]),
+        ("SELECT s, count(*) FROM t GROUP BY s", []),
+        ("SELECT s FROM t GROUP BY s ORDER BY count(*) LIMIT 1", ["limit_tie"]),
+        ("SELECT s FROM t GROUP BY s ORDER BY count(*) DESC LIMIT 1", []),
+        ("SELECT id FROM t LIMIT 1", ["limit_tie"]),
+        ("SELECT date('now')", ["clock"]),
+    ],
+)
 def test_what_a_query_leaves_undetermined_is_flagged(place: Path, sql: str, found: list[str]) -> None:
     assert flags(place, sql, time.monotonic() + 20) == found
 
@@ -142,9 +175,14 @@ def test_a_query_is_rewritten_for_its_keys_and_without_its_limit() -> None:
     assert with_keys("SELECT DISTINCT a FROM t ORDER BY b") is None
 
 
-@pytest.mark.parametrize(("limits", "told"), [
-    (Limits(rows=3), "more than 3 rows"), (Limits(cells=5), "or 5 cells"), (Limits(length=10), "has 19 characters, more than"),
-])
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(rows=3), "more than 3 rows"),
+        (Limits(cells=5), "or 5 cells"),
+        (Limits(length=10), "has 19 characters, more than"),
+    ],
+)
 def test_limits_are_kept(place: Path, limits: Limits, told: str) -> None:
     with pytest.raises(Failed, match=told):
         run(place, "SELECT id, n FROM t", time.monotonic() + 5, limits)
@@ -189,10 +227,15 @@ def test_tiny_sql_splits_are_disjoint_and_its_golds_are_right() -> None:
         list(task.lesson_examples({"harder": 1}, 0))
 
 
-@pytest.mark.parametrize(("setting", "told"), [
-    ({"order": "sometimes"}, "grader.order must be gold or always or never"), ({"seconds": 0}, "grader.seconds must be > 0"),
-    ({"empty": "right"}, "grader.empty must be match or equal"), ({"databases": "/nowhere"}, "is no directory"),
-])
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"order": "sometimes"}, "grader.order must be gold or always or never"),
+        ({"seconds": 0}, "grader.seconds must be > 0"),
+        ({"empty": "right"}, "grader.empty must be match or equal"),
+        ({"databases": "/nowhere"}, "is no directory"),
+    ],
+)
 def test_settings_without_sense_are_refused(setting: dict[str, Any], told: str) -> None:
     with pytest.raises(StarError, match=told):
         registry.get("grader", "sql")(**setting).check()

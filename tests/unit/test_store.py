@@ -62,8 +62,11 @@ def test_a_repeated_identity_is_refused_when_written(store):
         store.draft(KEY).write(Problem, [problem("a"), problem("a")])
 
 
-@pytest.mark.parametrize("change", [lambda b: b.replace(b"1 + 1", b"1 + 2"), lambda b: b[:-5], lambda b: b + b"\n"],
-                         ids=["same length", "shorter", "longer"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda b: b.replace(b"1 + 1", b"1 + 2"), lambda b: b[:-5], lambda b: b + b"\n"],
+    ids=["same length", "shorter", "longer"],
+)
 def test_a_changed_file_is_refused_by_readers_and_told_by_verify(store, home, change):
     artifact = made(store)
     assert verify(home, None) == (1, [])
@@ -91,8 +94,10 @@ def test_a_broken_manifest_is_a_sentence(store, home):
     assert len(verify(home, None)[1]) == 1
 
 
-@pytest.mark.parametrize(("prefix", "told"), [
-    ("xyz", "neither a run path nor a key"), ("", "neither"), ("ffff", "no artifact has a key"), ("0", "2 artifacts")])
+@pytest.mark.parametrize(
+    ("prefix", "told"),
+    [("xyz", "neither a run path nor a key"), ("", "neither"), ("ffff", "no artifact has a key"), ("0", "2 artifacts")],
+)
 def test_a_prefix_that_names_no_single_artifact_is_a_sentence(store, prefix, told):
     made(store)
     made(store, "0" * 32)
@@ -111,7 +116,7 @@ def test_a_journal_cuts_off_a_torn_line_and_keeps_what_was_whole(store):
         f.write(encode(problem("d"))[:-9])
     draft = store.draft(KEY)
     again = draft.journal(Problem)
-    assert again.torn == 1 and [i for i, in again.offsets] == ["a", "b", "c"]
+    assert again.torn == 1 and [i for (i,) in again.offsets] == ["a", "b", "c"]
     again.append(problem("d"))
     assert draft.settle(again, [("d",), ("a",)]) == 2
     assert [p.id for p in store.commit(draft, MANIFEST).read(Problem)] == ["d", "a"]
@@ -228,8 +233,14 @@ def test_no_room_for_a_file_ends_the_stage_with_a_sentence_and_loses_nothing_fin
     star("run", *SMALL, "rounds=1", "name=demo")
     store = Store(home / "artifacts")
     before = store.keys()
-    limited = subprocess.run([sys.executable, "-c", LIMITED, "20000", "run", *SMALL, "name=demo"], cwd=home,
-                             env=environment(home), capture_output=True, text=True, timeout=60)
+    limited = subprocess.run(
+        [sys.executable, "-c", LIMITED, "20000", "run", *SMALL, "name=demo"],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert limited.returncode == 1 and "Traceback" not in limited.stderr, limited.stderr
     assert "the disk is full while writing" in limited.stderr and "star gc" in limited.stderr
     assert set(before) <= set(store.keys()) and verify(home, None)[1] == []

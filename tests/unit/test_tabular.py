@@ -114,8 +114,9 @@ def test_a_model_with_another_number_of_deltas_is_refused(tmp_path):
 
 def trained(path, examples, out):
     out.mkdir()
-    Trainer().train(TrainJob(start=ModelRef("base", str(path)), examples=examples, out=out, scratch=out, seed=0,
-                             runtime=Runtime()))
+    Trainer().train(
+        TrainJob(start=ModelRef("base", str(path)), examples=examples, out=out, scratch=out, seed=0, runtime=Runtime())
+    )
     texts = tuple(json.loads((out / "canary.json").read_bytes()))
     return ModelRef(str(out), str(out), dtype="float32", canary=texts)
 
@@ -123,8 +124,10 @@ def trained(path, examples, out):
 def test_new_weights_go_into_the_living_engine_and_the_canary_proves_it(tmp_path):
     base = model_in(tmp_path / "base", delta=0.4)
     chains = [Policy.load(base).write("x 0 1 . 1 0", seed, 1.0)[0] for seed in range(40)]
-    examples = [Example(problem_id="01.10", sample=i, prompt="x 0 1 . 1 0\n", completion=c, origin="own")
-                for i, c in enumerate(chains)]
+    examples = [
+        Example(problem_id="01.10", sample=i, prompt="x 0 1 . 1 0\n", completion=c, origin="own")
+        for i, c in enumerate(chains)
+    ]
     first = trained(base, examples[:20], tmp_path / "m1")
     second = trained(base, examples[20:], tmp_path / "m2")
     said, residency = [], Residency()
@@ -148,15 +151,20 @@ def test_a_model_of_other_words_goes_into_the_living_engine_too(tmp_path):
 
 def test_lessons_teach_a_table_nothing(tmp_path):
     base = model_in(tmp_path / "base")
-    gold = [Example(problem_id="l", sample=0, prompt="x 0 1 . 1 0\n", completion="x 0 . 1 y 1 0\nx . y 0 1 . 1 0",
-                    origin="gold")]
+    gold = [
+        Example(
+            problem_id="l", sample=0, prompt="x 0 1 . 1 0\n", completion="x 0 . 1 y 1 0\nx . y 0 1 . 1 0", origin="gold"
+        )
+    ]
     after = trained(base, gold, tmp_path / "m1")
     assert (Policy.load(after.path).tables == Policy.load(base).tables).all()
 
 
 def test_the_engine_writes_one_line_where_a_newline_stops_it(tmp_path):
     session = Engine().open(ModelRef("base", str(model_in(tmp_path))), Runtime())
-    asked = [Request(("a", i), Prompt("x 0 1 . 1 0\n"), Sampling(temperature=1.0), 96, stop, 5)
-             for i, stop in enumerate([(), ("\n",)])]
+    asked = [
+        Request(("a", i), Prompt("x 0 1 . 1 0\n"), Sampling(temperature=1.0), 96, stop, 5)
+        for i, stop in enumerate([(), ("\n",)])
+    ]
     whole, line = session.stream(asked)
     assert whole.text.count("\n") == 1 and line.text == whole.text.split("\n")[0]

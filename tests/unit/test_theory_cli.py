@@ -45,9 +45,16 @@ def test_without_json_a_table_and_a_plot_are_printed():
     assert "\x1b[" not in done.output
 
 
-@pytest.mark.parametrize(("delta", "code", "word"), [
-    ("0.1", 0, "converges"), ("0,0.1,0.1", 0, "recovers from zero"), ("0,0,0.3", 1, "stuck"),
-    ("-0.01,0.2,0.2", 0, "recovers from negative"), ("-0.01,-0.01,0.2", 1, "drifts")])
+@pytest.mark.parametrize(
+    ("delta", "code", "word"),
+    [
+        ("0.1", 0, "converges"),
+        ("0,0.1,0.1", 0, "recovers from zero"),
+        ("0,0,0.3", 1, "stuck"),
+        ("-0.01,0.2,0.2", 0, "recovers from negative"),
+        ("-0.01,-0.01,0.2", 1, "drifts"),
+    ],
+)
 def test_check_has_exit_code_1_when_self_training_cannot_start(delta, code, word):
     done = star.invoke(app, ["theory", "check", "--delta", delta])
     assert done.exit_code == code and word in done.output

@@ -46,23 +46,72 @@ def keep(run, store, round, name, stage, inputs, metrics, seconds=1.0, records=(
 def fake_run(home, name, *, right, samples=100, method="star", seed=0, config=None, questions="q", weights=True):
     """A run of len(right) - 1 rounds; ``right`` says which problems each round solved."""
     store, run = Store(home / "artifacts").open(), Run(home, name)
-    run.start({"config_key": name, "overrides": [f"method={method}"], "sweep": None, "parts": {"method": method},
-               "config": {"seed": seed, "name": name, **(config or {})}})
+    run.start(
+        {
+            "config_key": name,
+            "overrides": [f"method={method}"],
+            "sweep": None,
+            "parts": {"method": method},
+            "config": {"seed": seed, "name": name, **(config or {})},
+        }
+    )
     ids = [f"p{i}" for i in range(len(right[0]))]
-    asked = keep(run, store, 0, "problems-dev", "problems", {}, {},
-                 records={Problem: [Problem(id=i, question=questions, answer="1") for i in ids]})
-    model = base = keep(run, store, 0, "pretrain", "pretrain", {}, {"tokens": 9}, 50.0,
-                        files=[{"a": (10, 5), "b": (7,)}] if weights else [])
+    asked = keep(
+        run,
+        store,
+        0,
+        "problems-dev",
+        "problems",
+        {},
+        {},
+        records={Problem: [Problem(id=i, question=questions, answer="1") for i in ids]},
+    )
+    model = base = keep(
+        run,
+        store,
+        0,
+        "pretrain",
+        "pretrain",
+        {},
+        {"tokens": 9},
+        50.0,
+        files=[{"a": (10, 5), "b": (7,)}] if weights else [],
+    )
     for n, solved in enumerate(right):
         if n:
-            written = keep(run, store, n, "generate", "generate", {"model": model}, {"samples": samples, "tokens": 10 * samples})
+            written = keep(
+                run, store, n, "generate", "generate", {"model": model}, {"samples": samples, "tokens": 10 * samples}
+            )
             judged = keep(run, store, n, "filter", "filter", {"rationales": written}, {}, 0.5, hit=True)
-            model = keep(run, store, n, "finetune", "finetune", {"start": base, "examples.0": judged}, {"tokens": 30}, 2.0)
-        answers = keep(run, store, n, "generate-dev", "generate", {"model": model, "problems": asked},
-                       {"samples": len(ids), "tokens": 999}, 7.0)
-        keep(run, store, n, "evaluate", "evaluate", {"problems": asked, "rationales": answers}, {}, 3.0,
-             {Verdict: [Verdict(problem_id=i, sample=0, correct=bool(s), answer="1", reason="MATCH" if s else "MISMATCH")
-                        for i, s in zip(ids, solved, strict=True)]})
+            model = keep(
+                run, store, n, "finetune", "finetune", {"start": base, "examples.0": judged}, {"tokens": 30}, 2.0
+            )
+        answers = keep(
+            run,
+            store,
+            n,
+            "generate-dev",
+            "generate",
+            {"model": model, "problems": asked},
+            {"samples": len(ids), "tokens": 999},
+            7.0,
+        )
+        keep(
+            run,
+            store,
+            n,
+            "evaluate",
+            "evaluate",
+            {"problems": asked, "rationales": answers},
+            {},
+            3.0,
+            {
+                Verdict: [
+                    Verdict(problem_id=i, sample=0, correct=bool(s), answer="1", reason="MATCH" if s else "MISMATCH")
+                    for i, s in zip(ids, solved, strict=True)
+                ]
+            },
+        )
     run.finish("finished")
     return run, store
 
@@ -95,7 +144,9 @@ def test_the_sampling_that_a_method_decides_by_is_counted(tmp_path):
     state = keep(run, store, 1, "balance", "balance", {"verdicts.0": judged}, {})
     scored = keep(run, store, 1, "score", "score", {"rationales": probe}, {})
     keep(run, store, 1, "finetune", "finetune", {"start": base, "examples.0": state, "s": scored}, {})
-    end = keep(run, store, 1, "candidates", "generate", {"model": key(["a", 1, "finetune"])}, {"samples": 70, "tokens": 70})
+    end = keep(
+        run, store, 1, "candidates", "generate", {"model": key(["a", 1, "finetune"])}, {"samples": 70, "tokens": 70}
+    )
     keep(run, store, 1, "select", "select", {"rationales": end}, {})
     spent = spending(run, store)
     assert spent.rounds[1].samples == 5 and spent.rounds[1].flops == 57 * (2 * 50 + 2 * 50)
@@ -111,7 +162,10 @@ def test_equal_settings_are_one_group_and_a_label_tells_groups_apart(tmp_path):
     fake_run(tmp_path, "again", right=[solved(0.1), solved(0.5)])
     v = compare_runs(tmp_path, ["s0", "s1", "r0", "r1", "hot", "again"])
     assert {g.label: [a.name for a in g.arms] for g in v.groups} == {
-        "star sampling.temperature=None": ["s0", "s1"], "rft": ["r0", "r1"], "star sampling.temperature=1.0": ["hot"]}
+        "star sampling.temperature=None": ["s0", "s1"],
+        "rft": ["r0", "r1"],
+        "star sampling.temperature=1.0": ["hot"],
+    }
     assert any("again is left out" in n for n in v.notes)
     assert any("start from 6 different base models" in n for n in v.notes)
 
@@ -123,7 +177,11 @@ def test_methods_meet_at_the_largest_budget_that_all_reached(tmp_path):
     v = compare_runs(tmp_path, ["cheap", "dear", "free"])
     assert v.budget == 200 and v.budgets() == [50, 100, 200]
     cheap, dear, free = v.groups
-    assert [p.round for p in (*cheap.at("samples", 200), *dear.at("samples", 200), *free.at("samples", 200))] == [2, 1, 1]
+    assert [p.round for p in (*cheap.at("samples", 200), *dear.at("samples", 200), *free.at("samples", 200))] == [
+        2,
+        1,
+        1,
+    ]
     assert dear.at("samples", 147.1)[0].round == 1 and dear.at("samples", 146)[0].round == 0  # two per cent
     assert v.difference(dear, cheap, 200).value == pytest.approx(0.1)
     assert v.difference(free, cheap, 200).value == pytest.approx(-0.3)
@@ -156,8 +214,16 @@ def test_seeds_widen_an_interval_and_pairing_narrows_a_difference():
         arms = []
         for s in seeds:
             values = np.clip(hard + luck[s] + shift, 0, 1)
-            arms.append(Arm(f"{label}{s}", label, s, {}, [Point(1, Cost(10), dict(zip(ids, values.tolist(), strict=True)))],
-                            Spending()))
+            arms.append(
+                Arm(
+                    f"{label}{s}",
+                    label,
+                    s,
+                    {},
+                    [Point(1, Cost(10), dict(zip(ids, values.tolist(), strict=True)))],
+                    Spending(),
+                )
+            )
         return Group(label, arms)
 
     a, b, one = group("a", 0.0, [0, 1, 2]), group("b", 0.05, [0, 1, 2]), group("one", 0.0, [1])
@@ -172,8 +238,21 @@ def test_seeds_widen_an_interval_and_pairing_narrows_a_difference():
 def test_intervals_over_seeds_cover_the_truth_about_as_often_as_they_say():
     rng, ids, hits = np.random.default_rng(5), [f"p{i}" for i in range(30)], 0
     for _ in range(200):
-        arms = [Arm("a", "a", s, {}, [Point(1, Cost(1), dict(zip(ids, (rng.normal(0, 0.2) + rng.normal(0, 0.2, 30)).tolist(),
-                                                                 strict=True)))], Spending()) for s in range(8)]
+        arms = [
+            Arm(
+                "a",
+                "a",
+                s,
+                {},
+                [
+                    Point(
+                        1, Cost(1), dict(zip(ids, (rng.normal(0, 0.2) + rng.normal(0, 0.2, 30)).tolist(), strict=True))
+                    )
+                ],
+                Spending(),
+            )
+            for s in range(8)
+        ]
         g = Group("a", arms)
         v = Versus([g], "samples", "accuracy", ids)
         e = v.estimate(g, g.points(1))
@@ -192,10 +271,16 @@ def test_other_problems_are_a_sentence(tmp_path):
         compare_runs(tmp_path, ["a", "c"])
 
 
-@pytest.mark.parametrize(("names", "settings", "told"), [
-    (["a"], {"unit": "money"}, "unknown budget 'money'"), (["a"], {"metric": "best"}, "neither accuracy nor a selection"),
-    (["no"], {}, "unknown run 'no'"), (["bare"], {"unit": "flops"}, "parameters of the base of bare are not known"),
-    (["a"], {"metric": "best_of@4/dpo"}, "has measured best_of@4/dpo yet")])
+@pytest.mark.parametrize(
+    ("names", "settings", "told"),
+    [
+        (["a"], {"unit": "money"}, "unknown budget 'money'"),
+        (["a"], {"metric": "best"}, "neither accuracy nor a selection"),
+        (["no"], {}, "unknown run 'no'"),
+        (["bare"], {"unit": "flops"}, "parameters of the base of bare are not known"),
+        (["a"], {"metric": "best_of@4/dpo"}, "has measured best_of@4/dpo yet"),
+    ],
+)
 def test_what_cannot_be_compared_is_a_sentence(tmp_path, names, settings, told):
     fake_run(tmp_path, "a", right=[solved(0.1), solved(0.2)])
     fake_run(tmp_path, "bare", right=[solved(0.1)], weights=False)
@@ -224,8 +309,15 @@ def test_the_command_shows_table_plot_and_file(home):
     fake_run(home, "rft", right=[solved(0.1), solved(0.9)], method="rft", samples=200)
     done = call(home, "compare", "s0", "s1", "rft", "--out", str(home / "c.svg"))
     assert done.code == 0, done.err
-    for part in ("3 runs, accuracy on 40 problems", "star (2 seeds)", "rft - star", "higher", "●", "flops",
-                 "over problems and over seeds"):
+    for part in (
+        "3 runs, accuracy on 40 problems",
+        "star (2 seeds)",
+        "rft - star",
+        "higher",
+        "●",
+        "flops",
+        "over problems and over seeds",
+    ):
         assert part in " ".join(done.out.split()), part
     assert "<svg" in (home / "c.svg").read_text()
     told = call(home, "compare", "s0", "s1", "rft", "--budget", "flops", "--json").json
@@ -241,7 +333,9 @@ def test_runs_and_sweeps_on_fakes_are_compared(home):
     assert call(home, "run", "-m", *args, "seed=0,1", "name=pair").code == 0
     told = call(home, "compare", "pair", "--json").json
     assert [(g["label"], g["seeds"]) for g in told["groups"]] == [
-        ("star filter.control=none", [0, 1]), ("star filter.control=random", [0, 1])]
+        ("star filter.control=none", [0, 1]),
+        ("star filter.control=random", [0, 1]),
+    ]
     assert told["problems"] == 30 and told["budget"] > 0
 
 

@@ -56,11 +56,20 @@ def sizes_for(x: Experiment, *, train: int, held_out: int) -> Sizes:
     shape = x.task.chain()
     assert shape is not None
     greedy = x.evaluation.temperature == 0
-    return Sizes(steps=shape[0], states=shape[1], rounds=x.method.rounds, problems=train,
-                 samples=x.method.samples, limit=x.filter.limit, dedupe=x.filter.mode != "none",
-                 rationalize=bool(getattr(x.method, "rationalize", False)), sampling=x.sampling.temperature,
-                 evaluation=x.evaluation.temperature, held_out=held_out,
-                 answers=1 if greedy else x.evaluation.samples)
+    return Sizes(
+        steps=shape[0],
+        states=shape[1],
+        rounds=x.method.rounds,
+        problems=train,
+        samples=x.method.samples,
+        limit=x.filter.limit,
+        dedupe=x.filter.mode != "none",
+        rationalize=bool(getattr(x.method, "rationalize", False)),
+        sampling=x.sampling.temperature,
+        evaluation=x.evaluation.temperature,
+        held_out=held_out,
+        answers=1 if greedy else x.evaluation.samples,
+    )
 
 
 def forecast_chain(x: Experiment, evidence: Evidence, seed: int) -> Outlook:
@@ -74,9 +83,14 @@ def forecast_chain(x: Experiment, evidence: Evidence, seed: int) -> Outlook:
     wrong = np.nanmean([w for _, w in runs], axis=0)
     low, high = np.quantile(starts, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
     deltas = [[float(m), float(a), float(b)] for m, a, b in zip(np.median(starts, axis=0), low, high, strict=True)]
-    return summed_up("chain", np.array([a for a, _ in runs]),
-                     wrong=[None if math.isnan(w) else float(w) for w in wrong], pilot=evidence.record(),
-                     deltas=deltas, assumptions=_assumptions(x, rows))
+    return summed_up(
+        "chain",
+        np.array([a for a, _ in runs]),
+        wrong=[None if math.isnan(w) else float(w) for w in wrong],
+        pilot=evidence.record(),
+        deltas=deltas,
+        assumptions=_assumptions(x, rows),
+    )
 
 
 def possible(right: Sequence[int], samples: int, sizes: Sizes, rng: np.random.Generator) -> tuple[float, ...]:
@@ -86,8 +100,9 @@ def possible(right: Sequence[int], samples: int, sizes: Sizes, rng: np.random.Ge
     return at_temperature(seen.tolist(), sizes.states, 1 / sizes.sampling)
 
 
-def shared_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator, *,
-               slack: float | None = None) -> tuple[list[float], list[float]]:
+def shared_run(
+    start: Sequence[float], sizes: Sizes, rng: np.random.Generator, *, slack: float | None = None
+) -> tuple[list[float], list[float]]:
     """(measured accuracies, wrong given kept) of one possible run of a model that learns all states together.
 
     ``slack`` 0 learns exactly what was kept; None is ``SLACK``.

@@ -9,9 +9,10 @@ much is learnt from them does not follow from any theory we know; it is a law wi
     logit m_g(n) = logit m_g(0) + kappa [ log(1 + K_g / tau) + rho log(1 + K_rest / tau) ] - wear log(1 + (E / limit)^2)
                    + noise
 
-with K_g the rationales kept of the group, K_rest those of the other groups, and E how often fine-tuning passes over them:
-a few rationales repeated too often are learnt by heart, and the rest is forgotten. The model is fine-tuned from the base
-anew, so m_g(0) stands on the right in every round. The constants have spreads of their own, and every run draws them.
+with K_g the rationales kept of the group, K_rest those of the other groups, and E how often fine-tuning passes over
+them: a few rationales repeated too often are learnt by heart, and the rest is forgotten. The model is fine-tuned from
+the base anew, so m_g(0) stands on the right in every round. The constants have spreads of their own, and every run
+draws them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Law:
 
     def drawn(self, rng: np.random.Generator) -> Constants:
         """One possible (kappa, tau, rho, wear, limit)."""
-        return Constants(*(float(np.exp(rng.normal(*c))) for c in (self.kappa, self.tau, self.rho, self.wear, self.limit)))
+        return Constants(
+            *(float(np.exp(rng.normal(*c))) for c in (self.kappa, self.tau, self.rho, self.wear, self.limit))
+        )
 
 
 LAW = Law()
@@ -77,10 +80,16 @@ def groups_of(evidence: Evidence) -> list[Group]:
     for name in names:
         members = {i for i, g in evidence.groups.items() if g == name} or set(evidence.groups)
         own = _of(evidence.own, members)
-        found.append(Group(own=posterior(own), shown=posterior(_of(evidence.shown, members)),
-                           hinted=posterior(_of(evidence.hinted, members)) if evidence.hinted else None,
-                           spread=spread(own), train=evidence.train.get(name, 0),
-                           held_out=evidence.held_out.get(name, 0)))
+        found.append(
+            Group(
+                own=posterior(own),
+                shown=posterior(_of(evidence.shown, members)),
+                hinted=posterior(_of(evidence.hinted, members)) if evidence.hinted else None,
+                spread=spread(own),
+                train=evidence.train.get(name, 0),
+                held_out=evidence.held_out.get(name, 0),
+            )
+        )
     return found
 
 
@@ -121,10 +130,13 @@ def forecast_mixture(x: Experiment, evidence: Evidence, seed: int, law: Law = LA
     rng, groups = np.random.default_rng(seed), groups_of(evidence)
     curves = np.array([run(x, groups, law.drawn(rng), law.noise, rng) for _ in range(DRAWS)])
     wrong = [evidence.own.wrong / evidence.own.checked] if evidence.own.checked else []
-    told = [f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
-            "what is learnt from kept rationales and lost by repeating them follows a law made for the tiny model on addition "
-            "(docs/forecast.md); for other models and tasks it is a guess with a wide band",
-            "what is kept but wrong is known for the base only, so for round 1's data"]
+    told = [
+        f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
+        "what is learnt from kept rationales and lost by repeating them follows a law made for the "
+        "tiny model on addition "
+        "(docs/forecast.md); for other models and tasks it is a guess with a wide band",
+        "what is kept but wrong is known for the base only, so for round 1's data",
+    ]
     if evidence.hinted is not None:
         told.append("hints help in every round as much as they help the base")
     return summed_up("mixture", curves, wrong=wrong, pilot=evidence.record(), assumptions=told)
@@ -136,7 +148,9 @@ def passes(x: Experiment, round: int, kept: float) -> float:
     return float(x.schedule.epochs or 0) if steps is None else steps * float(getattr(x.trainer, "batch", 0)) / kept
 
 
-def run(x: Experiment, groups: list[Group], constants: Constants, noise: float, rng: np.random.Generator) -> list[float]:
+def run(
+    x: Experiment, groups: list[Group], constants: Constants, noise: float, rng: np.random.Generator
+) -> list[float]:
     """The measured accuracies of one possible run."""
     kappa, tau, rho, wear, limit = constants
     own0 = np.array([rng.beta(*g.own) for g in groups])

@@ -47,8 +47,12 @@ class Evidence:
 
     def record(self) -> dict[str, Any]:
         """The pilot in numbers, for people."""
-        told: dict[str, Any] = {"problems": len(self.own.counts), "samples": self.own.samples, "right": self.own.right,
-                                "solved": self.own.solved}
+        told: dict[str, Any] = {
+            "problems": len(self.own.counts),
+            "samples": self.own.samples,
+            "right": self.own.right,
+            "solved": self.own.solved,
+        }
         if self.own.checked:
             told["right_with_wrong_step"] = self.own.wrong
         if self.hinted:
@@ -72,13 +76,24 @@ def run_pilot(lab: Lab) -> Evidence:
     shown = own
     if x.evaluation.temperature != x.sampling.temperature:
         other = Sampling(temperature=x.evaluation.temperature, max_tokens=x.sampling.max_tokens)
-        answers = lab.generate(base, problems, round=0, samples=samples if other.temperature else 1, sampling=other,
-                               name="pilot-evaluation")
+        answers = lab.generate(
+            base,
+            problems,
+            round=0,
+            samples=samples if other.temperature else 1,
+            sampling=other,
+            name="pilot-evaluation",
+        )
         shown = tally(lab.filter(problems, answers, name="filter-pilot-evaluation"))
-    return Evidence(own=own, shown=shown, hinted=hinted, right_steps=_steps(x.task, problems, drafts),
-                    groups={p.id: group_of(x.task, p) for p in problems.read(Problem)},
-                    train=shares(x.task, lab.problems("train", round=1).read(Problem)),
-                    held_out=shares(x.task, lab.problems(x.evaluation.split, limit=x.evaluation.limit).read(Problem)))
+    return Evidence(
+        own=own,
+        shown=shown,
+        hinted=hinted,
+        right_steps=_steps(x.task, problems, drafts),
+        groups={p.id: group_of(x.task, p) for p in problems.read(Problem)},
+        train=shares(x.task, lab.problems("train", round=1).read(Problem)),
+        held_out=shares(x.task, lab.problems(x.evaluation.split, limit=x.evaluation.limit).read(Problem)),
+    )
 
 
 def tally(verdicts: Artifact) -> Tally:

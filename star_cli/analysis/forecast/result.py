@@ -71,21 +71,45 @@ def load(folder: Path) -> Outlook | None:
         raise StarError(f"{path} is not a forecast: {e}", hint="remove it; star forecast writes it anew") from None
 
 
-def summed_up(model: str, curves: NDArray[np.float64], *, wrong: Sequence[float | None] = (), pilot: dict[str, Any],
-              deltas: list[list[float]] | None = None, assumptions: list[str]) -> Outlook:
+def summed_up(
+    model: str,
+    curves: NDArray[np.float64],
+    *,
+    wrong: Sequence[float | None] = (),
+    pilot: dict[str, Any],
+    deltas: list[list[float]] | None = None,
+    assumptions: list[str],
+) -> Outlook:
     """The Outlook of possible measured ``curves`` (draws, rounds + 1), each equally likely."""
     low, high = np.quantile(curves, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
     middle = np.median(curves, axis=0)
-    rows = [Expected(round=n, accuracy=float(middle[n]), low=float(low[n]), high=float(high[n]),
-                     wrong=wrong[n] if n < len(wrong) else None) for n in range(curves.shape[1])]
+    rows = [
+        Expected(
+            round=n,
+            accuracy=float(middle[n]),
+            low=float(low[n]),
+            high=float(high[n]),
+            wrong=wrong[n] if n < len(wrong) else None,
+        )
+        for n in range(curves.shape[1])
+    ]
     risen = np.maximum.accumulate(middle)
     near = [n for n in range(len(rows)) if risen[-1] - risen[n] <= SETTLED]
     plateau = near[0] if near[0] < len(rows) - 1 or len(rows) == 1 else None
     chance = float(np.mean(curves[:, -1] - curves[:, 0] >= GAIN))
     full = float(np.mean(curves[:, 0] >= 1 - GAIN))
     advice, words = _advice(chance, full, len(rows) - 1)
-    return Outlook(model=model, rows=rows, plateau=plateau, chance=round(chance, 4), advice=advice, words=words,
-                   pilot=pilot, deltas=deltas or [], assumptions=assumptions)
+    return Outlook(
+        model=model,
+        rows=rows,
+        plateau=plateau,
+        chance=round(chance, 4),
+        advice=advice,
+        words=words,
+        pilot=pilot,
+        deltas=deltas or [],
+        assumptions=assumptions,
+    )
 
 
 def _advice(chance: float, full: float, rounds: int) -> tuple[str, str]:
@@ -120,9 +144,13 @@ def score(outlook: Outlook, measured: Sequence[float]) -> Score:
     if not pairs:
         raise StarError("a forecast is judged from round 1 on, and no round was measured", hint="finish the run first")
     slope = [abs(last_slope(measured[:n]) - measured[n]) for n in range(1, len(pairs) + 1)]
-    return Score(rounds=len(pairs), covered=sum(row.low - 1e-9 <= m <= row.high + 1e-9 for row, m in pairs),
-                 error=float(np.mean([abs(row.accuracy - m) for row, m in pairs])),
-                 no_change=float(np.mean([abs(measured[0] - m) for _, m in pairs])), last_slope=float(np.mean(slope)))
+    return Score(
+        rounds=len(pairs),
+        covered=sum(row.low - 1e-9 <= m <= row.high + 1e-9 for row, m in pairs),
+        error=float(np.mean([abs(row.accuracy - m) for row, m in pairs])),
+        no_change=float(np.mean([abs(measured[0] - m) for _, m in pairs])),
+        last_slope=float(np.mean(slope)),
+    )
 
 
 def last_slope(before: Sequence[float]) -> float:

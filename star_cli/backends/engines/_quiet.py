@@ -113,6 +113,10 @@ def log_config(log: Path) -> str:
 
 def _settings(log: Path) -> dict[str, Any]:
     form = {"format": "%(levelname)s %(asctime)s [%(name)s:%(lineno)d] %(message)s"}
-    return {"version": 1, "disable_existing_loggers": False, "formatters": {"plain": form},
-            "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain"}},
-            "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}}}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": form},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain"}},
+        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
+    }

@@ -26,11 +26,15 @@ def load_eyes(model: ModelRef, limit: int) -> Eyes | None:
     try:
         processor = AutoProcessor.from_pretrained(model.path, revision=model.revision)
     except Exception as e:  # a missing file, a class that does not import: each version has errors of its own
-        raise StarError(f"the processor of {model.path} cannot be loaded: {directory.gist(e)}",
-                        hint="save it beside the weights: processor.save_pretrained(directory)") from e
+        raise StarError(
+            f"the processor of {model.path} cannot be loaded: {directory.gist(e)}",
+            hint="save it beside the weights: processor.save_pretrained(directory)",
+        ) from e
     if not hasattr(processor, "tokenizer"):
-        raise StarError(f"the model {model.path} has a vision_config, but no processor for pictures beside it",
-                        hint="save it beside the weights: processor.save_pretrained(directory)")
+        raise StarError(
+            f"the model {model.path} has a vision_config, but no processor for pictures beside it",
+            hint="save it beside the weights: processor.save_pretrained(directory)",
+        )
     return Eyes(model, processor, limit)
 
 

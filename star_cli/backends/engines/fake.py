@@ -108,8 +108,10 @@ def sections(request: Request) -> str | None:
         return None
     fate = request.seed if request.sampling.temperature else seed_of("guess", request.prompt.text)
     letter = random.Random(fate).choice(letters)
-    return "\n".join(f"{tag}: ({letter})" if tag == "CONCLUSION" else f"{tag}: a guess"
-                     for tag in request.prompt.text.splitlines()[-1].split())
+    return "\n".join(
+        f"{tag}: ({letter})" if tag == "CONCLUSION" else f"{tag}: a guess"
+        for tag in request.prompt.text.splitlines()[-1].split()
+    )
 
 
 def skill_of(model: ModelRef) -> float:
@@ -118,11 +120,12 @@ def skill_of(model: ModelRef) -> float:
     try:
         return float(json.loads(path.read_bytes())["skill"])
     except (OSError, ValueError, KeyError):
-        raise StarError(f"{path} holds no fake model (a config.json with a skill)",
-                        hint="use model=fake with engine=fake, or another engine") from None
+        raise StarError(
+            f"{path} holds no fake model (a config.json with a skill)",
+            hint="use model=fake with engine=fake, or another engine",
+        ) from None
 
 
 def fake_score(skill: float, prompt: str, completion: str) -> float:
     """A log-probability that depends on the weights, as a real one does."""
     return round(math.log(0.01 + 0.99 * skill) * (1 + len(completion)) - len(prompt) * 1e-3, 5)
-

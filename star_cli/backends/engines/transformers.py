@@ -80,13 +80,18 @@ class TransformersSession:
         try:
             kind = AutoModelForImageTextToText if vision.has_eyes(model) else AutoModelForCausalLM
             net, info = kind.from_pretrained(
-                model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True)
+                model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True
+            )
         except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
-            raise StarError(f"the model {model.path} cannot be loaded: {directory.gist(e)}",
-                            hint=directory.BUILD) from e
+            raise StarError(
+                f"the model {model.path} cannot be loaded: {directory.gist(e)}", hint=directory.BUILD
+            ) from e
         if info["missing_keys"]:
-            raise StarError(f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
-                            f"for example {sorted(info['missing_keys'])[0]}", hint=directory.BUILD)
+            raise StarError(
+                f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
+                f"for example {sorted(info['missing_keys'])[0]}",
+                hint=directory.BUILD,
+            )
         self._net = net.to(self.device).eval()
         self._eyes = vision.load_eyes(model, self.runtime.max_images)
         self.model, self._codec = model, directory.Codec(model, tokenizer, limit, self._eyes)
@@ -101,7 +106,7 @@ class TransformersSession:
             for _, group in groupby(rows, key=lambda row: row.request.sampling):
                 alike = list(group)
                 for at in range(0, len(alike), size):
-                    yield from self._write(alike[at:at + size])
+                    yield from self._write(alike[at : at + size])
 
     def _row(self, request: Request) -> Row:
         import torch
@@ -157,13 +162,21 @@ class TransformersSession:
         """The logits of the next token of every row, in float32."""
         import torch
 
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1]:]
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         try:
-            out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                            use_cache=True, logits_to_keep=1, **pixels)
+            out = self._net(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+                **pixels,
+            )
         except torch.OutOfMemoryError as e:
-            raise EngineDied(f"the GPU has no memory for {len(ids)} sequences at once",
-                             hint="lower runtime.max_num_seqs") from e
+            raise EngineDied(
+                f"the GPU has no memory for {len(ids)} sequences at once", hint="lower runtime.max_num_seqs"
+            ) from e
         return out.logits[:, -1].float()
 
     def _finished(self, row: Row) -> Completion | None:
@@ -171,14 +184,19 @@ class TransformersSession:
         request = row.request
         stopped = row.ids[-1] in self._codec.stops
         if not stopped and request.stop:
-            tail = row.ids[-(8 + 4 * max(len(s) for s in request.stop)):]
+            tail = row.ids[-(8 + 4 * max(len(s) for s in request.stop)) :]
             stopped = self._codec.text(tail, request.stop)[1] and self._codec.text(row.ids, request.stop)[1]
         if not stopped and len(row.ids) < request.max_tokens:
             return None
         logprob = round(row.logprob, 4) + 0.0 if self.spec.logprobs else None
-        return Completion(request.id, self._codec.text(row.ids, request.stop)[0], len(row.ids),
-                          "stop" if stopped else "length", logprob,
-                          self._eyes.counted(row.prompt) if self._eyes else 0)
+        return Completion(
+            request.id,
+            self._codec.text(row.ids, request.stop)[0],
+            len(row.ids),
+            "stop" if stopped else "length",
+            logprob,
+            self._eyes.counted(row.prompt) if self._eyes else 0,
+        )
 
     def _pad(self, prompts: Sequence[list[int]]) -> tuple[Any, Any]:
         """Prompts padded on the left, and the mask of what is real: (rows, tokens) both."""
@@ -214,11 +232,15 @@ class TransformersSession:
         ids, mask = self._pad([prompt + completion for prompt, completion, _ in batch])
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         with torch.inference_mode():
-            out = self._net(input_ids=ids, attention_mask=mask, position_ids=positions,
-                            **self._pixels([shown for _, _, shown in batch]))
+            out = self._net(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                **self._pixels([shown for _, _, shown in batch]),
+            )
             logits = out.logits.float()[:, :-1]
             each = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0].double()
-        return [float(row[-len(completion):].sum()) for row, (_, completion, _) in zip(each, batch, strict=True)]
+        return [float(row[-len(completion) :].sum()) for row, (_, completion, _) in zip(each, batch, strict=True)]
 
     # ---- weights and life -----------------------------------------------------------------------------------------
     def swap(self, model: ModelRef) -> bool:

@@ -54,8 +54,10 @@ class Vllm(Engine):
             log.parent.mkdir(parents=True, exist_ok=True)
             log.touch()
         except OSError as e:
-            raise StarError(f"the engine's log {log} cannot be written: {e.strerror}",
-                            hint="set runtime.engine_log to a file in a folder you may write to") from None
+            raise StarError(
+                f"the engine's log {log} cannot be written: {e.strerror}",
+                hint="set runtime.engine_log to a file in a folder you may write to",
+            ) from None
         with aside(log):
             return VllmSession(self, model, runtime, log)
 
@@ -98,8 +100,10 @@ class VllmSession:
         try:
             return LLM(**settings)
         except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
-            raise StarError(f"vLLM could not start with {self.model.path}: {directory.gist(e)}{tail(self.log)}",
-                            hint=self._advice(str(e))) from e
+            raise StarError(
+                f"vLLM could not start with {self.model.path}: {directory.gist(e)}{tail(self.log)}",
+                hint=self._advice(str(e)),
+            ) from e
         finally:
             sys.excepthook = hook  # torch.distributed marks every later traceback with [rank0]
             torch.set_num_threads = set_threads  # vLLM's CPU worker replaces it by a function that does nothing
@@ -109,22 +113,35 @@ class VllmSession:
 
         r, limit = self.runtime, directory.context(self.model, self.runtime.max_model_len)
         settings: dict[str, Any] = {
-            "model": self.model.path, "revision": self.model.revision, "dtype": self._dtype, "seed": 0,
-            "max_num_seqs": r.max_num_seqs, "max_model_len": r.max_model_len, "enable_prefix_caching": True,
-            "use_tqdm_on_load": False, **({"limit_mm_per_prompt": {"image": r.max_images}} if self._eyes else {})}
+            "model": self.model.path,
+            "revision": self.model.revision,
+            "dtype": self._dtype,
+            "seed": 0,
+            "max_num_seqs": r.max_num_seqs,
+            "max_model_len": r.max_model_len,
+            "enable_prefix_caching": True,
+            "use_tqdm_on_load": False,
+            **({"limit_mm_per_prompt": {"image": r.max_images}} if self._eyes else {}),
+        }
         if not self.cpu:  # written from vLLM's documentation and never run: it was made where there is no GPU
             self._sleeps = bool(current_platform.is_sleep_mode_available())
-            return settings | {"gpu_memory_utilization": r.gpu_memory, "tensor_parallel_size": r.tensor_parallel,
-                               "enable_sleep_mode": self._sleeps}
+            return settings | {
+                "gpu_memory_utilization": r.gpu_memory,
+                "tensor_parallel_size": r.tensor_parallel,
+                "enable_sleep_mode": self._sleeps,
+            }
         _register_class(self.model)
         _check_heads(self.model)
         limit = r.max_model_len or min(limit or CPU_CONTEXT, CPU_CONTEXT)
         return settings | {
-            "max_model_len": limit, "enforce_eager": True, "kv_cache_memory_bytes": r.kv_cache_mb << 20,
+            "max_model_len": limit,
+            "enforce_eager": True,
+            "kv_cache_memory_bytes": r.kv_cache_mb << 20,
             "max_num_seqs": r.max_num_seqs + 2,  # two places for companions
             "enable_chunked_prefill": False,  # seeded requests crash the CPU's chunked prefill
             "max_num_batched_tokens": max(limit + 64, 4096),  # the longest prompt fits beside the companions
-            "block_size": 32}  # the smallest the CPU kernels take: short prompts share more of the prefix cache
+            "block_size": 32,
+        }  # the smallest the CPU kernels take: short prompts share more of the prefix cache
 
     def _precision(self, model: ModelRef) -> str:
         """The dtype to load in. vLLM's own "auto" halves float32 weights: then trainer and engine would disagree."""
@@ -169,7 +186,7 @@ class VllmSession:
 
         for (i, start), out in self._serve(jobs()):
             # one number for each token but the first, which nothing predicts
-            scores[i] = sum(out.prompt_logprobs.logprobs[start - 1:])
+            scores[i] = sum(out.prompt_logprobs.logprobs[start - 1 :])
         return scores
 
     def _sampled(self, request: Request) -> tuple[Request, list[int], Prompt, Any]:
@@ -178,12 +195,26 @@ class VllmSession:
 
         s = request.sampling
         ids = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
-        return request, ids, request.prompt, SamplingParams(
-            temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, max_tokens=request.max_tokens,
-            seed=request.seed if s.temperature else None, stop=list(request.stop) or None,
-            stop_token_ids=self._codec.stops, logprobs=0 if self.spec.logprobs else None,
-            detokenize=bool(request.stop), skip_special_tokens=False, flat_logprobs=True,
-            output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True)
+        return (
+            request,
+            ids,
+            request.prompt,
+            SamplingParams(
+                temperature=s.temperature,
+                top_p=s.top_p,
+                top_k=s.top_k,
+                max_tokens=request.max_tokens,
+                seed=request.seed if s.temperature else None,
+                stop=list(request.stop) or None,
+                stop_token_ids=self._codec.stops,
+                logprobs=0 if self.spec.logprobs else None,
+                detokenize=bool(request.stop),
+                skip_special_tokens=False,
+                flat_logprobs=True,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+                skip_clone=True,
+            ),
+        )
 
     def _completion(self, request: Request, out: Any, seen: int) -> Completion:
         if out.finish_reason not in ("stop", "length"):
@@ -331,9 +362,17 @@ class Company:
         from vllm.sampling_params import RequestOutputKind
 
         self.names.append(f"companion-{step}")
-        self.engine.add_request(self.names[-1], TokensPrompt(prompt_token_ids=[self.token]), SamplingParams(
-            temperature=0.0, max_tokens=self.length, ignore_eos=True, detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY))
+        self.engine.add_request(
+            self.names[-1],
+            TokensPrompt(prompt_token_ids=[self.token]),
+            SamplingParams(
+                temperature=0.0,
+                max_tokens=self.length,
+                ignore_eos=True,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            ),
+        )
 
 
 def _repack(model: Any) -> None:
@@ -357,9 +396,12 @@ def _prepare(log: Path, install: str) -> bool:
         _user_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
     env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if cpu:
-        env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: 3 s to start, not 16
-                "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",  # spinning threads starve each other: 10 x slower
-                "TORCHDYNAMO_DISABLE": "1"}  # or log-probabilities compile for 12 s in the first batch
+        env |= {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: 3 s to start, not 16
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "passive",  # spinning threads starve each other: 10 x slower
+            "TORCHDYNAMO_DISABLE": "1",
+        }  # or log-probabilities compile for 12 s in the first batch
     for name, value in env.items():
         os.environ.setdefault(name, value)
     os.environ["VLLM_LOGGING_CONFIG_PATH"] = log_config(log)
@@ -370,8 +412,9 @@ def _prepare(log: Path, install: str) -> bool:
         if cpu:
             torch._dynamo.config.disable = True  # the variable comes too late where a trainer was here first
     except ImportError as e:
-        raise StarError(f"vLLM is installed but cannot be imported: {directory.gist(e)}{tail(log)}",
-                        hint=install) from e
+        raise StarError(
+            f"vLLM is installed but cannot be imported: {directory.gist(e)}{tail(log)}", hint=install
+        ) from e
     return cpu
 
 
@@ -408,8 +451,10 @@ def _check_heads(model: ModelRef) -> None:
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     known = CPUAttentionBackend.get_supported_head_sizes()
     if size not in known:
-        raise StarError(f"the attention heads of {model.path} are {size} wide; on a CPU vLLM can run "
-                        f"{', '.join(map(str, known))}", hint="use a model with such heads, or engine=transformers")
+        raise StarError(
+            f"the attention heads of {model.path} are {size} wide; on a CPU vLLM can run {', '.join(map(str, known))}",
+            hint="use a model with such heads, or engine=transformers",
+        )
 
 
 def _threads(llm: Any) -> int:

@@ -32,11 +32,17 @@ class HuggingFace(Model):
     chat: bool | None = None
 
     def check(self) -> None:
-        need(bool(self.path.strip()), "model.path is not given", "set model.path=DIR, or a hub id such as "
-             "model.path=Qwen/Qwen2.5-0.5B; model=tiny makes a small model here")
+        need(
+            bool(self.path.strip()),
+            "model.path is not given",
+            "set model.path=DIR, or a hub id such as model.path=Qwen/Qwen2.5-0.5B; model=tiny makes a small model here",
+        )
         need(self.dtype in DTYPES, f"model.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
-        need(self.revision is None or not self.directory(),
-             f"model.revision={self.revision} has no effect on the directory {self.path}", "leave model.revision=null")
+        need(
+            self.revision is None or not self.directory(),
+            f"model.revision={self.revision} has no effect on the directory {self.path}",
+            "leave model.revision=null",
+        )
 
     def directory(self) -> Path | None:
         """The local directory that is meant, or None for a hub id; a path that does not exist is a StarError."""
@@ -46,8 +52,10 @@ class HuggingFace(Model):
         if path.exists():
             raise StarError(f"model.path={self.path} is a file", hint="give the directory it lies in")
         if self.path.startswith((".", "~", "/")) or self.path.count("/") > 1:
-            raise StarError(f"there is no model directory {self.path}",
-                            hint="check the path; a hub id is written owner/name, for example Qwen/Qwen2.5-0.5B")
+            raise StarError(
+                f"there is no model directory {self.path}",
+                hint="check the path; a hub id is written owner/name, for example Qwen/Qwen2.5-0.5B",
+            )
         return None
 
     def resolve(self) -> dict[str, Any]:
@@ -58,18 +66,6 @@ class HuggingFace(Model):
             return {"path": str(here), "revision": None, "content": content_of(here)}
         commit = commit_of(self.path, self.revision)
         return {"path": self.path, "revision": commit, "content": f"hub:{self.path}@{commit}"}
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 # ---- the hub -------------------------------------------------------------------------------------------------------
@@ -86,16 +82,20 @@ def commit_of(path: str, revision: str | None) -> str:
     except RevisionNotFoundError as e:
         raise StarError(f"the hub has no {name}", hint="name a branch, a tag or a commit of it") from e
     except RepositoryNotFoundError as e:
-        raise StarError(f"there is no directory {path}, and the hub shows no model of this name",
-                        hint="check model.path; for a private or gated model log in with: hf auth login") from e
+        raise StarError(
+            f"there is no directory {path}, and the hub shows no model of this name",
+            hint="check model.path; for a private or gated model log in with: hf auth login",
+        ) from e
     except Exception as e:  # no network, a proxy, offline mode: each library version has errors of its own
         cached = try_to_load_from_cache(path, "config.json", revision=revision)
         if isinstance(cached, str):
             return Path(cached).parent.name
-        raise StarError(f"there is no directory {path}, the hub cannot be reached ({type(e).__name__}: {_first(e)}), "
-                        f"and {name} is not in the local cache",
-                        hint=f"set model.path=DIR to a copy on this machine, or fetch it where there is a network: "
-                             f"hf download {path}") from e
+        raise StarError(
+            f"there is no directory {path}, the hub cannot be reached ({type(e).__name__}: {_first(e)}), "
+            f"and {name} is not in the local cache",
+            hint=f"set model.path=DIR to a copy on this machine, or fetch it where there is a network: "
+            f"hf download {path}",
+        ) from e
 
 
 def _first(e: Exception) -> str:

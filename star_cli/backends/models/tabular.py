@@ -40,12 +40,15 @@ class Tabular(Model):
     def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
         found = [told for text in texts for line in lines_of(text)[:1] if (told := read_state(line))]
         if not found:
-            raise StarError("no state of the zip task is among the lessons of this task",
-                            hint="model=tabular works with task=zip")
+            raise StarError(
+                "no state of the zip task is among the lessons of this task", hint="model=tabular works with task=zip"
+            )
         base, length = 1 + max(max(letters) for _, letters in found), len(found[0][1]) // 2
         states = base ** (2 * length)
         deltas = self.deltas or [self.delta] * length
         if len(deltas) != length:
-            raise StarError(f"model.deltas holds {len(deltas)} numbers for a chain of {length} steps",
-                            hint=f"give {length} of them, or one model.delta")
+            raise StarError(
+                f"model.deltas holds {len(deltas)} numbers for a chain of {length} steps",
+                hint=f"give {length} of them, or one model.delta",
+            )
         Policy(base, length, symmetric_tables([to_theory(d, states) for d in deltas], states)).save(out)

@@ -37,9 +37,12 @@ class Tiny(Model):
     def check(self) -> None:
         for name in ("layers", "width", "heads", "context"):
             need(getattr(self, name) >= 1, f"model.{name} must be >= 1, got {getattr(self, name)}")
-        need(self.width % (32 * self.heads) == 0,
-             f"model.width={self.width} must be a multiple of 32 * model.heads={self.heads} (vLLM's attention on CPU "
-             f"takes heads of 32, 64, ... wide)", "for example model.width=64 model.heads=2")
+        need(
+            self.width % (32 * self.heads) == 0,
+            f"model.width={self.width} must be a multiple of 32 * model.heads={self.heads} (vLLM's attention on CPU "
+            f"takes heads of 32, 64, ... wide)",
+            "for example model.width=64 model.heads=2",
+        )
         need(self.vocab >= 258, f"model.vocab must be >= 258 (256 bytes and two special tokens), got {self.vocab}")
         need(self.dtype in DTYPES, f"model.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
         need(not self.chat, "model.chat=true, but a tiny model has no chat template", "set model.chat=false")
@@ -51,15 +54,24 @@ class Tiny(Model):
         from transformers.utils import logging
 
         out.mkdir(parents=True, exist_ok=True)
-        tokenizer = make_tokenizer(texts, self.vocab, self.context,
-                                   split_special_tokens=True)  # a text that contains "<eos>" is text
+        tokenizer = make_tokenizer(
+            texts, self.vocab, self.context, split_special_tokens=True
+        )  # a text that contains "<eos>" is text
         tokenizer.save_pretrained(out)
         eos, pad = tokenizer.convert_tokens_to_ids([EOS, PAD])
         config = LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=self.width, intermediate_size=4 * self.width,
-            num_hidden_layers=self.layers, num_attention_heads=self.heads, num_key_value_heads=self.heads,
-            max_position_embeddings=self.context, tie_word_embeddings=self.tied, bos_token_id=None, eos_token_id=eos,
-            pad_token_id=pad)
+            vocab_size=len(tokenizer),
+            hidden_size=self.width,
+            intermediate_size=4 * self.width,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.heads,
+            max_position_embeddings=self.context,
+            tie_word_embeddings=self.tied,
+            bos_token_id=None,
+            eos_token_id=eos,
+            pad_token_id=pad,
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = LlamaForCausalLM(config)

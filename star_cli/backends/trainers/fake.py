@@ -31,11 +31,24 @@ class FakeTrainer(Trainer):
             job.progress(done, job.steps or 1, 1 - after)
         body = json.dumps({"model_type": "fake", "skill": after, "seed": job.seed}) + "\n"
         (job.out / "config.json").write_text(body)
-        canary = [{"prompt": e.prompt, "completion": e.completion, "tokens": 1 + len(e.completion),
-                   "logprob": self.opinion(after, e.prompt, e.completion)} for e in job.examples[:4]]
+        canary = [
+            {
+                "prompt": e.prompt,
+                "completion": e.completion,
+                "tokens": 1 + len(e.completion),
+                "logprob": self.opinion(after, e.prompt, e.completion),
+            }
+            for e in job.examples[:4]
+        ]
         (job.out / "canary.json").write_text(json.dumps(canary) + "\n")
-        return {"loss_first": 1 - skill, "loss_last": 1 - after, "steps": job.steps or 1, "examples": len(job.examples),
-                "start_weights": hashlib.sha256(start).hexdigest(), "end_weights": hashlib.sha256(body.encode()).hexdigest()}
+        return {
+            "loss_first": 1 - skill,
+            "loss_last": 1 - after,
+            "steps": job.steps or 1,
+            "examples": len(job.examples),
+            "start_weights": hashlib.sha256(start).hexdigest(),
+            "end_weights": hashlib.sha256(body.encode()).hexdigest(),
+        }
 
     @staticmethod
     def opinion(skill: float, prompt: str, completion: str) -> float:

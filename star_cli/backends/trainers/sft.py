@@ -27,8 +27,18 @@ from star_cli.errors import need
 
 CANARIES = 8
 ENDLESS = 1 << 62
-COMPANIONS = ("tokenizer*", "vocab*", "merges*", "special_tokens*", "added_tokens*", "*.model", "*.tiktoken",
-              "chat_template*", "*processor_config.json", "generation_config.json")  # copied beside the new weights
+COMPANIONS = (
+    "tokenizer*",
+    "vocab*",
+    "merges*",
+    "special_tokens*",
+    "added_tokens*",
+    "*.model",
+    "*.tiktoken",
+    "chat_template*",
+    "*processor_config.json",
+    "generation_config.json",
+)  # copied beside the new weights
 
 
 @register("trainer", "sft")
@@ -41,8 +51,8 @@ class Sft(Trainer):
     model's context, is left out and counted, never cut. ``packing`` lays the sequences of a forward pass end to end
     instead of padding them (null: where flash-attn is installed and the device is CUDA). Weights in half precision are
     trained in float32 (with ``lora_rank`` only the adapters are) and saved as they came.
-    ``keep_optimizer`` writes the optimiser's state beside the weights (8 bytes a weight) and begins with that of its start,
-    where there is one; the learning rate's schedule begins anew. One device.
+    ``keep_optimizer`` writes the optimiser's state beside the weights (8 bytes a weight) and begins with that of its
+    start, where there is one; the learning rate's schedule begins anew. One device.
     """
 
     install: ClassVar[str] = "pip install trl peft"
@@ -66,8 +76,10 @@ class Sft(Trainer):
 
     def check(self) -> None:
         need(math.isfinite(self.lr) and self.lr > 0, f"trainer.lr must be > 0, got {self.lr}")
-        need(self.schedule in _loop.SCHEDULES,
-             f"trainer.schedule must be one of {', '.join(_loop.SCHEDULES)}, got {self.schedule!r}")
+        need(
+            self.schedule in _loop.SCHEDULES,
+            f"trainer.schedule must be one of {', '.join(_loop.SCHEDULES)}, got {self.schedule!r}",
+        )
         need(self.batch >= 1, f"trainer.batch must be >= 1, got {self.batch}")
         for name in ("warmup", "weight_decay", "clip", "lora_rank"):
             need(getattr(self, name) >= 0, f"trainer.{name} must be >= 0, got {getattr(self, name)}")
@@ -75,10 +87,16 @@ class Sft(Trainer):
             need(0 <= getattr(self, name) < 1, f"trainer.{name} must be in [0, 1), got {getattr(self, name)}")
         for f in fields(self):
             idle = f.name.startswith("lora_") and not self.lora_rank and getattr(self, f.name) != f.default
-            need(not idle, f"trainer.{f.name}={getattr(self, f.name)} has no effect while trainer.lora_rank is 0",
-                 "set trainer.lora_rank, for example to 16")
-        need(not (self.keep_optimizer and self.lora_rank), "trainer.keep_optimizer=true keeps no state of adapters, which are "
-             "merged when a training ends", "set trainer.lora_rank=0 or trainer.keep_optimizer=false")
+            need(
+                not idle,
+                f"trainer.{f.name}={getattr(self, f.name)} has no effect while trainer.lora_rank is 0",
+                "set trainer.lora_rank, for example to 16",
+            )
+        need(
+            not (self.keep_optimizer and self.lora_rank),
+            "trainer.keep_optimizer=true keeps no state of adapters, which are merged when a training ends",
+            "set trainer.lora_rank=0 or trainer.keep_optimizer=false",
+        )
         for name in ("max_length", "micro_batch"):
             value = getattr(self, name)
             need(value is None or value >= 1, f"trainer.{name} must be >= 1 or null, got {value}")
@@ -96,8 +114,11 @@ class Sft(Trainer):
             weights = weights_sha256(start)
             data = encode(self, job, start)
             plan = Plan.of(self, job, data, _loop.processes(job.runtime.gpus))
-            need(plan.world == 1 or not self.keep_optimizer, "trainer.keep_optimizer=true trains on one device only, got "
-                 f"runtime.gpus={job.runtime.gpus}", "set runtime.gpus=1")
+            need(
+                plan.world == 1 or not self.keep_optimizer,
+                f"trainer.keep_optimizer=true trains on one device only, got runtime.gpus={job.runtime.gpus}",
+                "set runtime.gpus=1",
+            )
             scratch = job.scratch / "checkpoints"
             mark = key([self, job.seed, plan.steps, weights, data.digest()])
             resume = _loop.resumable(scratch, mark)
@@ -117,11 +138,19 @@ class Sft(Trainer):
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
         shutil.rmtree(scratch, ignore_errors=True)
         first, last = _loop.tenths(losses)
-        return {"loss_first": round(first, 6), "loss_last": round(last, 6),
-                "steps": plan.steps, "epochs": round(plan.steps * plan.batch / len(data.rows), 3),
-                "examples": len(data.rows), "tokens": plan.tokens(data),
-                "sequence_tokens": plan.sequence_tokens(data), "dropped_long": data.dropped, **_vision.counts(data),
-                "start_weights": weights, "end_weights": weights_sha256(job.out)}
+        return {
+            "loss_first": round(first, 6),
+            "loss_last": round(last, 6),
+            "steps": plan.steps,
+            "epochs": round(plan.steps * plan.batch / len(data.rows), 3),
+            "examples": len(data.rows),
+            "tokens": plan.tokens(data),
+            "sequence_tokens": plan.sequence_tokens(data),
+            "dropped_long": data.dropped,
+            **_vision.counts(data),
+            "start_weights": weights,
+            "end_weights": weights_sha256(job.out),
+        }
 
 
 @dataclass
@@ -145,14 +174,20 @@ def encode(part: Sft, job: TrainJob, start: Path) -> Data:
 
     tokenizer = AutoTokenizer.from_pretrained(str(start))
     end = tokenizer.eos_token_id
-    need(end is not None, f"the tokenizer of {job.start.path} has no end-of-text token, so no completion could end",
-         "set eos_token in its tokenizer_config.json")
+    need(
+        end is not None,
+        f"the tokenizer of {job.start.path} has no end-of-text token, so no completion could end",
+        "set eos_token in its tokenizer_config.json",
+    )
     limit = min(part.max_length or ENDLESS, context_of(start))
     eyes = _vision.eyes_of(job, start)
     if eyes:
         seen, those = _vision.rows_of(eyes, job.examples, limit)
-        need(bool(seen), f"all {len(job.examples)} examples are longer than {limit} tokens, their pictures included",
-             "raise trainer.max_length, or take a model that reads more")
+        need(
+            bool(seen),
+            f"all {len(job.examples)} examples are longer than {limit} tokens, their pictures included",
+            "raise trainer.max_length, or take a model that reads more",
+        )
         return Data(seen, those, len(job.examples) - len(seen), tokenizer, eyes)
     prompts = encode_prompts(job.start, tokenizer, list(dict.fromkeys(e.prompt for e in job.examples)))
     completions = tokenizer([e.completion for e in job.examples], add_special_tokens=False)["input_ids"]
@@ -162,9 +197,12 @@ def encode(part: Sft, job: TrainJob, start: Path) -> Data:
         if len(prompt) + len(taught) <= limit:
             rows.append({"input_ids": prompt + taught, "labels": [-100] * len(prompt) + taught})
             kept.append(example)
-    need(bool(rows), f"all {len(job.examples)} examples are longer than {limit} tokens, the smaller of "
-         f"trainer.max_length={part.max_length} and the model's context",
-         "raise trainer.max_length, or take a model that reads more")
+    need(
+        bool(rows),
+        f"all {len(job.examples)} examples are longer than {limit} tokens, the smaller of "
+        f"trainer.max_length={part.max_length} and the model's context",
+        "raise trainer.max_length, or take a model that reads more",
+    )
     return Data(rows, kept, len(job.examples) - len(rows), tokenizer)
 
 
@@ -199,8 +237,11 @@ class Plan:
     @classmethod
     def of(cls, part: Sft, job: TrainJob, data: Data, world: int) -> Plan:
         """The plan of a job; ``steps`` wins over ``epochs``."""
-        need(job.steps is not None or job.epochs is not None, "training needs a number of steps or of epochs",
-             "for example schedule.start=40 or schedule.epochs=1")
+        need(
+            job.steps is not None or job.epochs is not None,
+            "training needs a number of steps or of epochs",
+            "for example schedule.start=40 or schedule.epochs=1",
+        )
         lengths = [len(row["input_ids"]) for row in data.rows]
         batch = min(part.batch, len(lengths))
         world = min(world, batch)
@@ -218,13 +259,13 @@ class Plan:
             while len(waiting) < self.batch:
                 order = np.random.default_rng(seed_of(self.seed, "pass", turn)).permutation(len(self.lengths))
                 waiting, turn = waiting + order.tolist(), turn + 1
-            yield sorted(waiting[:self.batch], key=lambda i: -self.lengths[i])
-            waiting = waiting[self.batch:]
+            yield sorted(waiting[: self.batch], key=lambda i: -self.lengths[i])
+            waiting = waiting[self.batch :]
 
     def share(self, rank: int) -> Iterator[list[int]]:
         """The rows of each forward pass of one device, ``parts`` to a step."""
         for rows in self.stream():
-            mine = rows[rank::self.world]
+            mine = rows[rank :: self.world]
             cuts = [i * len(mine) // self.parts for i in range(self.parts + 1)]
             yield from (mine[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True))
 
@@ -244,8 +285,11 @@ def directory_of(ref: ModelRef) -> Path:
         return Path(ref.path)
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(ref.path, revision=ref.revision,
-                                  allow_patterns=["*.json", "*.safetensors", "*.jinja", *COMPANIONS]))
+    return Path(
+        snapshot_download(
+            ref.path, revision=ref.revision, allow_patterns=["*.json", "*.safetensors", "*.jinja", *COMPANIONS]
+        )
+    )
 
 
 def context_of(directory: Path) -> int:
@@ -283,11 +327,19 @@ def look_in(model: Any, data: Data) -> list[dict[str, Any]]:
         ids = torch.tensor([data.rows[i]["input_ids"]], device=model.device)
         labels = torch.tensor(data.rows[i]["labels"][1:], device=model.device)
         with torch.no_grad():
-            scores = model(input_ids=ids, **_vision.pixels_of(data, i, model.device)).logits[0, :-1].float().log_softmax(-1)
+            scores = (
+                model(input_ids=ids, **_vision.pixels_of(data, i, model.device)).logits[0, :-1].float().log_softmax(-1)
+            )
         taught = labels != -100
         total = scores[taught].gather(1, labels[taught, None]).sum().item()
-        canary.append({"prompt": data.examples[i].prompt, "completion": data.examples[i].completion,
-                       **({"images": data.examples[i].images} if data.examples[i].images else {}),
-                       "logprob": round(total, 5), "tokens": int(taught.sum())})
+        canary.append(
+            {
+                "prompt": data.examples[i].prompt,
+                "completion": data.examples[i].completion,
+                **({"images": data.examples[i].images} if data.examples[i].images else {}),
+                "logprob": round(total, 5),
+                "tokens": int(taught.sum()),
+            }
+        )
     model.to(dtype)
     return canary

@@ -33,15 +33,26 @@ class Tabular(Trainer):
         (job.out / "canary.json").write_text(json.dumps(canary) + "\n")
         job.progress(1, 1, loss(after, job.examples))
         rows = start.tables.shape[0] * start.tables.shape[1]
-        return {"loss_first": loss(start, job.examples), "loss_last": loss(after, job.examples), "steps": 1,
-                "examples": len(job.examples), "rows": rows, "rows_without_data": empty,
-                "start_weights": file_sha256(_file(job.start.path)), "end_weights": file_sha256(_file(str(job.out)))}
+        return {
+            "loss_first": loss(start, job.examples),
+            "loss_last": loss(after, job.examples),
+            "steps": 1,
+            "examples": len(job.examples),
+            "rows": rows,
+            "rows_without_data": empty,
+            "start_weights": file_sha256(_file(job.start.path)),
+            "end_weights": file_sha256(_file(str(job.out))),
+        }
 
 
 def canary_row(policy: Policy, e: Example) -> dict[str, Any]:
     """An example with the log-probability the new tables give it; a token is a line."""
-    return {"prompt": e.prompt, "completion": e.completion, "tokens": len(policy.pairs(e.prompt, e.completion)),
-            "logprob": policy.loglikelihood(e.prompt, e.completion)}
+    return {
+        "prompt": e.prompt,
+        "completion": e.completion,
+        "tokens": len(policy.pairs(e.prompt, e.completion)),
+        "logprob": policy.loglikelihood(e.prompt, e.completion),
+    }
 
 
 def loss(policy: Policy, examples: list[Example]) -> float:

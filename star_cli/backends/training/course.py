@@ -21,8 +21,14 @@ class Course:
         s = job.settings
         self.part, self.job = part, job
         self.start = directory_of(job.start)
-        self.sft = Sft(lr=part.lr or s.lr, schedule=s.schedule, warmup=s.warmup, batch=s.batch, lora_rank=s.lora_rank,
-                       lora_alpha=s.lora_alpha)
+        self.sft = Sft(
+            lr=part.lr or s.lr,
+            schedule=s.schedule,
+            warmup=s.warmup,
+            batch=s.batch,
+            lora_rank=s.lora_rank,
+            lora_alpha=s.lora_alpha,
+        )
         batch = min(s.batch, len(lengths))
         steps = part.steps or s.steps or math.ceil(s.epochs * len(lengths) / batch)
         micro = max(1, _loop.tokens_at_once() // max(lengths))
@@ -36,13 +42,28 @@ class Course:
 
         cuda = torch.cuda.is_available()
         made = kind(
-            output_dir=str(self.scratch), max_steps=self.plan.steps, learning_rate=self.sft.lr,
-            warmup_steps=self.sft.warmup, lr_scheduler_type=_loop.SCHEDULES[self.sft.schedule], weight_decay=0.0,
-            max_grad_norm=1.0, gradient_accumulation_steps=self.plan.parts,
-            per_device_train_batch_size=math.ceil(self.plan.batch / self.plan.parts), seed=self.job.seed % 2**32,
-            use_cpu=not cuda, logging_steps=1, logging_nan_inf_filter=False, save_strategy="no", eval_strategy="no",
-            report_to="none", disable_tqdm=True, dataloader_num_workers=0, dataloader_pin_memory=cuda,
-            remove_unused_columns=False, **more)
+            output_dir=str(self.scratch),
+            max_steps=self.plan.steps,
+            learning_rate=self.sft.lr,
+            warmup_steps=self.sft.warmup,
+            lr_scheduler_type=_loop.SCHEDULES[self.sft.schedule],
+            weight_decay=0.0,
+            max_grad_norm=1.0,
+            gradient_accumulation_steps=self.plan.parts,
+            per_device_train_batch_size=math.ceil(self.plan.batch / self.plan.parts),
+            seed=self.job.seed % 2**32,
+            use_cpu=not cuda,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            save_strategy="no",
+            eval_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_num_workers=0,
+            dataloader_pin_memory=cuda,
+            remove_unused_columns=False,
+            **more,
+        )
         if cuda:
             made._n_gpu = 1
         return made
@@ -69,7 +90,12 @@ class Course:
     def metrics(self, logs: list[dict[str, float]], out: Path) -> dict[str, Any]:
         """Losses over the first and the last tenth of the steps, steps, passes over the data, weights."""
         first, last = _loop.tenths([entry["loss"] for entry in logs])
-        return {"loss_first": round(first, 6), "loss_last": round(last, 6),
-                "steps": self.plan.steps, "epochs": round(self.plan.steps * self.plan.batch / len(self.plan.lengths), 3),
-                "sequence_tokens": sum(self.plan.lengths[i] for rows in self.plan.stream() for i in rows),
-                "start_weights": weights_sha256(self.start), "end_weights": weights_sha256(out)}
+        return {
+            "loss_first": round(first, 6),
+            "loss_last": round(last, 6),
+            "steps": self.plan.steps,
+            "epochs": round(self.plan.steps * self.plan.batch / len(self.plan.lengths), 3),
+            "sequence_tokens": sum(self.plan.lengths[i] for rows in self.plan.stream() for i in rows),
+            "start_weights": weights_sha256(self.start),
+            "end_weights": weights_sha256(out),
+        }

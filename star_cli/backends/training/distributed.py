@@ -1,7 +1,7 @@
 """Training in one process a GPU: each of them runs this module under torchrun.
 
-``torchrun --nproc-per-node=4 -m star_cli.backends.training.distributed job.json``: all of them train, the first writes the model and
-says ``{"step": 3, "loss": 1.9}`` on its standard output after every step.
+``torchrun --nproc-per-node=4 -m star_cli.backends.training.distributed job.json``: all of them train, the first writes
+the model and says ``{"step": 3, "loss": 1.9}`` on its standard output after every step.
 """
 
 from __future__ import annotations
@@ -26,28 +26,67 @@ if TYPE_CHECKING:
     from star_cli.backends.trainers.sft import Plan, Sft
 
 
-def fit_apart(part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str,
-              resume: str | None) -> tuple[list[float], Any]:
+def fit_apart(
+    part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str, resume: str | None
+) -> tuple[list[float], Any]:
     """``fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole."""
     import torch
 
     here = job.scratch / "processes"
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
-    (here / "examples.jsonl").write_bytes(b"".join(
-        encode(Example(problem_id=str(i), sample=0, prompt=e.prompt, completion=e.completion, origin=e.origin,
-                       images=e.images))
-        for i, e in enumerate(job.examples)))
-    (here / "job.json").write_text(json.dumps({
-        "part": asdict(part), "start": asdict(job.start), "out": str(job.out), "checkpoints": str(scratch),
-        "seed": job.seed, "runtime": asdict(job.runtime), "steps": plan.steps, "world": plan.world, "mark": mark,
-        "resume": resume}))
+    (here / "examples.jsonl").write_bytes(
+        b"".join(
+            encode(
+                Example(
+                    problem_id=str(i),
+                    sample=0,
+                    prompt=e.prompt,
+                    completion=e.completion,
+                    origin=e.origin,
+                    images=e.images,
+                )
+            )
+            for i, e in enumerate(job.examples)
+        )
+    )
+    (here / "job.json").write_text(
+        json.dumps(
+            {
+                "part": asdict(part),
+                "start": asdict(job.start),
+                "out": str(job.out),
+                "checkpoints": str(scratch),
+                "seed": job.seed,
+                "runtime": asdict(job.runtime),
+                "steps": plan.steps,
+                "world": plan.world,
+                "mark": mark,
+                "resume": resume,
+            }
+        )
+    )
     threads = max(1, (job.runtime.train_threads or len(os.sched_getaffinity(0))) // plan.world)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={plan.world}",
-               "-m", __name__, str(here / "job.json")]
-    with open(here / "log.txt", "wb") as log, subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True,
-            env={"OMP_WAIT_POLICY": "passive", **os.environ, "OMP_NUM_THREADS": str(threads)}) as running:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={plan.world}",
+        "-m",
+        __name__,
+        str(here / "job.json"),
+    ]
+    with (
+        open(here / "log.txt", "wb") as log,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={"OMP_WAIT_POLICY": "passive", **os.environ, "OMP_NUM_THREADS": str(threads)},
+        ) as running,
+    ):
         try:
             for line in running.stdout or ():
                 if line.startswith('{"step"'):
@@ -69,8 +108,10 @@ def _failure(here: Path, code: int) -> StarError:
         error = json.loads(said.read_bytes())
         return StarError(error["what"], hint=error["hint"])
     words = [line for line in (here / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
-    return StarError(f"the training processes ended with code {code}: {words[-1] if words else 'without a word'}",
-                     hint=f"their log is {here / 'log.txt'}; runtime.gpus=1 trains in one process")
+    return StarError(
+        f"the training processes ended with code {code}: {words[-1] if words else 'without a word'}",
+        hint=f"their log is {here / 'log.txt'}; runtime.gpus=1 trains in one process",
+    )
 
 
 def main(path: str) -> None:
@@ -86,9 +127,16 @@ def main(path: str) -> None:
     def report(done: int, total: int, loss: float) -> None:
         print(json.dumps({"step": done, "loss": loss}), flush=True)
 
-    job = TrainJob(start=ModelRef(**given["start"]), examples=list(read_records(here / "examples.jsonl", Example)),
-                   out=Path(given["out"]), scratch=here, seed=given["seed"], runtime=Runtime(**given["runtime"]),
-                   steps=given["steps"], progress=report)
+    job = TrainJob(
+        start=ModelRef(**given["start"]),
+        examples=list(read_records(here / "examples.jsonl", Example)),
+        out=Path(given["out"]),
+        scratch=here,
+        seed=given["seed"],
+        runtime=Runtime(**given["runtime"]),
+        steps=given["steps"],
+        progress=report,
+    )
     part = sft.Sft(**given["part"])
     try:
         with _loop.ground(int(os.environ["OMP_NUM_THREADS"])):

@@ -1,4 +1,6 @@
-"""Log-probabilities of completions by a plain forward pass: each token of each sequence once, similar lengths together."""
+"""Log-probabilities of completions by a plain forward pass: each token of each sequence once, similar lengths
+together.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def padded(rows: Sequence[Row], pad: int, device: Any) -> tuple[Any, Any]:
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for i, (prompt, completion) in enumerate(rows):
         text = prompt + completion
-        ids[i, :len(text)] = torch.tensor(text)
-        mask[i, :len(text)] = 1
+        ids[i, : len(text)] = torch.tensor(text)
+        mask[i, : len(text)] = 1
     return ids.to(device), mask.to(device)
 
 
@@ -58,11 +60,11 @@ def logprobs(model: Any, rows: Sequence[Row], pad: int) -> list[float]:
             hidden = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
             taught = torch.zeros_like(mask[:, 1:], dtype=torch.bool)
             for n, (prompt, completion) in enumerate(these):
-                taught[n, len(prompt) - 1:len(prompt) + len(completion) - 1] = True
+                taught[n, len(prompt) - 1 : len(prompt) + len(completion) - 1] = True
             each = hidden[taught].float().log_softmax(-1).gather(1, ids[:, 1:][taught][:, None])[:, 0].double().cpu()
         start = 0
         for i, (_, completion) in zip(at, these, strict=True):
-            found[i] = float(each[start:start + len(completion)].sum())
+            found[i] = float(each[start : start + len(completion)].sum())
             start += len(completion)
     return found
 
@@ -84,9 +86,12 @@ def likelihoods(ref: ModelRef, items: Sequence[tuple[str, str]], threads: int) -
 def cut(rows: Sequence[Row], context: int, ref: ModelRef) -> list[Row]:
     """Rows no longer than the model reads: a solution that ran out of tokens loses its end; a prompt never does."""
     longest = max((len(p) for p, _ in rows), default=0)
-    need(longest < context, f"a prompt has {longest} tokens; the verifier {ref.path} reads at most {context}",
-         "take a verifier that reads more")
-    return [(p, c[:context - len(p)]) for p, c in rows]
+    need(
+        longest < context,
+        f"a prompt has {longest} tokens; the verifier {ref.path} reads at most {context}",
+        "take a verifier that reads more",
+    )
+    return [(p, c[: context - len(p)]) for p, c in rows]
 
 
 def pad_of(tokenizer: Any) -> int:

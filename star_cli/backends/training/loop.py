@@ -33,8 +33,10 @@ ROOM = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or
 
 def diverged(part: Sft, step: int, steps: int) -> StarError:
     """What is said when a loss, a gradient or the result is not a number."""
-    return StarError(f"the loss is not finite at step {step} of {steps} with trainer.lr={part.lr}; nothing was saved",
-                     hint=f"lower it, for example trainer.lr={part.lr / 10:.1g}, or raise trainer.warmup")
+    return StarError(
+        f"the loss is not finite at step {step} of {steps} with trainer.lr={part.lr}; nothing was saved",
+        hint=f"lower it, for example trainer.lr={part.lr / 10:.1g}, or raise trainer.warmup",
+    )
 
 
 def processes(gpus: int) -> int:
@@ -101,8 +103,9 @@ def ground(threads: int) -> Iterator[None]:
 
 
 # ---- in this process -----------------------------------------------------------------------------------------------
-def fit(part: Sft, job: TrainJob, start: Path, data: Data, plan: Plan, scratch: Path, mark: str,
-        resume: str | None) -> tuple[list[float], Any]:
+def fit(
+    part: Sft, job: TrainJob, start: Path, data: Data, plan: Plan, scratch: Path, mark: str, resume: str | None
+) -> tuple[list[float], Any]:
     """The loss of every step (nats a token), and the trained model in the precision it came in.
 
     In one of several processes the model is whole in the first one only; the others return None.
@@ -150,13 +153,20 @@ def build(part: Sft, start: Path, job: TrainJob) -> tuple[Any, Any, tuple[Any, A
     from peft import LoraConfig, get_peft_model
 
     targets = part.lora_targets if part.lora_targets == "all-linear" else part.lora_targets.split(",")
-    lora = LoraConfig(r=part.lora_rank, lora_alpha=part.lora_alpha, lora_dropout=part.lora_dropout,
-                      target_modules=targets, task_type="CAUSAL_LM")
+    lora = LoraConfig(
+        r=part.lora_rank,
+        lora_alpha=part.lora_alpha,
+        lora_dropout=part.lora_dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
     try:
         return get_peft_model(model, lora), dtype, config
     except ValueError as e:
-        raise StarError(f"trainer.lora_targets={part.lora_targets} does not suit this model: {e}",
-                        hint="all-linear suits most, or name modules: trainer.lora_targets='q_proj,v_proj'") from e
+        raise StarError(
+            f"trainer.lora_targets={part.lora_targets} does not suit this model: {e}",
+            hint="all-linear suits most, or name modules: trainer.lora_targets='q_proj,v_proj'",
+        ) from e
 
 
 def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratch: Path, mark: str) -> Any:
@@ -170,15 +180,35 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
     cuda = torch.cuda.is_available()
     lean = not cuda and plan.world == 1 and type(model).__name__ in LEAN
     settings = SFTConfig(
-        output_dir=str(scratch), max_steps=plan.steps, learning_rate=part.lr, warmup_steps=part.warmup,
-        lr_scheduler_type=SCHEDULES[part.schedule], weight_decay=part.weight_decay, max_grad_norm=part.clip,
-        adam_beta1=part.beta1, adam_beta2=part.beta2, gradient_accumulation_steps=plan.parts, max_length=None,
-        per_device_train_batch_size=math.ceil(plan.batch / plan.world / plan.parts), padding_free=can_pack(part),
-        packing=False, bf16=cuda and torch.cuda.is_bf16_supported() and model.config.dtype != torch.float32,
-        gradient_checkpointing=part.gradient_checkpointing, seed=job.seed % 2**32, use_cpu=not cuda,
-        fsdp=sharded(model, plan), logging_steps=1, logging_nan_inf_filter=False, save_strategy="no",
-        eval_strategy="no", report_to="none", disable_tqdm=True, dataloader_num_workers=0, dataloader_pin_memory=cuda,
-        dataset_kwargs={"skip_prepare_dataset": True})
+        output_dir=str(scratch),
+        max_steps=plan.steps,
+        learning_rate=part.lr,
+        warmup_steps=part.warmup,
+        lr_scheduler_type=SCHEDULES[part.schedule],
+        weight_decay=part.weight_decay,
+        max_grad_norm=part.clip,
+        adam_beta1=part.beta1,
+        adam_beta2=part.beta2,
+        gradient_accumulation_steps=plan.parts,
+        max_length=None,
+        per_device_train_batch_size=math.ceil(plan.batch / plan.world / plan.parts),
+        padding_free=can_pack(part),
+        packing=False,
+        bf16=cuda and torch.cuda.is_bf16_supported() and model.config.dtype != torch.float32,
+        gradient_checkpointing=part.gradient_checkpointing,
+        seed=job.seed % 2**32,
+        use_cpu=not cuda,
+        fsdp=sharded(model, plan),
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=cuda,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
     if cuda and plan.world == 1:
         settings._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them
 
@@ -186,11 +216,13 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
         """SFTTrainer over the planned sequences."""
 
         def get_train_dataloader(self) -> Any:
-            return DataLoader(data.rows, batch_sampler=Passes(plan, self.args.process_index),
-                              collate_fn=together, pin_memory=cuda)
+            return DataLoader(
+                data.rows, batch_sampler=Passes(plan, self.args.process_index), collate_fn=together, pin_memory=cuda
+            )
 
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
-                         num_items_in_batch: Any = None) -> Any:
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
             """The sum over completion tokens, divided by how many the whole step has.
 
             Off the GPU TRL scores prompt and padding too, and their entropy: a quarter of a small model's step. So a
@@ -212,11 +244,22 @@ def prepare(part: Sft, job: TrainJob, model: Any, data: Data, plan: Plan, scratc
             """A checkpoint needs no page about itself."""
 
     def together(rows: list[dict[str, Any]]) -> Any:
-        return _vision.collate(rows, data.eyes, data.tokenizer.pad_token_id or 0) if data.eyes else trainer.data_collator(rows)
+        return (
+            _vision.collate(rows, data.eyes, data.tokenizer.pad_token_id or 0)
+            if data.eyes
+            else trainer.data_collator(rows)
+        )
 
-    glimpse = [{name: row[name] for name in ("input_ids", "labels")} for row in data.rows[:1]]  # all that TRL itself is given
-    trainer = Loop(model=model, args=settings, train_dataset=datasets.Dataset.from_list(glimpse),
-                   processing_class=copy.deepcopy(data.tokenizer), callbacks=[watch(part, job, plan, scratch, mark)])
+    glimpse = [
+        {name: row[name] for name in ("input_ids", "labels")} for row in data.rows[:1]
+    ]  # all that TRL itself is given
+    trainer = Loop(
+        model=model,
+        args=settings,
+        train_dataset=datasets.Dataset.from_list(glimpse),
+        processing_class=copy.deepcopy(data.tokenizer),
+        callbacks=[watch(part, job, plan, scratch, mark)],
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -277,8 +320,10 @@ def can_pack(part: Sft) -> bool:
 
     able = torch.cuda.is_available() and is_flash_attn_2_available()
     if part.packing and not able:
-        raise StarError("trainer.packing=true needs flash-attn and a CUDA device",
-                        hint="leave trainer.packing=null, or pip install flash-attn")
+        raise StarError(
+            "trainer.packing=true needs flash-attn and a CUDA device",
+            hint="leave trainer.packing=null, or pip install flash-attn",
+        )
     return bool(able if part.packing is None else part.packing)
 
 

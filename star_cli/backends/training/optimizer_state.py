@@ -28,8 +28,12 @@ def take_up(trainer: Any, start: Path) -> bool:
     optimizer = trainer.create_optimizer()
     groups = optimizer.state_dict()["param_groups"]
     sizes = [p.shape for group in optimizer.param_groups for p in group["params"]]
-    if sorted(state) != list(range(len(sizes))) or any(state[i]["exp_avg"].shape != size for i, size in enumerate(sizes)):
-        raise StarError(f"{start / FILE} is not the optimiser state of these weights",
-                        hint="train the start anew, or set trainer.keep_optimizer=false")
+    if sorted(state) != list(range(len(sizes))) or any(
+        state[i]["exp_avg"].shape != size for i, size in enumerate(sizes)
+    ):
+        raise StarError(
+            f"{start / FILE} is not the optimiser state of these weights",
+            hint="train the start anew, or set trainer.keep_optimizer=false",
+        )
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     return True

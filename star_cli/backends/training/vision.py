@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def eyes_of(job: TrainJob, start: Path) -> Eyes | None:
-    """The processor of a vision-language model; None for a model that reads text only. Pictures for that are an error."""
+    """The processor of a vision-language model; None for a model that reads text only. Pictures for that are an
+    error.
+    """
     if not sees(json.loads((start / "config.json").read_bytes())):
         shown = next((e for e in job.examples if e.images), None)
         if shown:
@@ -41,16 +43,26 @@ def rows_of(eyes: Eyes, examples: list[Example], limit: int) -> tuple[list[dict[
         shown, _ = eyes.read(prompt)
         taught = [*eyes.plain(example.completion), end]
         if len(shown) + len(taught) <= limit:
-            rows.append({"input_ids": shown + taught, "labels": [-100] * len(shown) + taught,
-                         "prompt": example.prompt, "images": list(example.images)})
+            rows.append(
+                {
+                    "input_ids": shown + taught,
+                    "labels": [-100] * len(shown) + taught,
+                    "prompt": example.prompt,
+                    "images": list(example.images),
+                }
+            )
             kept.append(example)
     return rows, kept
 
 
 def content(rows: list[dict[str, Any]]) -> list[Any]:
     """What the rows hold, wherever the pictures lie."""
-    return [{"input_ids": r["input_ids"], "labels": r["labels"], "images": [images.digest(p) for p in r["images"]]}
-            if "images" in r else r for r in rows]
+    return [
+        {"input_ids": r["input_ids"], "labels": r["labels"], "images": [images.digest(p) for p in r["images"]]}
+        if "images" in r
+        else r
+        for r in rows
+    ]
 
 
 def collate(rows: list[dict[str, Any]], eyes: Eyes, pad: int) -> dict[str, Any]:
@@ -66,15 +78,23 @@ def collate(rows: list[dict[str, Any]], eyes: Eyes, pad: int) -> dict[str, Any]:
 
     mask = torch.tensor([[1] * len(r["input_ids"]) + [0] * (width - len(r["input_ids"])) for r in rows])
     pixels = [eyes.read(Prompt(r["prompt"], tuple(r["images"])))[1] for r in rows if r["images"]]
-    return {"input_ids": padded("input_ids", pad), "attention_mask": mask, "labels": padded("labels", -100),
-            **joined(pixels)}
+    return {
+        "input_ids": padded("input_ids", pad),
+        "attention_mask": mask,
+        "labels": padded("labels", -100),
+        **joined(pixels),
+    }
 
 
 def model_class(start: str) -> Any:
     """The class that loads a model directory: one with pictures has a head of its own."""
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    return AutoModelForImageTextToText if sees(json.loads((Path(start) / "config.json").read_bytes())) else AutoModelForCausalLM
+    return (
+        AutoModelForImageTextToText
+        if sees(json.loads((Path(start) / "config.json").read_bytes()))
+        else AutoModelForCausalLM
+    )
 
 
 def pixels_of(data: Data, i: int, device: Any) -> dict[str, Any]:
@@ -91,7 +111,11 @@ def counts(data: Data) -> dict[str, int]:
         return {}
     seen = sum(data.eyes.counted(r["input_ids"]) for r in data.rows)
     prompts = sum(r["labels"].count(-100) for r in data.rows)
-    return {"pictures": sum(len(r["images"]) for r in data.rows), "image_tokens": seen, "prompt_text_tokens": prompts - seen}
+    return {
+        "pictures": sum(len(r["images"]) for r in data.rows),
+        "image_tokens": seen,
+        "prompt_text_tokens": prompts - seen,
+    }
 
 
 def kept_pictures(canary: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:

@@ -60,9 +60,13 @@ class Dpo(Verifier):
             save(model, course.start, job.out)
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
         first, last = _loop.tenths([entry["rewards/accuracies"] for entry in logs])
-        return {**course.metrics(logs, job.out), "pairs": len(data.rows), "dropped_long": data.dropped,
-                "preferred_first": round(first, 4),
-                "preferred_last": round(last, 4)}
+        return {
+            **course.metrics(logs, job.out),
+            "pairs": len(data.rows),
+            "dropped_long": data.dropped,
+            "preferred_first": round(first, 4),
+            "preferred_last": round(last, 4),
+        }
 
     def _prepare(self, job: VerifyJob) -> Any:
         from transformers import AutoTokenizer
@@ -74,9 +78,15 @@ class Dpo(Verifier):
         start = directory_of(job.start)
         tokenizer = AutoTokenizer.from_pretrained(str(start))
         data = PairData.of(job, tokenizer, start)
-        course = Course(self, job, [len(r["prompt_ids"]) * 2 + len(r["chosen_ids"]) + len(r["rejected_ids"])
-                                    for r in data.rows], key(data.rows))
-        train = TrainJob(start=job.start, examples=[], out=job.out, scratch=job.scratch, seed=job.seed, runtime=job.runtime)
+        course = Course(
+            self,
+            job,
+            [len(r["prompt_ids"]) * 2 + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in data.rows],
+            key(data.rows),
+        )
+        train = TrainJob(
+            start=job.start, examples=[], out=job.out, scratch=job.scratch, seed=job.seed, runtime=job.runtime
+        )
         model = _loop.build(course.sft, start, train)[0]
         data.refer(model)
         return course, model, data
@@ -85,8 +95,9 @@ class Dpo(Verifier):
         import datasets
         from trl import DPOConfig, DPOTrainer
 
-        settings = course.arguments(DPOConfig, beta=self.beta, loss_type=self.loss, max_length=None,
-                                    precompute_ref_log_probs=True, bf16=False)
+        settings = course.arguments(
+            DPOConfig, beta=self.beta, loss_type=self.loss, max_length=None, precompute_ref_log_probs=True, bf16=False
+        )
 
         class Loop(DPOTrainer):  # type: ignore[misc]
             """DPOTrainer over pairs that are token ids already, with the reference's scores beside them."""
@@ -106,8 +117,13 @@ class Dpo(Verifier):
         tokenizer = copy.deepcopy(data.tokenizer)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        return Loop(model=model, args=settings, train_dataset=datasets.Dataset.from_list(data.rows[:1]),
-                    processing_class=tokenizer, callbacks=[course.watch()])
+        return Loop(
+            model=model,
+            args=settings,
+            train_dataset=datasets.Dataset.from_list(data.rows[:1]),
+            processing_class=tokenizer,
+            callbacks=[course.watch()],
+        )
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         """log V(completion, end of text | prompt) in nats."""
@@ -141,13 +157,20 @@ class PairData:
         for pair, (prompt, chosen), (_, rejected) in zip(job.pairs, ids[::2], ids[1::2], strict=True):
             if len(prompt) + max(len(chosen), len(rejected)) <= limit:
                 rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
-                kept.append(Example(problem_id=pair.problem_id, sample=0, prompt=pair.prompt, completion=pair.chosen,
-                                    origin="own"))
+                kept.append(
+                    Example(
+                        problem_id=pair.problem_id, sample=0, prompt=pair.prompt, completion=pair.chosen, origin="own"
+                    )
+                )
         if not rows:
-            raise StarError(f"all {len(job.pairs)} pairs are longer than the {limit} tokens the verifier reads",
-                            hint="lower sampling.max_tokens, or take a model that reads more")
-        taught = [{"input_ids": r["prompt_ids"] + r["chosen_ids"], "labels": [-100] * len(r["prompt_ids"]) + r["chosen_ids"]}
-                  for r in rows]
+            raise StarError(
+                f"all {len(job.pairs)} pairs are longer than the {limit} tokens the verifier reads",
+                hint="lower sampling.max_tokens, or take a model that reads more",
+            )
+        taught = [
+            {"input_ids": r["prompt_ids"] + r["chosen_ids"], "labels": [-100] * len(r["prompt_ids"]) + r["chosen_ids"]}
+            for r in rows
+        ]
         return cls(rows, len(job.pairs) - len(rows), tokenizer, Data(taught, kept, 0, tokenizer))
 
     def refer(self, model: Any) -> None:

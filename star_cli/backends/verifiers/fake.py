@@ -28,8 +28,12 @@ class FakeVerifier(Verifier):
         body = json.dumps({"model_type": "fake", "skill": json.loads(start)["skill"], "pairs": len(job.pairs)}) + "\n"
         (job.out / "config.json").write_text(body)
         job.progress(1, 1, 0.5)
-        return {"steps": 1, "pairs": len(job.pairs), "start_weights": hashlib.sha256(start).hexdigest(),
-                "end_weights": hashlib.sha256(body.encode()).hexdigest()}
+        return {
+            "steps": 1,
+            "pairs": len(job.pairs),
+            "start_weights": hashlib.sha256(start).hexdigest(),
+            "end_weights": hashlib.sha256(body.encode()).hexdigest(),
+        }
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         try:

@@ -61,18 +61,30 @@ class Orm(Verifier):
         labelled = [x for x, share in zip(job.labelled, shares, strict=True) if share]
         right = sum(x.correct for x in job.labelled)
         if not labelled or not 0 < right < len(job.labelled):
-            raise StarError(f"the verifier's data has {right} right and {len(job.labelled) - right} wrong solutions"
-                            f"{', but none of both kinds of one problem' if right else ''}; it needs both",
-                            hint="more samples, a higher temperature or other problems give both")
+            raise StarError(
+                f"the verifier's data has {right} right and {len(job.labelled) - right} wrong solutions"
+                f"{', but none of both kinds of one problem' if right else ''}; it needs both",
+                hint="more samples, a higher temperature or other problems give both",
+            )
         start = directory_of(job.start)
         with _loop.ground(job.runtime.train_threads):
             tokenizer = AutoTokenizer.from_pretrained(str(start))
             pad, limit = pad_of(tokenizer), context_of(start)
-            rows = [(row, float(x.correct), share) for row, x, share in zip(
-                encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in labelled]), labelled,
-                [s for s in shares if s], strict=True) if len(row[0]) + len(row[1]) <= limit]
-            need(bool(rows), f"all {len(labelled)} solutions are longer than the {limit} tokens the verifier reads",
-                 "lower sampling.max_tokens, or take a model that reads more")
+            rows = [
+                (row, float(x.correct), share)
+                for row, x, share in zip(
+                    encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in labelled]),
+                    labelled,
+                    [s for s in shares if s],
+                    strict=True,
+                )
+                if len(row[0]) + len(row[1]) <= limit
+            ]
+            need(
+                bool(rows),
+                f"all {len(labelled)} solutions are longer than the {limit} tokens the verifier reads",
+                "lower sampling.max_tokens, or take a model that reads more",
+            )
             course = Course(self, job, [len(p) + len(c) for (p, c), _, _ in rows], key([list(r) for r in rows]))
             set_seed(job.seed % 2**32)
             model = load(str(start), job.start.dtype)
@@ -89,11 +101,16 @@ class Orm(Verifier):
                 for n, ((prompt, completion), _, share) in enumerate(batch):
                     end = len(prompt) + len(completion)
                     if every:
-                        asked[n, len(prompt):end] = share / len(completion)
+                        asked[n, len(prompt) : end] = share / len(completion)
                     else:
                         asked[n, end - 1] = share
-                return {"input_ids": ids, "attention_mask": mask, "asked": asked, "ends": mask.sum(1) - 1,
-                        "labels": torch.tensor([label for _, label, _ in batch])}
+                return {
+                    "input_ids": ids,
+                    "attention_mask": mask,
+                    "asked": asked,
+                    "ends": mask.sum(1) - 1,
+                    "labels": torch.tensor([label for _, label, _ in batch]),
+                }
 
             class Loop(Trainer):  # type: ignore[misc]
                 """transformers' Trainer with the loss of the head."""
@@ -101,10 +118,14 @@ class Orm(Verifier):
                 def get_train_dataloader(self) -> Any:
                     return course.loader(rows, collate)
 
-                def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
-                                 num_items_in_batch: Any = None) -> Any:
-                    logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"],
-                                   use_cache=False).logits[..., 0].float()
+                def compute_loss(
+                    self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+                ) -> Any:
+                    logits = (
+                        model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+                        .logits[..., 0]
+                        .float()
+                    )
                     labels = inputs["labels"][:, None].expand_as(logits)
                     each = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
                     at_end = logits.detach().gather(1, inputs["ends"][:, None])[:, 0]
@@ -121,9 +142,14 @@ class Orm(Verifier):
             model.to(dtype)
             save(model, start, job.out)
         (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
-        return {**course.metrics(logs, job.out), "right": right, "wrong": len(job.labelled) - right,
-                "of_one_kind": len(job.labelled) - len(labelled), "dropped_long": len(labelled) - len(rows),
-                "told_apart_last": round(told[0] / max(1, told[1]), 4)}
+        return {
+            **course.metrics(logs, job.out),
+            "right": right,
+            "wrong": len(job.labelled) - right,
+            "of_one_kind": len(job.labelled) - len(labelled),
+            "dropped_long": len(labelled) - len(rows),
+            "told_apart_last": round(told[0] / max(1, told[1]), 4),
+        }
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         """The logit at the end of each solution; 0 is undecided."""
@@ -178,6 +204,14 @@ def adapted(model: Any, settings: Any) -> Any:
     """The model with low-rank adapters and a head that is trained whole."""
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(model, LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules="all-linear", task_type="TOKEN_CLS",
-        modules_to_save=["score"], exclude_modules=["score"]))
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=settings.lora_rank,
+            lora_alpha=settings.lora_alpha,
+            target_modules="all-linear",
+            task_type="TOKEN_CLS",
+            modules_to_save=["score"],
+            exclude_modules=["score"],
+        ),
+    )

@@ -62,7 +62,9 @@ def _cut(path: Path, sql: str, order: str, deadline: float, limits: Limits) -> s
 
 
 def _tie(path: Path, sql: str, result: Result, deadline: float, limits: Limits) -> str | None:
-    """limit_tie or order_tie where rows that differ have equal sort keys; None where they do not, or it cannot be told."""
+    """limit_tie or order_tie where rows that differ have equal sort keys; None where they do not, or it cannot be
+    told.
+    """
     keyed = with_keys(sql)
     if keyed is None:
         return None

@@ -25,8 +25,16 @@ FUNCTIONS = frozenset(
     percent_rank pow power printf quote rank replace round row_number rtrim sign sqrt strftime string_agg substr
     substring sum time timediff total trim trunc typeof unicode unixepoch upper""".split()
 )
-FAULTS = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED",
-          "SQLITE_PERM", "SQLITE_PROTOCOL")
+FAULTS = (
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_CANTOPEN",
+    "SQLITE_IOERR",
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_PERM",
+    "SQLITE_PROTOCOL",
+)
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,9 @@ def connect(path: Path, memory: int = Limits.memory) -> sqlite3.Connection:
         for ending in ("-wal", "-journal"):
             beside = path.with_name(path.name + ending)
             if beside.exists() and beside.stat().st_size:
-                raise BadDatabase(f"the database {path} has unfinished changes in {beside.name}; close the program "
-                                  "that writes it")
+                raise BadDatabase(
+                    f"the database {path} has unfinished changes in {beside.name}; close the program that writes it"
+                )
     except OSError as e:
         raise BadDatabase(f"the database {path} cannot be read: {e.strerror}") from None
     if not head.startswith(HEADER) or len(head) < 100:
@@ -104,8 +113,12 @@ def connect(path: Path, memory: int = Limits.memory) -> sqlite3.Connection:
     if head[24:28] == head[92:96] and size < pages * (65536 if page == 1 else page):
         raise BadDatabase(f"the database {path} is cut off: it has {size:,} bytes, fewer than its header says")
     try:
-        made = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True, isolation_level=None,
-                               cached_statements=0)
+        made = sqlite3.connect(
+            f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1",
+            uri=True,
+            isolation_level=None,
+            cached_statements=0,
+        )
         made.execute("PRAGMA query_only=1")
         made.execute("PRAGMA temp_store=MEMORY")
         made.execute("PRAGMA trusted_schema=0")
@@ -158,8 +171,10 @@ def query(connection: sqlite3.Connection, sql: str, deadline: float, limits: Lim
     try:
         connection.set_authorizer(None)
         connection.set_progress_handler(None, 0)  # the clock of an earlier query may have run out
-        known = {str(n).lower() for (n,) in connection.execute(
-            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        known = {
+            str(n).lower()
+            for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        }
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.value)
         connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 4 * limits.length)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)

@@ -20,8 +20,16 @@ from star_cli.lib.sql.execute import FUNCTIONS
 SECONDS = 20.0
 PAGES = 1 << 16  # of 4 KiB, of a database made from a script
 NAME = "star-databases-"
-WRITES = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT,
-          sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX}
+WRITES = {
+    sqlite3.SQLITE_CREATE_TABLE,
+    sqlite3.SQLITE_INSERT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_UPDATE,
+    sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_CREATE_INDEX,
+    sqlite3.SQLITE_REINDEX,
+}
 
 
 def cache() -> Path:
@@ -40,7 +48,7 @@ def placed(told: str) -> Path:
     at = next((i for i, part in enumerate(place.parts) if part.startswith(NAME)), None)
     if at is None:
         return place
-    here = cache().joinpath(*place.parts[at + 1:])
+    here = cache().joinpath(*place.parts[at + 1 :])
     return here if here.exists() else place
 
 
@@ -79,6 +87,8 @@ def write(path: Path, script: str) -> None:
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 1000)
         connection.executescript(f"BEGIN;\n{script}\n;COMMIT;")
     except (sqlite3.Error, ValueError) as e:
-        raise StarError(f"the tables of a database cannot be made: {e}", hint="give CREATE TABLE and INSERT statements") from None
+        raise StarError(
+            f"the tables of a database cannot be made: {e}", hint="give CREATE TABLE and INSERT statements"
+        ) from None
     finally:
         connection.close()

@@ -28,26 +28,41 @@ def hardness(sql: str) -> str | None:
 def level(q: Query) -> str:
     """The hardness of a parsed query."""
     conditions = [*q.on, *q.where, *q.having]
-    first = (bool(q.where) + bool(q.group) + bool(q.order) + (q.limit is not None) + max(0, len(q.sources) - 1)
-             + len(q.ors) + sum(t.op == "like" for t in conditions))
+    first = (
+        bool(q.where)
+        + bool(q.group)
+        + bool(q.order)
+        + (q.limit is not None)
+        + max(0, len(q.sources) - 1)
+        + len(q.ors)
+        + sum(t.op == "like" for t in conditions)
+    )
     nested = sum(e.kind == "query" for t in conditions for e in (t.left, *t.right) if e) + (q.then is not None)
     # of a condition the published evaluator counts its NOT here, and not the aggregate in it
-    aggregates = (sum(map(_aggregated, q.items)) + sum(t.negated for t in [*q.where, *q.having])
-                  + sum(_aggregated(e) for e in q.group) + sum(_aggregated(e) for e, _ in q.order))
+    aggregates = (
+        sum(map(_aggregated, q.items))
+        + sum(t.negated for t in [*q.where, *q.having])
+        + sum(_aggregated(e) for e in q.group)
+        + sum(_aggregated(e) for e, _ in q.order)
+    )
     others = (aggregates > 1) + (len(q.items) > 1) + (len(q.where) > 1) + (len(q.group) > 1)
     if first <= 1 and others == 0 and nested == 0:
         return "easy"
     if nested == 0 and ((others <= 2 and first <= 1) or (first <= 2 and others < 2)):
         return "medium"
-    if (nested == 0 and others > 2 and first <= 2) or (2 < first <= 3 and others <= 2 and nested == 0) or (
-            first <= 1 and others == 0 and nested <= 1):
+    if (
+        (nested == 0 and others > 2 and first <= 2)
+        or (2 < first <= 3 and others <= 2 and nested == 0)
+        or (first <= 1 and others == 0 and nested <= 1)
+    ):
         return "hard"
     return "extra"
 
 
 def _aggregated(e: Expr) -> int:
     return int(e.kind == "call" and e.name in AGGREGATES) + sum(
-        _aggregated(p) for p in e.parts if isinstance(p, Expr) and e.kind == "sign")
+        _aggregated(p) for p in e.parts if isinstance(p, Expr) and e.kind == "sign"
+    )
 
 
 def exact_match(gold: str, other: str, links: list[tuple[str, str]] | None = None) -> bool | None:
@@ -101,9 +116,18 @@ def form(q: Query, links: list[tuple[str, str]]) -> Any:
         return _bag((t.op, t.negated, shape(t.left), tuple(map(right, t.right))) for t in found)
 
     tables = _bag(inner if isinstance(inner, str) else form(inner, links) for _, inner in q.sources)
-    return (q.distinct, _bag(map(shape, q.items)), tables, tests(q.where), _bag(map(shape, q.group)), tests(q.having),
-            tuple((shape(e), down) for e, down in q.order), q.limit is not None, _bag(o for o in q.ors if o != "from"),
-            (q.then[0], form(q.then[1], links)) if q.then else None)
+    return (
+        q.distinct,
+        _bag(map(shape, q.items)),
+        tables,
+        tests(q.where),
+        _bag(map(shape, q.group)),
+        tests(q.having),
+        tuple((shape(e), down) for e, down in q.order),
+        q.limit is not None,
+        _bag(o for o in q.ors if o != "from"),
+        (q.then[0], form(q.then[1], links)) if q.then else None,
+    )
 
 
 def _inside(part: Any, shape: Callable[[Expr | None], Any]) -> Any:

@@ -10,9 +10,43 @@ from star_cli.lib.sql.text import Token, tokens
 AGGREGATES = ("max", "min", "count", "sum", "avg")
 COMPARE = ("=", "==", "<>", "!=", "<", ">", "<=", ">=")
 SETS = ("UNION", "INTERSECT", "EXCEPT")
-CLAUSES = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "ON", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS",
-           "NATURAL", "OUTER", "AND", "OR", "NOT", "USING", "AS", "ASC", "DESC", "OFFSET", "SET", "WHEN", "THEN", "ELSE",
-           "END", "IN", "LIKE", "IS", "BETWEEN", "EXISTS", "SELECT", *SETS}
+CLAUSES = {
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "ON",
+    "JOIN",
+    "INNER",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "CROSS",
+    "NATURAL",
+    "OUTER",
+    "AND",
+    "OR",
+    "NOT",
+    "USING",
+    "AS",
+    "ASC",
+    "DESC",
+    "OFFSET",
+    "SET",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "IN",
+    "LIKE",
+    "IS",
+    "BETWEEN",
+    "EXISTS",
+    "SELECT",
+    *SETS,
+}
 DEPTH = 40  # queries and parentheses inside one another
 STEPS = 1000  # of them read in all, those read again after a wrong guess included
 
@@ -156,8 +190,9 @@ class _Parser:
 
     def item(self) -> Expr:
         found = self.expression()
-        if self.take("AS") or (self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted")
-                               and self.look() not in CLAUSES):
+        if self.take("AS") or (
+            self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted") and self.look() not in CLAUSES
+        ):
             self.name()
         return found
 
@@ -195,8 +230,9 @@ class _Parser:
             if self.take("."):
                 inner = self.name()
         alias = inner if isinstance(inner, str) else ""
-        if self.take("AS") or (self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted")
-                               and self.look() not in CLAUSES):
+        if self.take("AS") or (
+            self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted") and self.look() not in CLAUSES
+        ):
             alias = self.name()
         q.sources.append((alias, inner))
 

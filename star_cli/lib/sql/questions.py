@@ -1,8 +1,8 @@
 """Questions about a little world, each with its gold query, a rationale and its hardness by Spider's definition.
 
-    name of the shop with the most sale
-    join sale to shop; group by shop id; sort by count down; take 1; show name
-    SELECT T2.name FROM sale AS T1 JOIN shop AS T2 ON T1.shop_id = T2.id GROUP BY T2.id ORDER BY count(*) DESC LIMIT 1
+name of the shop with the most sale
+join sale to shop; group by shop id; sort by count down; take 1; show name
+SELECT T2.name FROM sale AS T1 JOIN shop AS T2 ON T1.shop_id = T2.id GROUP BY T2.id ORDER BY count(*) DESC LIMIT 1
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Draw:
 
     def numbers(self, table: str) -> tuple[str, str]:
         """Both number columns of a table, in random order."""
-        first, second = self.rng.sample([n.partition(".")[2] for n in self.world.numbers if n.startswith(f"{table}.")], 2)
+        first, second = self.rng.sample(
+            [n.partition(".")[2] for n in self.world.numbers if n.startswith(f"{table}.")], 2
+        )
         return first, second
 
     def text(self, table: str) -> str:
@@ -82,22 +84,29 @@ def list_column(d: Draw) -> Question:
 def filtered(d: Draw) -> Question:
     t = d.table().name
     c, n, v, (side, sign) = d.shown(t), d.number(t), d.value(), d.side()
-    return Question(f"{c} of each {t} with {n} {side} {v}", f"keep {t} with {n} {sign} {v}; show {c}",
-                    f"SELECT {c} FROM {t} WHERE {n} {sign} {v}")
+    return Question(
+        f"{c} of each {t} with {n} {side} {v}",
+        f"keep {t} with {n} {sign} {v}; show {c}",
+        f"SELECT {c} FROM {t} WHERE {n} {sign} {v}",
+    )
 
 
 def count_filtered(d: Draw) -> Question:
     t = d.table().name
     n, v, (side, sign) = d.number(t), d.value(), d.side()
-    return Question(f"how many {t} have {n} {side} {v}", f"keep {t} with {n} {sign} {v}; count",
-                    f"SELECT count(*) FROM {t} WHERE {n} {sign} {v}")
+    return Question(
+        f"how many {t} have {n} {side} {v}",
+        f"keep {t} with {n} {sign} {v}; count",
+        f"SELECT count(*) FROM {t} WHERE {n} {sign} {v}",
+    )
 
 
 def count_word(d: Draw) -> Question:
     t = d.table().name
     x, w = d.text(t), d.word(t)
-    return Question(f"how many {t} have {x} {w}", f"keep {t} with {x} = {w}; count",
-                    f"SELECT count(*) FROM {t} WHERE {x} = '{w}'")
+    return Question(
+        f"how many {t} have {x} {w}", f"keep {t} with {x} = {w}; count", f"SELECT count(*) FROM {t} WHERE {x} = '{w}'"
+    )
 
 
 def aggregated(d: Draw) -> Question:
@@ -109,94 +118,131 @@ def aggregated(d: Draw) -> Question:
 def top(d: Draw) -> Question:
     t = d.table().name
     c, n, (said, way, order) = d.shown(t), d.number(t), d.end()
-    return Question(f"{c} of the {t} with the {said} {n}", f"sort {t} by {n} {way}; take 1; show {c}",
-                    f"SELECT {c} FROM {t} ORDER BY {n} {order} LIMIT 1")
+    return Question(
+        f"{c} of the {t} with the {said} {n}",
+        f"sort {t} by {n} {way}; take 1; show {c}",
+        f"SELECT {c} FROM {t} ORDER BY {n} {order} LIMIT 1",
+    )
 
 
 def count_groups(d: Draw) -> Question:
     t = d.table().name
     x = d.text(t)
-    return Question(f"number of {t} for each {x}", f"group {t} by {x}; count; show {x}",
-                    f"SELECT {x}, count(*) FROM {t} GROUP BY {x}")
+    return Question(
+        f"number of {t} for each {x}",
+        f"group {t} by {x}; count; show {x}",
+        f"SELECT {x}, count(*) FROM {t} GROUP BY {x}",
+    )
 
 
 def grouped(d: Draw) -> Question:
     t = d.table().name
     x, n, (said, f) = d.text(t), d.number(t), d.aggregate()
-    return Question(f"{said} {n} of {t} for each {x}", f"group {t} by {x}; take {f} {n}; show {x}",
-                    f"SELECT {x}, {f}({n}) FROM {t} GROUP BY {x}")
+    return Question(
+        f"{said} {n} of {t} for each {x}",
+        f"group {t} by {x}; take {f} {n}; show {x}",
+        f"SELECT {x}, {f}({n}) FROM {t} GROUP BY {x}",
+    )
 
 
 def two_columns(d: Draw) -> Question:
     t = d.table().name
     (n, m), x, v, (side, sign) = d.numbers(t), d.text(t), d.value(), d.side()
-    return Question(f"{x} and {m} of each {t} with {n} {side} {v}", f"keep {t} with {n} {sign} {v}; show {x} and {m}",
-                    f"SELECT {x}, {m} FROM {t} WHERE {n} {sign} {v}")
+    return Question(
+        f"{x} and {m} of each {t} with {n} {side} {v}",
+        f"keep {t} with {n} {sign} {v}; show {x} and {m}",
+        f"SELECT {x}, {m} FROM {t} WHERE {n} {sign} {v}",
+    )
 
 
 def joined(d: Draw) -> Question:
     c, n, v, (side, sign) = d.shown(d.parent), d.number(d.child), d.value(), d.side()
-    return Question(f"{d.parent} {c} for each {d.child} with {n} {side} {v}",
-                    f"{d.joining}; keep {n} {sign} {v}; show {c}",
-                    f"SELECT T2.{c} FROM {d.join} WHERE T1.{n} {sign} {v}")
+    return Question(
+        f"{d.parent} {c} for each {d.child} with {n} {side} {v}",
+        f"{d.joining}; keep {n} {sign} {v}; show {c}",
+        f"SELECT T2.{c} FROM {d.join} WHERE T1.{n} {sign} {v}",
+    )
 
 
 def against_average(d: Draw) -> Question:
     t = d.table().name
     c, n, (side, sign) = d.shown(t), d.number(t), d.side()
-    return Question(f"{c} of each {t} with {n} {side} the average", f"average {n} of {t}; keep {n} {sign} that; show {c}",
-                    f"SELECT {c} FROM {t} WHERE {n} {sign} (SELECT avg({n}) FROM {t})")
+    return Question(
+        f"{c} of each {t} with {n} {side} the average",
+        f"average {n} of {t}; keep {n} {sign} that; show {c}",
+        f"SELECT {c} FROM {t} WHERE {n} {sign} (SELECT avg({n}) FROM {t})",
+    )
 
 
 def without(d: Draw) -> Question:
     c = d.shown(d.parent)
-    return Question(f"{c} of each {d.parent} without {d.child}", f"list {d.world.reference} of {d.child}; keep {d.parent} "
-                    f"not in that; show {c}",
-                    f"SELECT {c} FROM {d.parent} WHERE id NOT IN (SELECT {d.world.reference} FROM {d.child})")
+    return Question(
+        f"{c} of each {d.parent} without {d.child}",
+        f"list {d.world.reference} of {d.child}; keep {d.parent} not in that; show {c}",
+        f"SELECT {c} FROM {d.parent} WHERE id NOT IN (SELECT {d.world.reference} FROM {d.child})",
+    )
 
 
 def joined_top(d: Draw) -> Question:
     c, n, (said, way, order) = d.shown(d.parent), d.number(d.child), d.end()
-    return Question(f"{d.parent} {c} for the {d.child} with the {said} {n}",
-                    f"{d.joining}; sort by {n} {way}; take 1; show {c}",
-                    f"SELECT T2.{c} FROM {d.join} ORDER BY T1.{n} {order} LIMIT 1")
+    return Question(
+        f"{d.parent} {c} for the {d.child} with the {said} {n}",
+        f"{d.joining}; sort by {n} {way}; take 1; show {c}",
+        f"SELECT T2.{c} FROM {d.join} ORDER BY T1.{n} {order} LIMIT 1",
+    )
 
 
 def joined_groups(d: Draw) -> Question:
     x, (n, m), v, (side, sign), (said, f) = (d.text(d.parent), d.numbers(d.child), d.value(), d.side(), d.aggregate())
-    return Question(f"{said} {n} of {d.child} with {m} {side} {v} for each {d.parent} {x}",
-                    f"{d.joining}; keep {m} {sign} {v}; group by {x}; take {f} {n}; show {x}",
-                    f"SELECT T2.{x}, {f}(T1.{n}) FROM {d.join} WHERE T1.{m} {sign} {v} GROUP BY T2.{x}")
+    return Question(
+        f"{said} {n} of {d.child} with {m} {side} {v} for each {d.parent} {x}",
+        f"{d.joining}; keep {m} {sign} {v}; group by {x}; take {f} {n}; show {x}",
+        f"SELECT T2.{x}, {f}(T1.{n}) FROM {d.join} WHERE T1.{m} {sign} {v} GROUP BY T2.{x}",
+    )
 
 
 def both(d: Draw) -> Question:
     t = d.table().name
     x, (n, m), v, w = d.text(t), d.numbers(t), d.value(), d.value()
-    return Question(f"{x} of a {t} with {n} over {v} and of a {t} with {m} under {w}",
-                    f"list {x} of {t} with {n} > {v}; list {x} of {t} with {m} < {w}; in both",
-                    f"SELECT {x} FROM {t} WHERE {n} > {v} INTERSECT SELECT {x} FROM {t} WHERE {m} < {w}")
+    return Question(
+        f"{x} of a {t} with {n} over {v} and of a {t} with {m} under {w}",
+        f"list {x} of {t} with {n} > {v}; list {x} of {t} with {m} < {w}; in both",
+        f"SELECT {x} FROM {t} WHERE {n} > {v} INTERSECT SELECT {x} FROM {t} WHERE {m} < {w}",
+    )
 
 
 def most_children(d: Draw) -> Question:
     c, (said, way, order) = d.shown(d.parent), d.end()
-    return Question(f"{c} of the {d.parent} with the {said} {d.child}",
-                    f"{d.joining}; group by {d.parent} id; sort by count {way}; take 1; show {c}",
-                    f"SELECT T2.{c} FROM {d.join} GROUP BY T2.id ORDER BY count(*) {order} LIMIT 1")
+    return Question(
+        f"{c} of the {d.parent} with the {said} {d.child}",
+        f"{d.joining}; group by {d.parent} id; sort by count {way}; take 1; show {c}",
+        f"SELECT T2.{c} FROM {d.join} GROUP BY T2.id ORDER BY count(*) {order} LIMIT 1",
+    )
 
 
 def average_and_word(d: Draw) -> Question:
     t = d.table().name
     c, n, x, w, (side, sign) = d.shown(t), d.number(t), d.text(t), d.word(t), d.side()
-    return Question(f"{c} of each {t} with {x} {w} and {n} {side} the average",
-                    f"average {n} of {t}; keep {n} {sign} that; keep {x} = {w}; show {c}",
-                    f"SELECT {c} FROM {t} WHERE {n} {sign} (SELECT avg({n}) FROM {t}) AND {x} = '{w}'")
+    return Question(
+        f"{c} of each {t} with {x} {w} and {n} {side} the average",
+        f"average {n} of {t}; keep {n} {sign} that; keep {x} = {w}; show {c}",
+        f"SELECT {c} FROM {t} WHERE {n} {sign} (SELECT avg({n}) FROM {t}) AND {x} = '{w}'",
+    )
 
 
 def joined_kept_top(d: Draw) -> Question:
-    c, (n, m), v, (side, sign), (said, way, order) = (d.shown(d.parent), d.numbers(d.child), d.value(), d.side(), d.end())
-    return Question(f"{d.parent} {c} for the {d.child} with the {said} {n} and {m} {side} {v}",
-                    f"{d.joining}; keep {m} {sign} {v}; sort by {n} {way}; take 1; show {c}",
-                    f"SELECT T2.{c} FROM {d.join} WHERE T1.{m} {sign} {v} ORDER BY T1.{n} {order} LIMIT 1")
+    c, (n, m), v, (side, sign), (said, way, order) = (
+        d.shown(d.parent),
+        d.numbers(d.child),
+        d.value(),
+        d.side(),
+        d.end(),
+    )
+    return Question(
+        f"{d.parent} {c} for the {d.child} with the {said} {n} and {m} {side} {v}",
+        f"{d.joining}; keep {m} {sign} {v}; sort by {n} {way}; take 1; show {c}",
+        f"SELECT T2.{c} FROM {d.join} WHERE T1.{m} {sign} {v} ORDER BY T1.{n} {order} LIMIT 1",
+    )
 
 
 KINDS: dict[str, tuple[Callable[[Draw], Question], ...]] = {

@@ -81,7 +81,8 @@ def _equal(a: list[Row], b: list[Row], ordered: bool, rules: Rules) -> bool:
     if (Counter(a) == Counter(b)) if rules.duplicates else (set(a) == set(b)):
         return True
     if not any(isinstance(v, float) for row in a for _, v in row) and not any(
-            isinstance(v, float) for row in b for _, v in row):
+        isinstance(v, float) for row in b for _, v in row
+    ):
         return False
     x, y = (sorted(rows if rules.duplicates else set(rows), key=_coarse) for rows in (a, b))
     return len(x) == len(y) and all(_close(p, q, rules) for p, q in zip(x, y, strict=True))
@@ -93,10 +94,18 @@ def _coarse(row: Row) -> Row:
 
 
 def _close(x: Row, y: Row, rules: Rules) -> bool:
-    """Whether rows are equal, fractions within the tolerance; whole numbers (ids, counts, sums of them) only by value."""
-    return all(p == q or (p[0] == q[0] == "number" and (isinstance(p[1], float) or isinstance(q[1], float))
-                          and math.isclose(p[1], q[1], rel_tol=rules.tolerance, abs_tol=rules.tolerance * 1e-3))
-               for p, q in zip(x, y, strict=True))
+    """Whether rows are equal, fractions within the tolerance; whole numbers (ids, counts, sums of them) only by
+    value.
+    """
+    return all(
+        p == q
+        or (
+            p[0] == q[0] == "number"
+            and (isinstance(p[1], float) or isinstance(q[1], float))
+            and math.isclose(p[1], q[1], rel_tol=rules.tolerance, abs_tol=rules.tolerance * 1e-3)
+        )
+        for p, q in zip(x, y, strict=True)
+    )
 
 
 def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]:
@@ -131,13 +140,14 @@ def name_of(result: Result, ordered: bool, rules: Rules | None = None) -> str:
     Columns are put into an order of their own where ``rules.columns`` is any; rows too unless ``ordered``.
     """
     rules = rules or Rules()
-    rows = [tuple((kind, f"{v:.6g}" if isinstance(v, float) else str(v)) for kind, v in row)
-            for row in _rows(result, rules)]
+    rows = [
+        tuple((kind, f"{v:.6g}" if isinstance(v, float) else str(v)) for kind, v in row) for row in _rows(result, rules)
+    ]
     if not rules.duplicates:
         rows = list(dict.fromkeys(rows))
     width = len(result.columns)
     if rules.columns == "any" and rows:
-        columns = sorted(range(width), key=lambda i: ([r[i] for r in rows] if ordered else sorted(r[i] for r in rows)))
+        columns = sorted(range(width), key=lambda i: [r[i] for r in rows] if ordered else sorted(r[i] for r in rows))
         rows = [tuple(row[i] for i in columns) for row in rows]
     if not ordered:
         rows.sort()

@@ -1,7 +1,7 @@
 """Schemas: from Spider's and BIRD's tables.json or from a database itself, and as the text a model reads.
 
-    singer(singer_id number key, name text, age number)
-    concert(concert_id number key, singer_id number -> singer.singer_id, year number)
+singer(singer_id number key, name text, age number)
+concert(concert_id number key, singer_id number -> singer.singer_id, year number)
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Schema:
 
     def text(self, *, types: bool = True, values: dict[tuple[str, str], list[str]] | None = None) -> str:
         """One line a table; ``values`` are shown after their column."""
-        return "\n".join(f"{t.name}({', '.join(_column(t, c, types, values or {}) for c in t.columns)})"
-                         for t in self.tables)
+        return "\n".join(
+            f"{t.name}({', '.join(_column(t, c, types, values or {}) for c in t.columns)})" for t in self.tables
+        )
 
 
 def _column(table: Table, c: Column, types: bool, values: dict[tuple[str, str], list[str]]) -> str:
@@ -73,9 +74,11 @@ def from_row(row: dict[str, Any], where: str) -> Schema:
                 found[table].append(Column(name, kind, i in keys, links.get(i)))
         return Schema(row["db_id"], tuple(Table(n, tuple(c)) for n, c in zip(names, found, strict=True)))
     except (KeyError, TypeError, ValueError, IndexError) as e:
-        raise StarError(f"{where}: no schema as in Spider's tables.json ({type(e).__name__}: {e}); it has {', '.join(row)}",
-                        hint="expected db_id, table_names_original, column_names_original, column_types, primary_keys, "
-                             "foreign_keys") from None
+        raise StarError(
+            f"{where}: no schema as in Spider's tables.json ({type(e).__name__}: {e}); it has {', '.join(row)}",
+            hint="expected db_id, table_names_original, column_names_original, column_types, primary_keys, "
+            "foreign_keys",
+        ) from None
 
 
 def sample_values(path: Path, schema: Schema, count: int, longest: int = 30) -> dict[tuple[str, str], list[str]]:
@@ -84,12 +87,18 @@ def sample_values(path: Path, schema: Schema, count: int, longest: int = 30) -> 
     for table in schema.tables:
         for c in table.columns:
             name, source = (x.replace('"', '""') for x in (c.name, table.name))
-            sql = (f'SELECT DISTINCT "{name}" FROM "{source}" WHERE "{name}" IS NOT NULL AND length("{name}") <= {longest} '
-                   f"ORDER BY 1 LIMIT {count}")
+            sql = (
+                f'SELECT DISTINCT "{name}" FROM "{source}" WHERE "{name}" IS NOT NULL AND '
+                f'length("{name}") <= {longest} '
+                f"ORDER BY 1 LIMIT {count}"
+            )
             try:
                 rows = run(path, sql, time.monotonic() + 2.0).rows
             except Failed:
                 continue
-            found[table.name, c.name] = ["'" + v.replace("'", "''") + "'" if isinstance(v, str) else str(v)
-                                         for (v,) in rows if not isinstance(v, bytes)]
+            found[table.name, c.name] = [
+                "'" + v.replace("'", "''") + "'" if isinstance(v, str) else str(v)
+                for (v,) in rows
+                if not isinstance(v, bytes)
+            ]
     return found

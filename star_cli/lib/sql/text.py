@@ -74,7 +74,7 @@ def sql_of(text: str) -> tuple[str | None, int]:
 def _continues(text: str, starts: list[int], at: int) -> bool:
     """Whether the SELECT at ``at`` belongs to the statement of the start before it (a subquery, or after UNION)."""
     here = bisect_left(starts, at)
-    for start in reversed(starts[max(0, here - NEAR):here]):
+    for start in reversed(starts[max(0, here - NEAR) : here]):
         between = text[start:at]
         if BLANK.search(between):
             return False
@@ -84,7 +84,7 @@ def _continues(text: str, starts: list[int], at: int) -> bool:
                 return False
             depth += (token.word == "(") - (token.word == ")")
             last = token.word or last
-        if depth > 0 or last in ("UNION", "ALL", "INTERSECT", "EXCEPT") or text[start:start + 4].upper() == "WITH":
+        if depth > 0 or last in ("UNION", "ALL", "INTERSECT", "EXCEPT") or text[start : start + 4].upper() == "WITH":
             return True
     return False
 

@@ -1,7 +1,7 @@
 """Random little databases: a parent table and a child table that points to it, with random columns and rows.
 
-    shop(id, name, city, size, cost)
-    sale(id, shop_id -> shop.id, kind, price, score)
+shop(id, name, city, size, cost)
+sale(id, shop_id -> shop.id, kind, price, score)
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from star_cli.lib.sql.schema import Column, Schema, Table
 PARENTS = ("shop", "team", "farm", "club", "ship", "band", "school", "park")
 CHILDREN = ("sale", "player", "animal", "visit", "trip", "song", "class", "event")
 TEXTS: dict[str, tuple[str, ...]] = {
-    "city": ("Rome", "Oslo", "Lima", "Bonn"), "color": ("red", "blue", "green", "white"),
-    "kind": ("small", "large", "old", "new"), "state": ("open", "closed", "busy", "free"),
-    "style": ("plain", "modern", "simple", "grand"), "class": ("first", "second", "third", "fourth")}
+    "city": ("Rome", "Oslo", "Lima", "Bonn"),
+    "color": ("red", "blue", "green", "white"),
+    "kind": ("small", "large", "old", "new"),
+    "state": ("open", "closed", "busy", "free"),
+    "style": ("plain", "modern", "simple", "grand"),
+    "class": ("first", "second", "third", "fourth"),
+}
 NUMBERS = ("age", "size", "price", "score", "year", "weight", "speed", "cost")
 NAMES = ("Ada", "Ben", "Cora", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jane", "Kim", "Leo", "Mia", "Nils")
 LOWEST, HIGHEST = 10, 99  # of every number
@@ -52,15 +56,24 @@ def world(seed: int, number: int, instances: int, parents: int, children: int) -
     child = rng.choice([c for c in CHILDREN if c not in TEXTS])
     left, right = rng.sample([t for t in TEXTS if t not in (parent, child)], 2)
     counted = rng.sample(NUMBERS, 4)
-    own = (Column("id", "number", True), Column("name", "text"), Column(left, "text"),
-           *(Column(n, "number") for n in counted[:2]))
-    other = (Column("id", "number", True), Column(f"{parent}_id", "number", link=f"{parent}.id"), Column(right, "text"),
-             *(Column(n, "number") for n in counted[2:]))
+    own = (
+        Column("id", "number", True),
+        Column("name", "text"),
+        Column(left, "text"),
+        *(Column(n, "number") for n in counted[:2]),
+    )
+    other = (
+        Column("id", "number", True),
+        Column(f"{parent}_id", "number", link=f"{parent}.id"),
+        Column(right, "text"),
+        *(Column(n, "number") for n in counted[2:]),
+    )
     schema = Schema(f"{parent}_{child}_{number}", (Table(parent, own), Table(child, other)))
     texts: dict[str, tuple[str, ...]] = {f"{parent}.{left}": TEXTS[left], f"{child}.{right}": TEXTS[right]}
     numbers = tuple(f"{parent}.{n}" for n in counted[:2]) + tuple(f"{child}.{n}" for n in counted[2:])
-    scripts = tuple(_script(schema, texts, random.Random(f"rows {seed} {number} {i}"), parents, children)
-                    for i in range(instances))
+    scripts = tuple(
+        _script(schema, texts, random.Random(f"rows {seed} {number} {i}"), parents, children) for i in range(instances)
+    )
     return World(schema, texts, numbers, scripts)
 
 
@@ -68,8 +81,11 @@ def _script(schema: Schema, texts: dict[str, tuple[str, ...]], rng: random.Rando
     """CREATE and INSERT statements. Numbers of a column are all different, so that sorting by one has no ties."""
     lines = []
     for table, count in zip(schema.tables, (parents, children), strict=True):
-        columns = [f"{c.name} {'INTEGER' if c.kind == 'number' else 'TEXT'}{' PRIMARY KEY' if c.key else ''}"
-                   + (f" REFERENCES {c.link.replace('.', '(')})" if c.link else "") for c in table.columns]
+        columns = [
+            f"{c.name} {'INTEGER' if c.kind == 'number' else 'TEXT'}{' PRIMARY KEY' if c.key else ''}"
+            + (f" REFERENCES {c.link.replace('.', '(')})" if c.link else "")
+            for c in table.columns
+        ]
         lines.append(f"CREATE TABLE {table.name} ({', '.join(columns)});")
         values = {c.name: _values(c, table.name, count, parents, texts, rng) for c in table.columns}
         rows = [f"({', '.join(values[c.name][i] for c in table.columns)})" for i in range(count)]
@@ -77,8 +93,9 @@ def _script(schema: Schema, texts: dict[str, tuple[str, ...]], rng: random.Rando
     return "\n".join(lines)
 
 
-def _values(c: Column, table: str, count: int, parents: int, texts: dict[str, tuple[str, ...]],
-            rng: random.Random) -> list[str]:
+def _values(
+    c: Column, table: str, count: int, parents: int, texts: dict[str, tuple[str, ...]], rng: random.Random
+) -> list[str]:
     if c.key:
         return [str(i + 1) for i in range(count)]
     if c.link:

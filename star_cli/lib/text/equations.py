@@ -55,7 +55,7 @@ def _plain(line: str) -> Iterator[str]:
     sides = line.split("=")
     for left, right in zip(sides, sides[1:], strict=False):
         near = left[-LONGEST:]
-        near = near[len(near.rstrip(ARITHMETIC)):]
+        near = near[len(near.rstrip(ARITHMETIC)) :]
         expression = _bare(re.split(r"[.,] ", near)[-1].lstrip(" .,)%*/×÷^"))
         said = RESULT.match(right[:LONGEST])
         if said and any(c in SIGNS for c in expression[1:]) and value(expression) is not None:
@@ -69,7 +69,9 @@ def noted(text: str) -> list[str]:
 
 
 def sound(text: str) -> bool:
-    """Whether every annotated equation holds within 1e-3; one that cannot be read does not hold. None at all is sound."""
+    """Whether every annotated equation holds within 1e-3; one that cannot be read does not hold. None at all is
+    sound.
+    """
     return all(holds(equation) for equation in noted(text))
 
 
@@ -173,7 +175,7 @@ def pick(texts: Sequence[str]) -> int:
         raise ValueError("pick needs at least one text")
     times = Counter(texts)
     unlike = list(times)[:CANDIDATES]
-    others = unlike[::math.ceil(len(unlike) / OTHERS)]
+    others = unlike[:: math.ceil(len(unlike) / OTHERS)]
     known: dict[tuple[str, str], int] = {}
 
     def between(a: str, b: str) -> int:

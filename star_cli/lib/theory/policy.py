@@ -41,8 +41,10 @@ class Policy:
             told = json.loads((path / "config.json").read_bytes())
             return cls(int(told["base"]), int(told["length"]), check_tables(np.load(path / "tables.npy")))
         except (OSError, ValueError, KeyError):
-            raise StarError(f"{path} holds no tabular model (config.json and tables.npy)",
-                            hint="use model=tabular with engine=tabular and trainer=tabular") from None
+            raise StarError(
+                f"{path} holds no tabular model (config.json and tables.npy)",
+                hint="use model=tabular with engine=tabular and trainer=tabular",
+            ) from None
 
     def save(self, directory: Path) -> None:
         """Write the directory; the same tables give the same bytes."""
@@ -55,8 +57,11 @@ class Policy:
         """(steps done, number) of a state's text. Raises StarError for any other text."""
         found = read_state(text)
         if found is None or len(found[1]) != 2 * self.length or max(found[1]) >= self.base:
-            raise StarError(f"a tabular model reads only states of the zip task with task.base={self.base} and "
-                            f"task.length={self.length}, got {text[:60]!r}", hint="use task=zip with model=tabular")
+            raise StarError(
+                f"a tabular model reads only states of the zip task with task.base={self.base} and "
+                f"task.length={self.length}, got {text[:60]!r}",
+                hint="use task=zip with model=tabular",
+            )
         return found[0], number(found[1], self.base)
 
     def letters(self, value: int) -> Letters:
@@ -122,8 +127,10 @@ class Policy:
         for line in lines_of(completion):
             step, there = self.number(line)
             if step != done + 1:
-                raise StarError(f"the line {line!r} is a state after step {step}, expected one after step {done + 1}",
-                                hint="a tabular model learns only from chains it could have written")
+                raise StarError(
+                    f"the line {line!r} is a state after step {step}, expected one after step {done + 1}",
+                    hint="a tabular model learns only from chains it could have written",
+                )
             found.append((done, here, there))
             done, here = step, there
         return found

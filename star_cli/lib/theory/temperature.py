@@ -22,8 +22,9 @@ def at_temperature(deltas: Iterable[float], states: int, temperature: float) -> 
     return tuple(_sharpened(d, states, temperature) for d in values)
 
 
-def trajectory_at(deltas: Iterable[float], states: int, rounds: int, *, sampling: float = 1.0,
-                  evaluation: float = 1.0) -> list[Prediction]:
+def trajectory_at(
+    deltas: Iterable[float], states: int, rounds: int, *, sampling: float = 1.0, evaluation: float = 1.0
+) -> list[Prediction]:
     """One Prediction of zero rounds for each of rounds 0..``rounds``: the model as ``evaluation`` shows it."""
     check_count("rounds", rounds, 0)
     delta = check_deltas(deltas, states)

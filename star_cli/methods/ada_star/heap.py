@@ -1,8 +1,8 @@
 """AdaSTaR's heap (Koh et al. 2025, arXiv 2505.16322, algorithm 1): which problems are due, and what a round changes.
 
-    i is before j  iff  t_i < t_j, or t_i = t_j and w_i < w_j        t: the round i was last sampled in (0: never)
-    after a round that peeked at m problems, the first floor(m * alpha^2) get t_i = this round and their new w_i;
-    all others keep what they had, so they are due again
+i is before j  iff  t_i < t_j, or t_i = t_j and w_i < w_j        t: the round i was last sampled in (0: never)
+after a round that peeked at m problems, the first floor(m * alpha^2) get t_i = this round and their new w_i;
+all others keep what they had, so they are due again
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ ROUNDING = ("floor", "round")
 
 class Heap:
     """Problems by (sampled, won, tie). The paper leaves ties open; here a hash of seed and problem breaks them, so that
-    an order of the data (short sums first) is no order of the heap, or, with ``seed=None``, the order they are given in.
+    an order of the data (short sums first) is no order of the heap, or, with ``seed=None``, the order they are given
+    in.
     """
 
     def __init__(self, entries: Iterable[Priority], seed: int | None) -> None:
-        self._heap = [(e.sampled, e.won, i if seed is None else seed_of("tie", seed, e.problem_id), e.problem_id)
-                      for i, e in enumerate(entries)]
+        self._heap = [
+            (e.sampled, e.won, i if seed is None else seed_of("tie", seed, e.problem_id), e.problem_id)
+            for i, e in enumerate(entries)
+        ]
         heapq.heapify(self._heap)
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
 """ada_star: AdaSTaR (Koh et al. 2025, arXiv 2505.16322, algorithm 1): adaptive sampling for diversity and curriculum.
 
-    for t = 1..T:  look at problems in the order of (last sampled, share right then) until beta^t right rationales are there
-                   (each problem: an own attempt and, where it is wrong, one that is shown the answer)
-                   M_t = train(M_{t-1}, these);  alpha = its accuracy on the problems looked at
-                   the first floor(m * alpha^2) of the m problems count as sampled; the others stay due
+for t = 1..T:  look at problems in the order of (last sampled, share right then) until beta^t right rationales are there
+               (each problem: an own attempt and, where it is wrong, one that is shown the answer)
+               M_t = train(M_{t-1}, these);  alpha = its accuracy on the problems looked at
+               the first floor(m * alpha^2) of the m problems count as sampled; the others stay due
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @register("method", "ada_star")
 class AdaStar(Method):
-    """``beta`` examples in round 1, ``grow`` times as many each round: the paper's 40 steps of batch 8 (trainer.batch=8),
-    20 % more a round. All problems stay in one heap; with ``problems=N`` it is drawn once.
+    """``beta`` examples in round 1, ``grow`` times as many each round: the paper's 40 steps of batch 8
+    (trainer.batch=8), 20 % more a round. All problems stay in one heap; with ``problems=N`` it is drawn once.
 
     ``alpha=train`` is the paper's training accuracy, which it does not define: here the greedy accuracy, right after
-    training, on the problems looked at in this round. ``alpha=sampling`` is the published code's: the share of them that
-    was solved while sampling, hinted or not. ``rounding=round``, ``truncate=true``, ``start=base`` (several of its released
-    configurations) and ``until_right=true`` (matters only without rationalization) are the code's as well. Weights
-    continue otherwise. ``filter.limit`` has no effect: every right rationale counts.
+    training, on the problems looked at in this round. ``alpha=sampling`` is the published code's: the share of them
+    that was solved while sampling, hinted or not. ``rounding=round``, ``truncate=true``, ``start=base`` (several of its
+    released configurations) and ``until_right=true`` (matters only without rationalization) are the code's as well.
+    Weights continue otherwise. ``filter.limit`` has no effect: every right rationale counts.
     """
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0}
@@ -51,23 +51,49 @@ class AdaStar(Method):
         lab.evaluate(model, round=0)
         problems, heap = lab.problems("train", round=1), None
         for t in range(1, self.rounds + 1):
-            looked = lab.peek(model, problems, heap, target=wanted(self.beta, self.grow, t), round=t,
-                              rationalize=self.rationalize, until_right=self.until_right, truncate=self.truncate,
-                              shuffle=self.shuffle)
+            looked = lab.peek(
+                model,
+                problems,
+                heap,
+                target=wanted(self.beta, self.grow, t),
+                round=t,
+                rationalize=self.rationalize,
+                until_right=self.until_right,
+                truncate=self.truncate,
+                shuffle=self.shuffle,
+            )
             model = lab.finetune(base if self.start == "base" else model, [looked], round=t)
             if t < self.rounds:
-                heap = lab.requeue(model, problems, looked, heap, round=t, alpha=self.alpha, power=self.power,
-                                   rounding=self.rounding, shuffle=self.shuffle)
+                heap = lab.requeue(
+                    model,
+                    problems,
+                    looked,
+                    heap,
+                    round=t,
+                    alpha=self.alpha,
+                    power=self.power,
+                    rounding=self.rounding,
+                    shuffle=self.shuffle,
+                )
             lab.evaluate(model, round=t)
         return model
 
     def check(self) -> None:
         super().check()
-        need(not self.rationalize or self.samples >= 2, f"samples must be >= 2 with rationalization, got {self.samples}",
-             "one own attempt and one that is shown the answer; or set method.rationalize=false")
+        need(
+            not self.rationalize or self.samples >= 2,
+            f"samples must be >= 2 with rationalization, got {self.samples}",
+            "one own attempt and one that is shown the answer; or set method.rationalize=false",
+        )
         need(self.beta >= 1, f"method.beta must be >= 1, got {self.beta}")
         need(self.grow > 0, f"method.grow must be > 0, got {self.grow}")
         need(self.power >= 0, f"method.power must be >= 0 (0: no curriculum), got {self.power}")
-        for name, choices in (("alpha", ("train", "sampling")), ("rounding", ROUNDING), ("start", ("previous", "base"))):
-            need(getattr(self, name) in choices,
-                 f"method.{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
+        for name, choices in (
+            ("alpha", ("train", "sampling")),
+            ("rounding", ROUNDING),
+            ("start", ("previous", "base")),
+        ):
+            need(
+                getattr(self, name) in choices,
+                f"method.{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}",
+            )

@@ -28,8 +28,8 @@ from star_cli.store.artifacts import Artifact, Journal, full_disk
 class AdaSample(Stage):
     """Inputs: ``model``, ``problems`` and, after the first round, ``state`` (the heap after the round before).
 
-    Problems are looked at in the heap's order until ``target`` examples are collected (or no problem is left). Each gets
-    up to ``samples`` attempts; with ``rationalize`` the last of them shows the answer, and is made only where all
+    Problems are looked at in the heap's order until ``target`` examples are collected (or no problem is left). Each
+    gets up to ``samples`` attempts; with ``rationalize`` the last of them shows the answer, and is made only where all
     others were wrong. ``until_right`` makes no further attempt once one is right. Right attempts become examples; equal
     texts of a problem count once with ``dedupe``; ``truncate`` cuts what goes beyond ``target``.
 
@@ -63,7 +63,7 @@ class AdaSample(Stage):
             taken, discarded = self._until_target(asking, (problems[i] for i in heap.peek()))
         kept = [e for look in taken for e in look.examples]
         if self.truncate:
-            kept = kept[:self.target]
+            kept = kept[: self.target]
         place = {p: n for n, p in enumerate(problems)}
         looked = sorted(taken, key=lambda look: place[look.problem.id])
         work.draft.write(Problem, (look.problem for look in looked))
@@ -77,16 +77,31 @@ class AdaSample(Stage):
         errors.refuse(self.max_errors)
         pairs = [pair for look in taken for pair in zip(look.rationales, look.verdicts, strict=True)]
         hinted = [v.correct for r, v in pairs if r.hinted]
-        own = [any(v.correct for r, v in zip(look.rationales, look.verdicts, strict=True) if not r.hinted) for look in taken]
+        own = [
+            any(v.correct for r, v in zip(look.rationales, look.verdicts, strict=True) if not r.hinted)
+            for look in taken
+        ]
         if len(kept) < self.target:
-            work.warn(f"all {len(taken):,} problems gave {len(kept):,} of the {self.target:,} examples round {self.round} "
-                      "asks for; it goes on with these")
-        return {"problems": len(taken), "heap": len(heap), "solved": sum(own), "hinted": len(hinted),
-                "hinted_right": sum(hinted), "kept": len(kept), "target": self.target, "discarded": discarded,
-                "samples": len(pairs), "reused": asking.reused, "tokens": sum(r.tokens for r, _ in pairs),
-                "truncated": sum(r.finish == "length" for r, _ in pairs),
-                "reasons": dict(Counter(v.reason for _, v in pairs)),
-                "write_seconds": round(time.monotonic() - started, 3)}
+            work.warn(
+                f"all {len(taken):,} problems gave {len(kept):,} of the {self.target:,} examples round {self.round} "
+                "asks for; it goes on with these"
+            )
+        return {
+            "problems": len(taken),
+            "heap": len(heap),
+            "solved": sum(own),
+            "hinted": len(hinted),
+            "hinted_right": sum(hinted),
+            "kept": len(kept),
+            "target": self.target,
+            "discarded": discarded,
+            "samples": len(pairs),
+            "reused": asking.reused,
+            "tokens": sum(r.tokens for r, _ in pairs),
+            "truncated": sum(r.finish == "length" for r, _ in pairs),
+            "reasons": dict(Counter(v.reason for _, v in pairs)),
+            "write_seconds": round(time.monotonic() - started, 3),
+        }
 
     def _until_target(self, asking: Asking, order: Iterator[Problem]) -> tuple[list[Look], int]:
         """What was looked at up to the target, and how many problems of the last chunk were asked for nothing."""
@@ -174,18 +189,28 @@ class Asking:
             if not v.correct or (spec.dedupe and text in seen):
                 continue
             seen.add(text)
-            found.append(Example(
-                problem_id=r.problem_id, sample=r.sample, prompt=spec.task.training_prompt(look.problem), completion=text,
-                origin="rationalized" if r.hinted else "own", round=spec.round,
-                generator=self.work.inputs["model"].key, images=look.problem.images))
+            found.append(
+                Example(
+                    problem_id=r.problem_id,
+                    sample=r.sample,
+                    prompt=spec.task.training_prompt(look.problem),
+                    completion=text,
+                    origin="rationalized" if r.hinted else "own",
+                    round=spec.round,
+                    generator=self.work.inputs["model"].key,
+                    images=look.problem.images,
+                )
+            )
         return found
 
     def _attempt(self, looks: list[Look], samples: range, hint: bool) -> None:
         asked = [(look, (look.problem.id, s)) for look in looks for s in samples]
         self._write([(look.problem, at[1]) for look, at in asked if at not in self.journal.offsets], hint)
         lines = self.journal.ordered(at for _, at in asked)
-        written = [(look, decode(line, Rationale, str(self.journal.path)))
-                   for (look, _), line in zip(asked, lines, strict=True)]
+        written = [
+            (look, decode(line, Rationale, str(self.journal.path)))
+            for (look, _), line in zip(asked, lines, strict=True)
+        ]
         for (look, rationale), verdict in zip(written, self._judged(written), strict=True):
             steps = self.spec.task.wrong_steps(look.problem, rationale.text)
             look.rationales.append(rationale)
@@ -211,7 +236,9 @@ class Asking:
         for attempt in range(2):
             pending = {(p.id, s): (p, s) for p, s in todo if (p.id, s) not in self.journal.offsets}
             try:
-                for done in self.spec.task.converse(session, (self._request(p, s, hint) for p, s in list(pending.values()))):
+                for done in self.spec.task.converse(
+                    session, (self._request(p, s, hint) for p, s in list(pending.values()))
+                ):
                     self._record(done, pending[done.id][0], hint)
                 return
             except EngineDied as e:
@@ -223,15 +250,28 @@ class Asking:
     def _request(self, problem: Problem, sample: int, hint: bool) -> Request:
         spec = self.spec
         seed = seed_of(spec.seed, spec.round, hint, problem.id, sample)
-        return Request((problem.id, sample), spec.task.prompt(problem, hint=hint), spec.sampling,
-                       spec.sampling.max_tokens or spec.task.max_tokens, spec.task.stop, seed)
+        return Request(
+            (problem.id, sample),
+            spec.task.prompt(problem, hint=hint),
+            spec.sampling,
+            spec.sampling.max_tokens or spec.task.max_tokens,
+            spec.task.stop,
+            seed,
+        )
 
     def _record(self, done: Any, problem: Problem, hint: bool) -> None:
         spec, sample = self.spec, done.id[1]
         rationale = Rationale(
-            problem_id=problem.id, sample=sample, text=done.text, hinted=hint, finish=done.finish, tokens=done.tokens,
-            logprob=done.logprob, seed=seed_of(spec.seed, spec.round, hint, problem.id, sample),
-            prompt_key=spec.task.prompt(problem, hint=hint).address)
+            problem_id=problem.id,
+            sample=sample,
+            text=done.text,
+            hinted=hint,
+            finish=done.finish,
+            tokens=done.tokens,
+            logprob=done.logprob,
+            seed=seed_of(spec.seed, spec.round, hint, problem.id, sample),
+            prompt_key=spec.task.prompt(problem, hint=hint).address,
+        )
         with full_disk(str(self.journal.path)):
             self.journal.append(rationale)
             if time.monotonic() - self.synced > self.work.runtime.sync_seconds:
@@ -243,18 +283,20 @@ def heap_of(problems: dict[str, Problem], state: Artifact | None, seed: int | No
     """The heap of a round; a heap of other problems is a StarError."""
     entries = list(state.read(Priority)) if state else list(fresh(problems))
     if state and [e.problem_id for e in entries] != list(problems):
-        raise StarError(f"the heap {state.key} is not one of these {len(problems):,} problems",
-                        hint="give the problems artifact of the round before")
+        raise StarError(
+            f"the heap {state.key} is not one of these {len(problems):,} problems",
+            hint="give the problems artifact of the round before",
+        )
     return Heap(entries, seed)
 
 
 @stage("ada_state")
 class AdaState(Stage):
-    """The heap after a round. Inputs: ``sampled`` (ada_sample), ``problems``, ``state`` (the heap before; absent in round 1)
-    and, with ``alpha="train"``, ``accuracy`` (an evaluate artifact of the newly trained model).
+    """The heap after a round. Inputs: ``sampled`` (ada_sample), ``problems``, ``state`` (the heap before; absent in
+    round 1) and, with ``alpha="train"``, ``accuracy`` (an evaluate artifact of the newly trained model).
 
-    ``alpha="train"`` is that accuracy; ``"sampling"`` the published code's acc + (1 - acc) * hint_acc of the round's own
-    samples. ``power`` is that of f(alpha) = alpha^power, ``rounding`` floor (the paper) or round (the code).
+    ``alpha="train"`` is that accuracy; ``"sampling"`` the published code's acc + (1 - acc) * hint_acc of the round's
+    own samples. ``power`` is that of f(alpha) = alpha^power, ``rounding`` floor (the paper) or round (the code).
     """
 
     alpha: str
@@ -275,8 +317,13 @@ class AdaState(Stage):
         entries = heap.entries()
         work.draft.write(Priority, (entries[i] for i in problems))
         work.draft.write(Metric, [Metric(name="alpha", value=alpha, n=len(won), round=self.round)])
-        return {"peeked": len(won), "alpha": alpha, "sampled": len(popped), "due_again": len(won) - len(popped),
-                "never": sum(e.sampled == 0 for e in entries.values())}
+        return {
+            "peeked": len(won),
+            "alpha": alpha,
+            "sampled": len(popped),
+            "due_again": len(won) - len(popped),
+            "never": sum(e.sampled == 0 for e in entries.values()),
+        }
 
     def _alpha(self, work: Work, told: dict[str, Any]) -> float:
         if self.alpha == "train":

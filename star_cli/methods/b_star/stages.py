@@ -1,4 +1,6 @@
-"""balance and reward: B-STaR's choice of temperature and threshold by its balance score, and the selection it leads to."""
+"""balance and reward: B-STaR's choice of temperature and threshold by its balance score, and the selection it leads
+to.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ def rewarded(correct: bool, score: float | None, weight: float) -> float:
 
 
 def balance_of(answers: list[Answer], threshold: float, n_star: int, distinct_first: bool = False) -> float | None:
-    """bs = min(n'/n*, 1) * n'/n of one query: n answers have a reward above the threshold, n' of them are right and unlike
-    each other; None where none is selected. ``distinct_first`` counts equal answers once in n, too.
+    """bs = min(n'/n*, 1) * n'/n of one query: n answers have a reward above the threshold, n' of them are right and
+    unlike each other; None where none is selected. ``distinct_first`` counts equal answers once in n, too.
     """
     chosen = [a for a in answers if a.reward > threshold]
     if distinct_first:
@@ -48,9 +50,9 @@ class Balance(Stage):
     """Inputs: ``problems`` (the queries) and, for every temperature i, ``rationales.i``, ``verdicts.i`` and, where a
     verifier judges, ``scores.i``.
 
-    The chosen pair has the highest mean balance score over all queries (0 where nothing is selected; with ``drop_empty``
-    such queries are left out); of equals the first temperature, then the highest threshold. ``gold`` adds the data's own
-    solution to every query with reward 1.
+    The chosen pair has the highest mean balance score over all queries (0 where nothing is selected; with
+    ``drop_empty`` such queries are left out); of equals the first temperature, then the highest threshold. ``gold``
+    adds the data's own solution to every query with reward 1.
     """
 
     task: Task
@@ -74,11 +76,19 @@ class Balance(Stage):
                 found = [balance_of(a, threshold, self.n_star, self.distinct_first) for a in answers]
                 counted = [x or 0.0 for x in found if x is not None or not self.drop_empty]
                 score = sum(counted) / len(counted) if counted else 0.0
-                rows.append(Metric(name=f"balance/temperature={temperature:g}/threshold={threshold:g}", value=score,
-                                   n=len(counted), round=self.round))
+                rows.append(
+                    Metric(
+                        name=f"balance/temperature={temperature:g}/threshold={threshold:g}",
+                        value=score,
+                        n=len(counted),
+                        round=self.round,
+                    )
+                )
                 better = best is None or score > best[0] + 1e-12
                 stricter = best is not None and temperature == best[1] and abs(score - best[0]) <= 1e-12
-                if better or (stricter and best is not None and threshold > best[2]):  # of equals the one that keeps least
+                if better or (
+                    stricter and best is not None and threshold > best[2]
+                ):  # of equals the one that keeps least
                     best = score, temperature, threshold
             meter.step()
         meter.close()
@@ -86,10 +96,17 @@ class Balance(Stage):
         score, temperature, threshold = best
         work.draft.write(Metric, [*rows, Metric(name="balance", value=score, n=len(answers), round=self.round)])
         if not score:
-            raise StarError(f"no temperature of {self.temperatures} gave one right answer to {len(answers)} queries",
-                            hint="a stronger start (method.gold=true where the data has solutions), more samples or more queries")
-        return {"temperature": temperature, "threshold": threshold, "balance": score, "queries": len(answers),
-                "n_star": self.n_star}
+            raise StarError(
+                f"no temperature of {self.temperatures} gave one right answer to {len(answers)} queries",
+                hint="a stronger start (method.gold=true where the data has solutions), more samples or more queries",
+            )
+        return {
+            "temperature": temperature,
+            "threshold": threshold,
+            "balance": score,
+            "queries": len(answers),
+            "n_star": self.n_star,
+        }
 
     def _answers(self, work: Work, i: int) -> list[list[Answer]]:
         """The responses of every query at one temperature."""
@@ -115,8 +132,9 @@ def scores_of(artifact: Artifact | None) -> dict[tuple[Any, ...], float] | None:
 class Reward(Stage):
     """Inputs: ``problems``, ``rationales``, ``choice`` (balance) and, where a verifier judges, ``scores``.
 
-    Writes all verdicts, and as examples what has a reward above the chosen threshold: of a problem at most ``keep``, the
-    best first (0: all), equal texts once with ``dedupe``. A threshold below 0 can let wrong answers through (``kept_wrong``).
+    Writes all verdicts, and as examples what has a reward above the chosen threshold: of a problem at most ``keep``,
+    the best first (0: all), equal texts once with ``dedupe``. A threshold below 0 can let wrong answers through
+    (``kept_wrong``).
     """
 
     task: Task
@@ -141,7 +159,9 @@ class Reward(Stage):
 
         def verdicts() -> Iterator[Verdict]:
             nonlocal wrong
-            for p, r, v in grade_all(self.grader, self.task, work.inputs["problems"], rationales, work.runtime.grade_workers):
+            for p, r, v in grade_all(
+                self.grader, self.task, work.inputs["problems"], rationales, work.runtime.grade_workers
+            ):
                 reasons[v.reason] += 1
                 errors.add(v)
                 meter.step(right=v.correct)
@@ -152,8 +172,16 @@ class Reward(Stage):
                 text = self.grader.judged(r.text)
                 reward = rewarded(v.correct, scores[r.identity()] if scores is not None else None, self.weight)
                 if reward > threshold:
-                    example = Example(problem_id=p.id, sample=r.sample, prompt=self.task.training_prompt(p), completion=text,
-                                      origin="own", round=self.round, generator=generator, images=p.images)
+                    example = Example(
+                        problem_id=p.id,
+                        sample=r.sample,
+                        prompt=self.task.training_prompt(p),
+                        completion=text,
+                        origin="own",
+                        round=self.round,
+                        generator=generator,
+                        images=p.images,
+                    )
                     offers.setdefault(p.id, []).append((Answer(text, v.correct, reward), example))
                 yield v
 
@@ -165,9 +193,16 @@ class Reward(Stage):
         kept = [pair for offered in offers.values() for pair in self._best(offered)]
         work.draft.write(Example, (example for _, example in kept))
         selected = sum(map(len, offers.values()))
-        return {"problems": work.inputs["problems"].count(Problem), "solved": len(solved), "selected": selected,
-                "kept": len(kept), "kept_wrong": sum(not a.correct for a, _ in kept), "threshold": threshold,
-                "kept_wrong_steps": wrong, "reasons": dict(reasons)}
+        return {
+            "problems": work.inputs["problems"].count(Problem),
+            "solved": len(solved),
+            "selected": selected,
+            "kept": len(kept),
+            "kept_wrong": sum(not a.correct for a, _ in kept),
+            "threshold": threshold,
+            "kept_wrong_steps": wrong,
+            "reasons": dict(reasons),
+        }
 
     def _best(self, offered: list[tuple[Answer, Example]]) -> list[tuple[Answer, Example]]:
         ranked = sorted(offered, key=lambda pair: -pair[0].reward)
@@ -176,4 +211,4 @@ class Reward(Stage):
             for pair in ranked:
                 unlike.setdefault(pair[0].text, pair)
             ranked = list(unlike.values())
-        return sorted(ranked[:self.keep] if self.keep else ranked, key=lambda pair: pair[1].sample)
+        return sorted(ranked[: self.keep] if self.keep else ranked, key=lambda pair: pair[1].sample)

@@ -43,8 +43,11 @@ class SeeThinkLearn(Method):
         super().check()
         need(self.learn in LEARN, f"method.learn must be one of {', '.join(LEARN)}, got {self.learn!r}")
         need(self.wrong_options >= 0, f"method.wrong_options must be >= 0 (0: all), got {self.wrong_options}")
-        need(self.caption or self.learn != "answers", "method.caption=false has no effect on method.learn=answers",
-             "leave method.caption=true")
+        need(
+            self.caption or self.learn != "answers",
+            "method.caption=false has no effect on method.learn=answers",
+            "leave method.caption=true",
+        )
 
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
@@ -70,7 +73,9 @@ class SeeThinkLearn(Method):
     def _asking(self, task: Task) -> Task:
         """The task, asking for the sections this method trains on."""
         if not isinstance(task, Seeing):
-            raise StarError("method=see_think_learn needs a task that asks about pictures in sections",
-                            hint="task=tiny_scenes, or task=visual_qa task.path=FILE")
+            raise StarError(
+                "method=see_think_learn needs a task that asks about pictures in sections",
+                hint="task=tiny_scenes, or task=visual_qa task.path=FILE",
+            )
         asks: Any = "answer" if self.learn == "answers" else task.asks if self.caption else "no_caption"
         return replace(task, asks=asks)

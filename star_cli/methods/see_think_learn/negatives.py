@@ -15,7 +15,8 @@ from star_cli.tasks.base.visual import Seeing
 
 @stage("negatives")
 class Negatives(Stage):
-    """Inputs: ``problems`` (with ``meta.against``) and ``rationales``. Nobody grades them: the question was answered right.
+    """Inputs: ``problems`` (with ``meta.against``) and ``rationales``. Nobody grades them: the question was answered
+    right.
 
     Left out and counted: what ran out of tokens, lacks a section that was asked for, or names the right choice as such.
     """
@@ -33,12 +34,22 @@ class Negatives(Stage):
                 fault = "truncated" if rationale.finish == "length" else self._fault(text, problem.answer)
                 counts[fault or "kept"] += 1
                 if fault is None:
-                    yield Example(problem_id=problem.id, sample=rationale.sample, completion=text, origin="negative",
-                                  prompt=self.task.training_prompt(problem), round=round, generator=writer,
-                                  images=problem.images)
+                    yield Example(
+                        problem_id=problem.id,
+                        sample=rationale.sample,
+                        completion=text,
+                        origin="negative",
+                        prompt=self.task.training_prompt(problem),
+                        round=round,
+                        generator=writer,
+                        images=problem.images,
+                    )
 
         work.draft.write(Example, rows())
-        return {"asked": sum(counts.values()), **{name: counts[name] for name in ("kept", "truncated", "unparsed", "told")}}
+        return {
+            "asked": sum(counts.values()),
+            **{name: counts[name] for name in ("kept", "truncated", "unparsed", "told")},
+        }
 
     def _fault(self, text: str, right: str) -> str | None:
         if not isinstance(self.task, Seeing):

@@ -15,7 +15,8 @@ LETTERS = "ABCDEFGHIJ"
 
 @stage("oppose")
 class Oppose(Stage):
-    """Inputs: ``problems`` and ``verdicts`` (a filter's). A problem's ``meta.against`` is the letter that is to be refuted.
+    """Inputs: ``problems`` and ``verdicts`` (a filter's). A problem's ``meta.against`` is the letter that is to be
+    refuted.
 
     ``limit`` takes that many wrong options of a question at most, the first ones (0: all).
     """
@@ -28,10 +29,11 @@ class Oppose(Stage):
         def rows() -> Iterator[Problem]:
             for problem in work.inputs["problems"].read(Problem):
                 if problem.id in solved:
-                    wrong = [x for x in LETTERS[:len(problem.choices or [])] if x != problem.answer.upper()]
-                    for letter in wrong[:self.limit or None]:
-                        yield msgspec.structs.replace(problem, id=f"{problem.id}/not-{letter.lower()}",
-                                                      meta={**problem.meta, "against": letter})
+                    wrong = [x for x in LETTERS[: len(problem.choices or [])] if x != problem.answer.upper()]
+                    for letter in wrong[: self.limit or None]:
+                        yield msgspec.structs.replace(
+                            problem, id=f"{problem.id}/not-{letter.lower()}", meta={**problem.meta, "against": letter}
+                        )
 
         return {"solved": len(solved), "problems": work.draft.write(Problem, rows())}
 

@@ -20,15 +20,26 @@ class Wandb(Silent):
         try:
             import wandb
         except ImportError:
-            raise StarError("tracking=wandb needs the package wandb, which is not installed",
-                            hint="pip install 'star-cli[wandb]', or leave tracking out") from None
+            raise StarError(
+                "tracking=wandb needs the package wandb, which is not installed",
+                hint="pip install 'star-cli[wandb]', or leave tracking out",
+            ) from None
         if settings.mode == "online" and not logged_in():
-            raise StarError("tracking=wandb, but nobody is logged in to wandb on this machine",
-                            hint="run 'wandb login', or add tracking.mode=offline and sync later")
+            raise StarError(
+                "tracking=wandb, but nobody is logged in to wandb on this machine",
+                hint="run 'wandb login', or add tracking.mode=offline and sync later",
+            )
         logging.getLogger("wandb").setLevel(logging.ERROR)
         mode: Any = settings.mode
-        self._run = wandb.init(project=settings.project, name=name, config=config, dir=str(folder), mode=mode,
-                               reinit="finish_previous", settings=wandb.Settings(silent=True, console="off"))
+        self._run = wandb.init(
+            project=settings.project,
+            name=name,
+            config=config,
+            dir=str(folder),
+            mode=mode,
+            reinit="finish_previous",
+            settings=wandb.Settings(silent=True, console="off"),
+        )
 
     def stage_done(self, event: Event) -> None:
         numbers = {f"{event.name}/{k}": v for k, v in event.metrics.items() if isinstance(v, (int, float))}
@@ -46,5 +57,3 @@ def logged_in() -> bool:
         return True
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     return netrc.exists() and "wandb" in netrc.read_text(errors="replace")
-
-

@@ -92,8 +92,9 @@ class Early:
     One core is left to the writer. What the workers are behind with when the writing ends is judged by the next stage.
     """
 
-    def __init__(self, grader: Grader, path: Path, workers: int = 0,
-                 warn: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self, grader: Grader, path: Path, workers: int = 0, warn: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.grader, self.path, self.warn = grader, path, warn
         self.workers = workers
         self.aside = min(workers or 1 << 16, max(1, (os.cpu_count() or 1) - 1))

@@ -76,7 +76,9 @@ class Golds(Grader):
         return self.grader.wall
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
-        lost = next((i for i in problem.images if Path(i).is_absolute() and not Path(i).is_file()), None)  # others: the task
+        lost = next(
+            (i for i in problem.images if Path(i).is_absolute() and not Path(i).is_file()), None
+        )  # others: the task
         fault = f"the picture {lost} does not exist" if lost else self.grader.gold_fault(problem)
         reason = "MATCH" if fault is None else "GRADER_ERROR"
         return Verdict(problem_id=problem.id, sample=0, correct=fault is None, answer=fault, reason=reason)
@@ -85,7 +87,9 @@ class Golds(Grader):
 _checked: set[tuple[str, str]] = set()  # (problems, grader) that this process has looked through
 
 
-def check_golds(grader: Grader, problems: Artifact, limit: float, warn: Callable[[str], None], workers: int = 0) -> None:
+def check_golds(
+    grader: Grader, problems: Artifact, limit: float, warn: Callable[[str], None], workers: int = 0
+) -> None:
     """List the problems whose known answer, tests or pictures are no use to the grader, before anything is generated.
 
     Raises StarError where their share is above ``limit``.
@@ -95,7 +99,9 @@ def check_golds(grader: Grader, problems: Artifact, limit: float, warn: Callable
         return
     faults = total = 0
     first: list[str] = []
-    for problem, _, verdict in judged(Golds(grader=grader), ((p, _unwritten(p)) for p in problems.read(Problem)), workers):
+    for problem, _, verdict in judged(
+        Golds(grader=grader), ((p, _unwritten(p)) for p in problems.read(Problem)), workers
+    ):
         total += 1
         if not verdict.correct:
             faults += 1
@@ -105,16 +111,27 @@ def check_golds(grader: Grader, problems: Artifact, limit: float, warn: Callable
     found = f"{faults:,} of {total:,} problems ({faults / max(1, total):.1%}) cannot be graded"
     listed = "".join(first) + more
     if total and faults / total > limit:
-        raise StarError(f"{found}, more than filter.max_gold_errors={limit:g}:{listed}",
-                        hint="mend the data, choose a grader that reads it, or raise filter.max_gold_errors")
+        raise StarError(
+            f"{found}, more than filter.max_gold_errors={limit:g}:{listed}",
+            hint="mend the data, choose a grader that reads it, or raise filter.max_gold_errors",
+        )
     if faults:
         warn(f"{found}; whatever is written for them counts as an error of the grader:{listed}")
     _checked.add(mark)
 
 
 def _unwritten(problem: Problem) -> Rationale:
-    return Rationale(problem_id=problem.id, sample=0, text="", hinted=False, finish="stop", tokens=0, logprob=None, seed=0,
-                     prompt_key="")
+    return Rationale(
+        problem_id=problem.id,
+        sample=0,
+        text="",
+        hinted=False,
+        finish="stop",
+        tokens=0,
+        logprob=None,
+        seed=0,
+        prompt_key="",
+    )
 
 
 class Errors:

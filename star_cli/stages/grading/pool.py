@@ -1,8 +1,8 @@
 """Worker processes for graders that can hang or explode: a hard wall limit per item, order and ids kept.
 
-Each worker is a fresh interpreter (``python -m star_cli.stages.grading.pool``) driven by one thread. Items go to it in small batches, its
-verdicts come back one by one; the item whose verdict is overdue is a TIMEOUT, the one at which it died a GRADER_ERROR.
-Either way the worker is replaced, and the rest of its batch is judged by the new one.
+Each worker is a fresh interpreter (``python -m star_cli.stages.grading.pool``) driven by one thread. Items go to it in
+small batches, its verdicts come back one by one; the item whose verdict is overdue is a TIMEOUT, the one at which it
+died a GRADER_ERROR. Either way the worker is replaced, and the rest of its batch is judged by the new one.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class Pool:
 class Job:
     """One item and, once it is there, its verdict or what went wrong with the pool itself; then ``told`` is called."""
 
-    def __init__(
-        self, problem: Problem, rationale: Rationale, told: Callable[[Job], None] = lambda job: None
-    ) -> None:
+    def __init__(self, problem: Problem, rationale: Rationale, told: Callable[[Job], None] = lambda job: None) -> None:
         self.problem, self.rationale, self.told = problem, rationale, told
         self.verdict: Verdict | None = None
         self.fault: Exception | None = None

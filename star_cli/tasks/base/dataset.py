@@ -38,7 +38,9 @@ def shipped(name: str) -> str:
 
 
 def read_shots(shots: str, form: str, prompt_file: str) -> str:
-    """The text of the few-shot file that ``task.shots`` names: of ``default`` the shipped ``prompt_file``; empty for none."""
+    """The text of the few-shot file that ``task.shots`` names: of ``default`` the shipped ``prompt_file``; empty for
+    none.
+    """
     if shots == "none" or form == "chat" or (shots == "default" and not prompt_file):
         return ""
     if shots == "default":
@@ -46,8 +48,10 @@ def read_shots(shots: str, form: str, prompt_file: str) -> str:
     try:
         return Path(shots).expanduser().read_text(encoding="utf-8")
     except OSError as e:
-        raise StarError(f"task.shots={shots} cannot be read: {e.strerror}",
-                        hint="give a text file of Q: and A: blocks, or default, or none") from None
+        raise StarError(
+            f"task.shots={shots} cannot be read: {e.strerror}",
+            hint="give a text file of Q: and A: blocks, or default, or none",
+        ) from None
 
 
 @lru_cache(maxsize=16)
@@ -248,7 +252,3 @@ class Sourced(Task):
                         completion=completion,
                         origin="gold",
                     )
-
-
-
-

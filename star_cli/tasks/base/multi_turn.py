@@ -17,8 +17,9 @@ from star_cli.core.parts import Completion, Prompt, Request, Session
 BLOCK = 8192  # samples that take their turns together; what an interruption can cost
 
 
-def in_turns(session: Session, requests: Iterable[Request], turns: int,
-             following: Callable[[Request, list[str]], Prompt]) -> Iterator[Completion]:
+def in_turns(
+    session: Session, requests: Iterable[Request], turns: int, following: Callable[[Request, list[str]], Prompt]
+) -> Iterator[Completion]:
     """Completions of ``turns`` lines each; ``following`` makes the next prompt of a request and its lines so far.
 
     The seed of a turn comes from the request's by hash. A turn that runs out of tokens ends its sample.
@@ -29,8 +30,10 @@ def in_turns(session: Session, requests: Iterable[Request], turns: int,
         sums: dict[tuple[str, int], tuple[int, float | None]] = {r.id: (0, 0.0) for r in block}
         live = block
         for turn in range(turns):
-            asked = [replace(r, prompt=following(r, lines[r.id]) if turn else r.prompt, seed=seed_of(r.seed, turn))
-                     for r in live]
+            asked = [
+                replace(r, prompt=following(r, lines[r.id]) if turn else r.prompt, seed=seed_of(r.seed, turn))
+                for r in live
+            ]
             cut = set()
             for done in session.stream(asked):
                 lines[done.id].append(done.text.strip())

@@ -1,4 +1,6 @@
-"""Tasks whose answers are SQL: the prompt with its schema, the gold query as a hint, exact-set match as a second measure."""
+"""Tasks whose answers are SQL: the prompt with its schema, the gold query as a hint, exact-set match as a second
+measure.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,18 @@ from star_cli.lib.sql.forms import exact_match
 from star_cli.lib.sql.text import sql_of
 from star_cli.tasks.base.dataset import Shot, parse_shots, read_shots
 
-INSTRUCTION = ("Write one SQLite query that answers the question. Think step by step first, then give the query in one "
-               "```sql block.")
+INSTRUCTION = (
+    "Write one SQLite query that answers the question. Think step by step first, then give the query in one "
+    "```sql block."
+)
 
 
 @dataclass(kw_only=True)
 class Querying(Task):
     """``shots`` is "default", "none" or a file of ``Q:``/``A:`` blocks; ``form=chat`` asks in a sentence without them.
 
-    A problem's ``meta`` holds ``schema`` (the text of it), ``database`` (where its instances lie), ``hardness`` (Spider's
-    level of the gold query), ``links`` (its foreign keys) and ``flags`` (what the gold leaves undetermined).
+    A problem's ``meta`` holds ``schema`` (the text of it), ``database`` (where its instances lie), ``hardness``
+    (Spider's level of the gold query), ``links`` (its foreign keys) and ``flags`` (what the gold leaves undetermined).
     """
 
     shots: str = field(default="default", metadata=RUNTIME)
@@ -34,7 +38,9 @@ class Querying(Task):
     def check(self) -> None:
         need(self.form in ("few-shot", "chat"), f"task.form must be few-shot or chat, got {self.form!r}")
         found = key(self.shots_text())
-        need(self.shots_content in (None, found), f"task.shots_content={self.shots_content}, but {self.shots} is {found}")
+        need(
+            self.shots_content in (None, found), f"task.shots_content={self.shots_content}, but {self.shots} is {found}"
+        )
         self.shots_content = found
 
     def shots_text(self) -> str:
@@ -45,8 +51,10 @@ class Querying(Task):
         """The few-shot examples."""
         found = parse_shots(self.shots_text())
         if not found and self.shots not in ("default", "none") and self.form != "chat":
-            raise StarError(f"task.shots={self.shots} holds no example",
-                            hint="a block is 'Q: ' with schema and question, and, on a line below, 'A: ' with the SQL fenced")
+            raise StarError(
+                f"task.shots={self.shots} holds no example",
+                hint="a block is 'Q: ' with schema and question, and, on a line below, 'A: ' with the SQL fenced",
+            )
         return found
 
     def ask(self, problem: Problem) -> str:
@@ -61,8 +69,11 @@ class Querying(Task):
         asked = self.show(self.ask(problem), " ".join(problem.answer.splitlines())) if hint else self.ask(problem)
         if self.form == "chat":
             return Prompt(f"{INSTRUCTION}\n\n{asked}")
-        blocks = [f"Q: {self.show(s.question, ' '.join((sql_of(s.answer)[0] or '').splitlines())) if hint else s.question}\n"
-                  f"A: {s.answer}" for s in self.examples()]
+        blocks = [
+            f"Q: {self.show(s.question, ' '.join((sql_of(s.answer)[0] or '').splitlines())) if hint else s.question}\n"
+            f"A: {s.answer}"
+            for s in self.examples()
+        ]
         return Prompt("\n\n".join([*blocks, f"Q: {asked}\nA:"]))
 
     def training_prompt(self, problem: Problem) -> str:

@@ -1,4 +1,6 @@
-"""Tasks that ask about a picture: see (a caption), think (a reasoning), answer (a conclusion). The template is a file."""
+"""Tasks that ask about a picture: see (a caption), think (a reasoning), answer (a conclusion). The template is a
+file.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,9 @@ class Seeing(Task):
     """``asks`` says which sections a model writes: full (caption, reasoning, conclusion), no_caption, or answer alone.
 
     ``template`` is "default" or a file of blocks (``== full``, ``== no_caption``, ``== answer``, ``== negative``,
-    ``== negative_no_caption``, ``== caption``, and ``== choice``, one line of the choices). ``tags`` are the four headings
-    it fills in: see, think, answer, and why an option is wrong. A problem whose ``meta`` holds ``against`` asks why that
-    option is wrong; only the hinted prompt names the right one.
+    ``== negative_no_caption``, ``== caption``, and ``== choice``, one line of the choices). ``tags`` are the four
+    headings it fills in: see, think, answer, and why an option is wrong. A problem whose ``meta`` holds ``against``
+    asks why that option is wrong; only the hinted prompt names the right one.
     """
 
     asks: str = "full"
@@ -56,18 +58,28 @@ class Seeing(Task):
 
     def check(self) -> None:
         need(self.asks in ASKS, f"task.asks must be one of {', '.join(ASKS)}, got {self.asks!r}")
-        need(len(self.tags) == 4 and len({t.casefold() for t in self.tags}) == 4 and all(t.strip() for t in self.tags),
-             f"task.tags must be four different headings ({', '.join(ROLES)}), got {self.tags}")
+        need(
+            len(self.tags) == 4 and len({t.casefold() for t in self.tags}) == 4 and all(t.strip() for t in self.tags),
+            f"task.tags must be four different headings ({', '.join(ROLES)}), got {self.tags}",
+        )
         text = self.text()
         missing = [b for b in BLOCKS if b not in blocks_of(text)]
-        need(not missing, f"task.template={self.template} has no block {', '.join(missing)}",
-             "a block begins with a line such as '== full'")
+        need(
+            not missing,
+            f"task.template={self.template} has no block {', '.join(missing)}",
+            "a block begins with a line such as '== full'",
+        )
         for name in BLOCKS[:-2]:
             for place in ("{question}", "{choices}", *(("{right}", "{wrong}") if "negative" in name else ())):
-                need(place in blocks_of(text)[name], f"the block {name!r} of task.template={self.template} has no {place}")
+                need(
+                    place in blocks_of(text)[name],
+                    f"the block {name!r} of task.template={self.template} has no {place}",
+                )
         found = hashlib.sha256(text.encode()).hexdigest()[:32]
-        need(self.template_content in (None, found),
-             f"task.template_content={self.template_content}, but {self.template} is {found}")
+        need(
+            self.template_content in (None, found),
+            f"task.template_content={self.template_content}, but {self.template} is {found}",
+        )
         self.template_content = found
         super().check()
 
@@ -78,8 +90,10 @@ class Seeing(Task):
         try:
             return Path(self.template).expanduser().read_text(encoding="utf-8")
         except OSError as e:
-            raise StarError(f"task.template={self.template} cannot be read: {e.strerror}",
-                            hint="give a text file of blocks, or default") from None
+            raise StarError(
+                f"task.template={self.template} cannot be read: {e.strerror}",
+                hint="give a text file of blocks, or default",
+            ) from None
 
     def tag(self, role: str) -> str:
         """The heading of a section, such as CAPTION."""
@@ -94,9 +108,13 @@ class Seeing(Task):
     def asked(self, problem: Problem, hint: bool) -> str:
         """The text of a prompt; with ``hint`` that of a negative one names the right choice."""
         line = blocks_of(self.text())["choice"]
-        places = {"question": problem.question, "choices": "\n".join(
-            line.replace("{letter}", letter.lower()).replace("{text}", text)
-            for letter, text in zip(LETTERS, problem.choices or [], strict=False))}
+        places = {
+            "question": problem.question,
+            "choices": "\n".join(
+                line.replace("{letter}", letter.lower()).replace("{text}", text)
+                for letter, text in zip(LETTERS, problem.choices or [], strict=False)
+            ),
+        }
         against = problem.meta.get("against")
         if against is None:
             return self.fill(self.asks, **places)
@@ -126,5 +144,3 @@ class Seeing(Task):
         for tag, body in zip(parts[1::2], parts[2::2], strict=True):
             found.setdefault(roles[tag], body.strip())
         return found
-
-

@@ -323,8 +323,13 @@ def exact_round(delta: list[Fraction], states: int) -> tuple[list[Fraction], Fra
         for n, d in enumerate(delta):
             good, then = history[2 * n : 2 * n + 2]
             alpha, beta = (1 + (states - 1) * d) / states, (1 - d) / states
-            mass *= {(True, True, True): alpha, (True, False, False): (states - 1) * beta, (False, True, False): alpha,
-                     (False, False, True): beta, (False, False, False): 1 - alpha - beta}.get((on, good, then), Fraction(0))
+            mass *= {
+                (True, True, True): alpha,
+                (True, False, False): (states - 1) * beta,
+                (False, True, False): alpha,
+                (False, False, True): beta,
+                (False, False, False): 1 - alpha - beta,
+            }.get((on, good, then), Fraction(0))
             on = then
         if on and mass:
             kept += mass
@@ -333,9 +338,20 @@ def exact_round(delta: list[Fraction], states: int) -> tuple[list[Fraction], Fra
     return [(states * r / kept - 1) / (states - 1) for r in right], kept, wrong / kept
 
 
-@pytest.mark.parametrize("start", [("theory", (0.2,) * 3), ("theory", (0.1,) * 3), ("generator", (0.2,) * 3),
-                                   ("generator", (0.1,) * 3), ("theory", (0.3, 0.1, 0.05)), ("theory", (0.0, 0.1, 0.1)),
-                                   ("theory", (-0.01, 0.2, 0.2)), ("theory", (0.3, 0.25)), ("theory", (0.5, 0.4, 0.3, 0.2))])
+@pytest.mark.parametrize(
+    "start",
+    [
+        ("theory", (0.2,) * 3),
+        ("theory", (0.1,) * 3),
+        ("generator", (0.2,) * 3),
+        ("generator", (0.1,) * 3),
+        ("theory", (0.3, 0.1, 0.05)),
+        ("theory", (0.0, 0.1, 0.1)),
+        ("theory", (-0.01, 0.2, 0.2)),
+        ("theory", (0.3, 0.25)),
+        ("theory", (0.5, 0.4, 0.3, 0.2)),
+    ],
+)
 def test_every_printed_start_follows_exact_fractions_to_1e_12(start: tuple[str, tuple[float, ...]]) -> None:
     convention, values = start
     told = trajectory(values, 64, 5, convention=convention)
