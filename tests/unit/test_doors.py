@@ -5,54 +5,25 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent / "star_cli"
-LEAVES = ("tasks", "graders", "engines", "trainers", "methods", "models", "stages")
 FILES = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.py"))
-HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate", "tokenizers", "safetensors"}
 
-# Of the rooms in DESIGN section 1, from the ground up: a file imports only from below itself or from its own line.
-FLOORS = [
-    {"errors", "quantity", "final", "stats", "sandbox_child", "prompts", "equations"},
-    {"canon", "records", "registry", "sandbox", "selection", "adastar"},
-    {"store", "data", "sql", "images", "theory"},
-    {"parts"},
-    {"pool", "early", "turns", "sourced", "querying", "seeing", "eyes", "candidates", "health"},
-    {"grading"},
-    {"stages", "tasks", "graders", "engines", "trainers", "methods", "models"},
-    {"verifiers"},
-    {"runs", "residency", "external"},
-    {
-        "config",
-        "tracking",
-        "lab",
-        "choosing",
-        "adapting",
-        "forecast",
-        "report",
-        "session",
-        "sweeps",
-        "resume",
-        "single",
-        "upkeep",
-        "compare",
-        "comparison",
-        "listing",
-        "doctor",
-        "budget",
-        "versus",
-    },
-    {"cli", "__main__"},
-]
-FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}
-UPWARDS = {  # for annotations only (TYPE_CHECKING), where it is no import at all at run time
-    ("parts", "lab"),
-    ("methods", "lab"),
-}
+# docs/architecture.md, from the ground up: a room imports only from rooms that stand before it in this list.
+ROOMS = [
+    "errors", "core", "lib", "store", "tasks", "graders", "backends", "stages", "run", "methods", "analysis", "report",
+    "cli", "api", "testing",
+]  # fmt: skip
+LOOSE = {"__init__.py", "__main__.py", "api.py", "errors.py", "testing.py"}
+
+# Files of which each registers itself and knows none of its kind; what they share lies in files named _like_this.py.
+LEAVES = (
+    "tasks", "graders", "methods", "backends/engines", "backends/models", "backends/trainers", "backends/verifiers",
+)  # fmt: skip
 
 
 class Import:
@@ -74,8 +45,7 @@ def imports(file: str) -> Iterator[Import]:
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{file}:{child.lineno}: relative imports hide who visits whom"
                 whole = child.module or ""
-                folder = ROOT / whole[9:].replace(".", "/")
-                named = [f"{whole}.{a.name}" for a in child.names if (folder / f"{a.name}.py").exists()]
+                named = [f"{whole}.{a.name}" for a in child.names if is_module(f"{whole}.{a.name}")]
                 yield from (Import(n, child.lineno, lazy, typing) for n in (named or [whole]))
             function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             guarded = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
@@ -84,58 +54,99 @@ def imports(file: str) -> Iterator[Import]:
     yield from walk(ast.parse((ROOT / file).read_text()), False, False)
 
 
+def is_module(name: str) -> bool:
+    if not name.startswith("star_cli."):
+        return False
+    path = ROOT.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def module_of(file: str) -> str:
+    return "star_cli." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def room(module: str) -> str:
-    """The room of a file (``engines/fake.py``) or of a module below star_cli (``engines.fake``)."""
-    return module.replace("/", ".").removesuffix(".py").split(".")[0]
+    """star_cli.backends.engines.fake stands in the room backends."""
+    return [*module.split("."), ""][1]
 
 
-def inside(found: Import) -> str:
-    return found.name.removeprefix("star_cli").lstrip(".")
+def house() -> dict[str, set[str]]:
+    """Every module with the modules of star that it imports, at its top, inside a function or for annotations."""
+    return {module_of(f): {i.name for i in imports(f) if i.top == "star_cli" and i.name != "star_cli"} for f in FILES}
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_imports_point_down_the_house(file):
-    here = room(file)
-    if here == "__init__":
-        assert not list(imports(file))
+    if file in ("__init__.py", "__main__.py"):
         return
-    assert here in FLOOR, f"say in FLOORS where {here} stands"
+    here = room(module_of(file))
+    assert here in ROOMS, f"star_cli/{file}: {here} is no room of the house"
     for found in imports(file):
-        there = room(inside(found)) if found.top == "star_cli" else ""
-        if not there or (found.typing and (here, there) in UPWARDS):
-            continue
-        assert there in FLOOR, f"{file}:{found.line}: say in FLOORS where {there} stands"
-        assert FLOOR[there] <= FLOOR[here], (
-            f"star_cli/{file}:{found.line}: {here} must not import {there}, which is above it"
-        )
+        there = room(found.name) if found.top == "star_cli" else ""
+        if there:
+            assert ROOMS.index(there) <= ROOMS.index(here), (
+                f"star_cli/{file}:{found.line}: {here} must not import {there}, which stands above it"
+            )
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.split("/")[0] in LEAVES])
+def test_few_modules_lie_loose():
+    assert {f for f in FILES if "/" not in f} <= LOOSE
+
+
+def test_no_imports_run_in_a_circle():
+    graph = house()
+    assert not circles(graph), f"these import each other: {circles(graph)}"
+
+
+def test_a_circle_would_be_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The sets of modules that reach each other."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            for other in graph.get(todo.pop(), set()) - seen:
+                seen.add(other)
+                todo.append(other)
+        return seen
+
+    reach = {m: reached(m) for m in graph}
+    rings = {tuple(sorted(n for n in graph if n in reach[m] and m in reach[n])) for m in graph if m in reach[m]}
+    return [list(ring) for ring in sorted(rings)]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.rpartition("/")[0] in LEAVES])
 def test_a_leaf_imports_no_other_leaf(file):
-    here, name = file.split("/")
+    folder, _, name = file.rpartition("/")
     for found in imports(file):
-        there = inside(found).split(".") if found.top == "star_cli" else []
-        if len(there) < 2 or there[0] not in LEAVES or f"{there[1]}.py" == name:
-            continue
-        private = there[0] == here and (there[1].startswith("_") or name.startswith("_"))
-        assert private, f"star_cli/{file}:{found.line}: a leaf must not import the leaf {'/'.join(there)}"
+        there = found.name.removeprefix("star_cli.").replace(".", "/")
+        sibling = there.rpartition("/")[0] == folder and (ROOT / f"{there}.py").exists()
+        shared = there.rpartition("/")[2].startswith("_") or name.startswith("_")
+        assert not sibling or shared, f"star_cli/{file}:{found.line}: a leaf must not import the leaf {there}"
+
+
+def _in(*places: str) -> Callable[[str], bool]:
+    return lambda file: file.startswith(places)
 
 
 DOORS = {
-    "typer": lambda f: f.startswith("cli/"),
-    "click": lambda f: False,
-    "hydra": lambda f: f == "config.py",
-    "omegaconf": lambda f: f == "config.py",
-    "wandb": lambda f: f == "tracking.py",
-    "vllm": lambda f: f == "engines/vllm.py" or f.startswith("engines/_"),
-    "matplotlib": lambda f: f.startswith("report/"),
-    "plotext": lambda f: f.startswith("report/"),
-    # doctor says what was found; data.py reads data sets that lie on a hub
-    **dict.fromkeys(HEAVY, lambda f: f.split("/")[0] in ("engines", "trainers", "models", "verifiers")),
-    "torch": lambda f: f.split("/")[0] in ("engines", "trainers", "models", "verifiers") or f == "doctor.py",
-    "datasets": lambda f: f.startswith(("trainers/", "verifiers/")) or f == "data.py",
+    "typer": _in("cli/"),
+    "click": _in(),
+    "hydra": _in("run/compose.py"),
+    "omegaconf": _in("run/compose.py"),
+    "wandb": _in("run/trackers/"),
+    "vllm": _in("backends/engines/"),
+    "matplotlib": _in("report/"),
+    "plotext": _in("report/"),
+    "torch": _in("backends/", "run/doctor.py"),  # doctor says what was found
+    "datasets": _in("backends/", "tasks/base/datafiles.py"),  # data sets that lie on a hub
+    **dict.fromkeys(("transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors"), _in("backends/")),
 }
-LAZY = HEAVY | {"vllm", "wandb", "hydra", "omegaconf", "matplotlib", "plotext"}
+LIGHT = {"typer", "click"}
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -148,15 +159,24 @@ def test_a_dependency_has_one_door(file):
 @pytest.mark.parametrize("file", FILES)
 def test_heavy_packages_are_imported_when_they_are_needed(file):
     for found in imports(file):
-        if found.top in LAZY:
+        if found.top in DOORS.keys() - LIGHT:
             assert found.lazy or found.typing, f"star_cli/{file}:{found.line}: import {found.top} where it is needed"
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("theory/")])
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("core/")])
+def test_contracts_need_msgspec_alone(file):
+    outside = {f.top for f in imports(file)} - set(sys.stdlib_module_names) - {"msgspec", "star_cli"}
+    assert not outside
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("lib/theory/")])
 def test_the_theory_needs_numpy_alone(file):
     outside = {f.top for f in imports(file)} - set(sys.stdlib_module_names) - {"numpy", "star_cli"}
     assert not outside
-    assert {room(inside(f)) for f in imports(file) if f.top == "star_cli"} <= {"errors", "theory"}
+    assert {i.name for i in imports(file) if i.top == "star_cli"} <= {"star_cli.errors", *map(module_of, THEORY)}
+
+
+THEORY = [f for f in FILES if f.startswith("lib/theory/")]
 
 
 COMMANDS = """
@@ -164,7 +184,7 @@ import contextlib, importlib, io, pkgutil, sys
 import star_cli.cli
 for m in pkgutil.iter_modules(star_cli.cli.__path__):
     importlib.import_module("star_cli.cli." + m.name)
-from star_cli import registry
+from star_cli.core import registry
 from star_cli.cli.main import main
 for args in (["--help"], ["run", "--help"], ["filter", "--help"]):
     sys.argv = ["star", *args]

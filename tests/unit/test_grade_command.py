@@ -122,8 +122,8 @@ def test_a_million_verdicts_stream_in_bounded_memory() -> None:
     """All of them, from a pipe to a pipe: the process stays within 60 MB of where it was after ten thousand."""
     program = """
 import resource, sys
-from star_cli import registry
-from star_cli.external import grade_lines
+from star_cli.core import registry
+from star_cli.run.grade_file import grade_lines
 rows = (b'{"id":%d,"gold":"1","prediction":"%d"}' % (i, i % 2) for i in range(1_000_000))
 right = n = 0
 for n, v in enumerate(grade_lines(registry.get("grader", "exact")(), rows, "x"), 1):
