@@ -21,7 +21,7 @@ from star_cli.analysis.forecast.forecast import measured_of
 from star_cli.analysis.forecast.result import Score, load, score
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
-from star_cli.run.execute import execute, residency
+from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import runs
 
@@ -220,7 +220,7 @@ def main() -> None:
         for family in told.families:
             run_family(family, told.home[0].resolve(), told.most)
     finally:
-        residency.close()
+        live_engine.close()
     text = table([home.resolve() for home in told.home])
     print(text)
     if told.table:

@@ -16,7 +16,7 @@ from typing import Any
 from star_cli.report.terminal import Terminal
 from star_cli.run.compose import Composed, launch
 from star_cli.run.lab import Lab
-from star_cli.run.live_engine import Residency
+from star_cli.run.live_engine import LiveEngine
 from star_cli.store.artifacts import FOLDER, Store
 
 PROBLEMS, SAMPLES, TOKENS, REPEATS = 40, 4, 320, 3
@@ -67,11 +67,10 @@ def main(args: list[str]) -> None:
 
 def compare(c: Composed, home: Path) -> None:
     """Print seconds and ratio of every repetition; the two orders take turns. The files must be the same."""
-    residency = Residency()
+    live_engine = LiveEngine()
     x = c.experiment
-    x.engine.prepare(x.runtime)
     begun = Store(home / "artifacts").open()
-    lab = Lab(x, begun, Terminal("none"), residency)
+    lab = Lab(x, begun, Terminal("none"), live_engine)
     lab.generate(lab.base_model(), lab.problems("train", round=99), round=99)  # starts the engine
     ratios = []
     print("repetition   after: generate   filter    sum    overlapped: generate   filter    sum   ratio")
@@ -80,7 +79,7 @@ def compare(c: Composed, home: Path) -> None:
         for early in (False, True) if n % 2 else (True, False):
             place = home / f"{n}-{early}"
             shutil.copytree(home / "artifacts", place, ignore=shutil.ignore_patterns(FOLDER))
-            found[early] = once(replace(x, runtime=replace(x.runtime, grade_early=early)), Store(place), residency, n)
+            found[early] = once(replace(x, runtime=replace(x.runtime, grade_early=early)), Store(place), live_engine, n)
         (after, one), (overlapped, other) = found[False], found[True]
         assert one == other, "the artifacts differ"
         ratios.append(sum(overlapped) / sum(after))
@@ -90,7 +89,7 @@ def compare(c: Composed, home: Path) -> None:
             f"{cells[5]:>6} {ratios[-1]:>7.2f}",
             flush=True,
         )
-    residency.close()
+    live_engine.close()
     print(
         f"{PROBLEMS * SAMPLES} programs of at most {TOKENS} tokens; time overlapped / after: "
         f"{statistics.median(ratios):.2f} "
@@ -98,9 +97,9 @@ def compare(c: Composed, home: Path) -> None:
     )
 
 
-def once(x: Any, store: Store, residency: Residency, n: int) -> tuple[list[float], dict[str, Any]]:
+def once(x: Any, store: Store, live_engine: LiveEngine, n: int) -> tuple[list[float], dict[str, Any]]:
     """([seconds of generate, of filter], the hashes of their files)."""
-    lab = Lab(x, store, Terminal("none"), residency)
+    lab = Lab(x, store, Terminal("none"), live_engine)
     model, problems = lab.base_model(), lab.problems("train", round=n)
     started = time.perf_counter()
     written = lab.generate(model, problems, round=n)

@@ -35,7 +35,6 @@ def main() -> None:
     items = [(task.training_prompt(p), task.gold(p) or "") for p in problems]
     runtime = Runtime(train_threads=args.threads)
     engine = registry.get("engine", args.engine)()
-    engine.prepare(runtime)
     with tempfile.TemporaryDirectory() as place:
         Tiny().initialise([p + c for p, c in items], Path(place) / "model", 0)
         model = ModelRef(key="bench", path=str(Path(place) / "model"), dtype="float32", chat=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from star_cli.analysis.forecast.chain import WORK, possible, rows_run, shared_run, sizes_for
 from star_cli.analysis.forecast.result import load as load_outlook
-from star_cli.core.parts import Task
+from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric, Problem
 from star_cli.errors import StarError
 from star_cli.lib.intervals import wilson
@@ -20,7 +20,7 @@ from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import estimate_deltas
 from star_cli.lib.theory.temperature import at_temperature, trajectory_at
 from star_cli.run.compose import Composed, launch
-from star_cli.run.experiment import Experiment
+from star_cli.run.lab import Experiment
 from star_cli.run.overrides import name_of
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact, Store, open_store
@@ -98,13 +98,12 @@ def experiment_of(home: Path, name: str) -> Experiment:
 def compare_run(home: Path, name: str, delta: list[float] | None, convention: str) -> Comparison:
     """The Comparison of a run. ``delta``: start the theory from these instead of from the base model."""
     x = experiment_of(home, name)
-    shape = x.task.chain()
-    if shape is None:
+    if not isinstance(x.task, ChainTask):
         raise StarError(
             f"the task of {name} is no chain with known steps, so the theory has nothing to stand beside",
             hint="compare a run of task=zip; star forecast works for every task",
         )
-    steps, states = shape
+    steps, states = x.task.chain()
     run, store = Run(home, name), open_store(home)
     done = sorted({e.round for e in run.events() if e.name == "evaluate"})
     measured = {n: measure(run, store, x, n, steps) for n in done}
@@ -153,6 +152,7 @@ def compare_run(home: Path, name: str, delta: list[float] | None, convention: st
 
 def measure(run: Run, store: Store, x: Experiment, round: int, steps: int) -> Measured:
     """Accuracy of one round's model, wrong steps among its right answers, and every step's transitions."""
+    assert isinstance(x.task, ChainTask)
     metrics = {m.name: m for m in run.artifact(store, round, "evaluate").read(Metric)}
     answers = run.artifact(store, round, f"generate-{x.evaluation.split}")
     right, samples = transitions(x.task, _problems(run, store, answers), answers, steps)
@@ -203,7 +203,7 @@ def bands_of(
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
-def transitions(task: Task, problems: Artifact, rationales: Artifact, steps: int) -> tuple[list[int], int]:
+def transitions(task: ChainTask, problems: Artifact, rationales: Artifact, steps: int) -> tuple[list[int], int]:
     """How often each step was right given the state before it, and of how many samples."""
     right, samples = [0] * steps, 0
     for problem, rationale in joined(problems, rationales):

@@ -22,10 +22,11 @@ def forecast(context: typer.Context, as_json: bool = typer.Option(False, "--json
     Takes a run's name or the overrides of star run, or both. Only the base model is sampled (pilot.problems x
     pilot.samples); nothing is fine-tuned. A run's own forecast is kept in its folder and shown beside what it measures.
     """
+    from star_cli.analysis.forecast.forecast import forecast_of
     from star_cli.report.forecast import show_outlook
-    from star_cli.run.forecasting import forecast_of
+    from star_cli.report.terminal import Terminal
 
-    found = forecast_of(list(context.args), quiet=as_json)
+    found = forecast_of(list(context.args), observer=lambda progress: Terminal("none" if as_json else progress))
     if as_json:
         typer.echo(json.dumps({**found.outlook.record(), "measured": found.measured}))
     else:

@@ -75,10 +75,15 @@ def _grader(args: list[str]) -> tuple[Any, int]:
 @app.command(context_settings=PASS, epilog="Example:  star regrade demo/round-2/generate grader=math")
 def regrade(context: typer.Context, path: Place, as_json: Json = False) -> None:
     """Judge rationales that are there already with another grader: new verdicts and examples, nothing is generated."""
-    from star_cli.report.terminal import console
+    from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
 
-    artifact, hit = run_stage("filter", [f"rationales={path}"], list(context.args), quiet=as_json)
+    artifact, hit = run_stage(
+        "filter",
+        [f"rationales={path}"],
+        list(context.args),
+        observer=lambda progress: Terminal("none" if as_json else progress),
+    )
     if as_json:
         typer.echo(
             json.dumps(
@@ -106,12 +111,15 @@ def agree(
     differently."""
     from star_cli.analysis.agreement import confusion
     from star_cli.report.confusion import show
-    from star_cli.report.terminal import console
+    from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
 
     verdicts = [
         run_stage(
-            "filter", [f"rationales={path}"], ["filter.max_errors=1", *context.args, f"grader={name}"], quiet=True
+            "filter",
+            [f"rationales={path}"],
+            ["filter.max_errors=1", *context.args, f"grader={name}"],
+            observer=lambda progress: Terminal("none"),
         )[0]
         for name in (first, second)
     ]

@@ -21,9 +21,10 @@ def run(context: typer.Context) -> None:
     Takes Hydra overrides (name=value) and Hydra flags: -m/--multirun sweeps over comma-separated values,
     --cfg job prints the settings, --config-dir adds a folder of your own.
     """
+    from star_cli.report.display import terminal_display
     from star_cli.run.sweeps import run_all
 
-    run_all(list(context.args))
+    run_all(list(context.args), display=terminal_display())
 
 
 @app.command(
@@ -51,12 +52,14 @@ def resume(
     and what changed, or name=...), that shares every stage whose key is the same; with --from the stages before that
     one are taken as they are, whatever the new settings say.
     """
+    from star_cli.report.display import terminal_display
     from star_cli.run.overrides import home_of
     from star_cli.run.resume import resume_run
 
     args = list(context.args)
     homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    resume_run(home_of(homes[-1] if homes else None), run, start, args, rebuild=rebuild)
+    home = home_of(homes[-1] if homes else None)
+    resume_run(home, run, start, args, rebuild=rebuild, display=terminal_display())
 
 
 @app.command(context_settings=PASS, epilog="Examples:  star plan   |   star plan rounds=10 samples=4 --json")

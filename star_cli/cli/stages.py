@@ -16,10 +16,17 @@ Round = Annotated[int, typer.Option("--round", help="The round its seeds and ste
 
 
 def _run(verb: str, context: typer.Context, inputs: list[str], as_json: bool, round: int, **options: bool) -> None:
-    from star_cli.report.terminal import console
+    from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
 
-    artifact, hit = run_stage(verb, inputs or [], list(context.args), round=round, quiet=as_json, **options)
+    artifact, hit = run_stage(
+        verb,
+        inputs or [],
+        list(context.args),
+        round=round,
+        observer=lambda progress: Terminal("none" if as_json else progress),
+        **options,
+    )
     if as_json:
         typer.echo(
             json.dumps(

@@ -10,24 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Protocol,
-    TypeVar,
+    runtime_checkable,
 )
 
-from star_cli.core.keys import key
 from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Verdict
-from star_cli.errors import StarError
-from star_cli.lib import images as pictures
-
-if TYPE_CHECKING:
-    pass
 from star_cli.core.settings import Runtime, Sampling, Verification
-from star_cli.errors import need
+from star_cli.errors import StarError, need
 
-T = TypeVar("T")
 RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
 
 
@@ -45,11 +37,6 @@ class Prompt:
 
     text: str
     images: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str:
-        """16 hex digits of its text and of what its pictures hold, wherever they lie."""
-        return key([self.text, [pictures.digest(path) for path in self.images]])[:16]
 
 
 @dataclass(frozen=True)
@@ -181,26 +168,6 @@ class Task(Part):
         """How many steps of a rationale are wrong, where the task knows the true steps; else None."""
         return None
 
-    def stepwise(self) -> bool:
-        """Whether every step is prompted for and learnt by itself (``converse`` and ``pieces``)."""
-        return False
-
-    def converse(self, session: Session, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Completions for requests; a stepwise task takes several turns for each."""
-        return session.stream(requests)
-
-    def pieces(self, prompt: str, completion: str) -> list[tuple[str, str]]:
-        """A kept rationale as (prompt, completion) of each step, for a stepwise task; always equally many."""
-        return [(prompt, completion)]
-
-    def chain(self) -> tuple[int, int] | None:
-        """(steps N, states M) where the problems are a chain of RL-STaR's theory; else None."""
-        return None
-
-    def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
-        """For each step whether it is right given the state it started from, right or wrong; None where unknown."""
-        return None
-
     def picture(self, name: str) -> str:
         """The path of a picture, given as a problem names it; a problem's names are relative to its data."""
         return name
@@ -217,6 +184,36 @@ class Task(Part):
 
     def check_split(self, split: str) -> None:
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
+
+
+@runtime_checkable
+class StepwiseTask(Protocol):
+    """A task that can prompt for every step of a rationale by itself, and teach it by itself."""
+
+    def stepwise(self) -> bool:
+        """Whether it does, with its settings."""
+
+    def converse(self, session: Session, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Completions for requests, each written in several turns."""
+
+    def pieces(self, prompt: str, completion: str) -> list[tuple[str, str]]:
+        """A kept rationale as (prompt, completion) of each step; always equally many."""
+
+
+@runtime_checkable
+class ChainTask(Protocol):
+    """A task whose problems are a chain of N steps over M states, as in RL-STaR's theory."""
+
+    def chain(self) -> tuple[int, int]:
+        """(steps N, states M)."""
+
+    def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
+        """For each step whether it is right given the state it started from, right or wrong; None where unknown."""
+
+
+def stepwise(task: Task) -> StepwiseTask | None:
+    """The task as one that is prompted for and learnt step by step; None where it is not."""
+    return task if isinstance(task, StepwiseTask) and task.stepwise() else None
 
 
 class Grader(Part):
@@ -260,9 +257,6 @@ class Engine(Part):
     """Writes completions. Heavy imports happen inside ``open``."""
 
     install: ClassVar[str] = ""  # the command that installs what it needs
-
-    def prepare(self, runtime: Runtime) -> None:
-        """What must be set before any heavy import (environment variables); called first thing in a run."""
 
     def open(self, model: ModelRef, runtime: Runtime) -> Session:
         """Start the engine with these weights."""

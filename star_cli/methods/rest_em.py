@@ -6,14 +6,11 @@ M-step: fine-tune the *base* model on them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from star_cli.core.registry import register
-from star_cli.run.experiment import Method
-
-if TYPE_CHECKING:
-    from star_cli.run.lab import Lab
-    from star_cli.store.artifacts import Artifact
+from star_cli.run.lab import Lab, Method
+from star_cli.store.artifacts import Artifact
 
 
 @register("method", "rest_em")

@@ -1,28 +1,26 @@
-"""STaR (Zelikman, Wu, Mu, Goodman 2022, arXiv 2203.14465, algorithm 1).
+"""STaR (Zelikman, Wu, Mu, Goodman 2022, arXiv 2203.14465, algorithm 1), and STaR-Acc.
 
-    for n = 1..N:  D_n = {right rationales of M_{n-1}} + {right rationales of M_{n-1} with the answer as a hint, where
-    it
-                   failed without};  M_n = train(M, D_n)          M is the *base* model, not M_{n-1}
+    for n = 1..N:  D_n = {right rationales of M_{n-1}}
+                         + {right rationales of M_{n-1} with the answer as a hint, where it failed without}
+                   M_n = train(M, D_n)                              M is the *base* model, not M_{n-1}
 
 Every round collects its data afresh and fine-tunes the base anew; the hint is never in the training text.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from star_cli.core.registry import register
-from star_cli.run.experiment import Method
-
-if TYPE_CHECKING:
-    from star_cli.run.lab import Lab
-    from star_cli.store.artifacts import Artifact
+from star_cli.run.lab import Lab, Method
+from star_cli.store.artifacts import Artifact
 
 
 @register("method", "star")
 class STaR(Method):
-    """``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation."""
+    """STaR: ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation."""
 
+    weights_continue: ClassVar[bool] = False
     rounds: int = 5
     samples: int = 1
     rationalize: bool = True
@@ -36,6 +34,16 @@ class STaR(Method):
             if self.rationalize:  # the unsolved again, with the answer as a hint
                 hinted = lab.generate(model, problems, round=n, hint=True, unless=kept[0])
                 kept.append(lab.filter(problems, hinted))
-            model = lab.finetune(base, kept, round=n)
+            model = lab.finetune(model if self.weights_continue else base, kept, round=n)
             lab.evaluate(model, round=n)
         return model
+
+
+@register("method", "star_acc")
+class StarAcc(STaR):
+    """STaR-Acc of the AdaSTaR paper (Koh et al. 2025, arXiv 2505.16322): STaR whose weights continue round by round.
+
+    What accumulates is the weights, not the data: every round collects its data afresh.
+    """
+
+    weights_continue: ClassVar[bool] = True

@@ -14,6 +14,7 @@ from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.stages.grading.judge import joined
+from star_cli.stages.sampling import prompt_key
 from star_cli.store.artifacts import Artifact, Store
 
 
@@ -203,4 +204,4 @@ def prompt_of(sample: Sample, task: Task) -> tuple[Prompt, bool]:
     It is the text before a chat model's template.
     """
     prompt = task.prompt(sample.problem, hint=sample.rationale.hinted)
-    return prompt, prompt.address == sample.rationale.prompt_key
+    return prompt, prompt_key(prompt) == sample.rationale.prompt_key

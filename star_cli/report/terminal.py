@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import sys
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from star_cli.core.parts import Meter
 from star_cli.run.observe import NoMeter, Silent
+from star_cli.stages.base import stage_class
 from star_cli.store.ledger import Event
 
 EVERY = 10.0  # seconds between plain progress lines
@@ -138,50 +138,11 @@ class Note:
 
 
 def outline(event: Event) -> str:
-    """The few numbers of a stage that matter, for its line."""
-    m: dict[str, Any] = event.metrics
-    if event.stage == "evaluate":
-        return f"accuracy {m['accuracy']:.3f}  [{m['low']:.3f}, {m['high']:.3f}]  n={m['n']}"
-    if event.stage == "filter":
-        return f"solved {m['solved']} of {m['asked']}, kept {m['kept']}"
-    if event.stage == "generate":
-        reused = f", {m['reused']} of them already written" if m.get("reused") else ""
-        return f"{m['samples']} samples, {m['tokens']} tokens{reused}"
-    if event.stage in ("finetune", "pretrain"):
-        return f"{m['steps']} steps on {m['examples']} examples, loss {m['loss_first']:.3f} -> {m['loss_last']:.3f}"
-    if event.stage == "health":
-        named = [
-            ("newly_solved", "newly solved {:.0f}"),
-            ("forgotten", "forgotten {:.0f}"),
-            ("hint_only", "hint only {:.1%}"),
-            ("hint_leak", "hint leak {:.1%}"),
-            ("easiest_tenth", "easiest tenth {:.1%}"),
-            ("balance", "balance {:.2f}"),
-        ]
-        return ", ".join(shown.format(m[name]) for name, shown in named if name in m)
-    if event.stage == "select":
-        k = m["ks"][-1]
-        names = [f"pass@{k}", f"majority@{k}", *(f"best_of@{k}/{v}" for v in m["verifiers"])]
-        return ", ".join(f"{name} {m[name]:.3f}" for name in names)
-    if event.stage == "verifier":
-        told = f", ranks {m['preferred_last']:.1%} of pairs right" if "preferred_last" in m else ""
-        return f"{m['steps']} steps, loss {m.get('loss_first', 0):.3f} -> {m.get('loss_last', 0):.3f}{told}"
-    return SHORT[event.stage].format(**m) if event.stage in SHORT else ""
-
-
-SHORT = {
-    "ada_sample": "{kept} of {target} examples from {problems} problems in the order of the heap",
-    "ada_state": "alpha {alpha:.3f}, {sampled} of {peeked} problems count as sampled",
-    "balance": "temperature {temperature:g}, threshold {threshold:g}: balance {balance:.3f}",
-    "reward": "{kept} kept of {selected} above {threshold:g}, {kept_wrong} of them wrong",
-    "problems": "{problems} problems",
-    "merge": "{kept} examples, {duplicates} equal ones left out",
-    "gold": "{kept} gold rationales",
-    "score": "{scores} scores",
-    "answers": "{kept} answers",
-    "collect": "{right} right and {wrong} wrong solutions; {with_both} of {problems} problems have both",
-    "pairs": "{pairs} of {possible} pairs, of {problems} problems; {without_both} have no pair",
-}
+    """The few numbers of a stage that matter, for its line; nothing where an older star wrote others."""
+    try:
+        return stage_class(event.stage).summary(event.metrics)
+    except KeyError:
+        return ""
 
 
 def _plain(text: str) -> str:

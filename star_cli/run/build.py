@@ -1,29 +1,181 @@
-"""Artifacts found by their key, or built now; and what a plan knows of those that are not built."""
+"""Artifacts found by their key, or built now. The Planner is the same loop and builds nothing."""
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from star_cli.core.keys import key, stable
-from star_cli.core.parts import Part
-from star_cli.core.records import SCHEMAS, Record
-from star_cli.errors import NotBuilt
-from star_cli.stages.base import Stage
-from star_cli.store.artifacts import Artifact, provenance
+from star_cli.core.parts import Engine, Grader, Model, ModelRef, Session, Task
+from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
+from star_cli.core.registry import name_of
+from star_cli.core.settings import Runtime
+from star_cli.errors import NotBuilt, StarError
+from star_cli.run.live_engine import LiveEngine
+from star_cli.run.observe import Observer
+from star_cli.stages.base import Stage, StageContext, stage_name
+from star_cli.store.artifacts import Artifact, Draft, Store, full_disk, provenance
+from star_cli.store.ledger import Event, Run
+
+Pins = dict[tuple[int, str], str]  # (round, name) -> the key of the artifact that is taken as it is
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What stages work with, whatever they are. Nothing enters a key by standing here."""
+
+    task: Task
+    grader: Grader
+    engine: Engine
+    model: Model
+    runtime: Runtime
+    max_gold_errors: float = 1.0
+
+
+class Builder:
+    """Finds the artifact of a stage by its key or builds it, and keeps one engine alive. It knows no particular
+    stage.
+    """
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        store: Store,
+        observer: Observer,
+        live_engine: LiveEngine,
+        run: Run | None = None,
+        *,
+        pins: Pins | None = None,
+    ) -> None:
+        self.equipment, self.store, self.observer, self.live_engine, self.run = (
+            equipment,
+            store,
+            observer,
+            live_engine,
+            run,
+        )
+        self.pins = pins or {}
+        self.built = 0
+        self.base_paths: dict[str, str] = {}  # where the weights of a base from outside lie on this machine
+        self._done: dict[tuple[int, str, str], Artifact] = {}
+
+    def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
+        """The artifact of a stage under ``round-N/name``; raises what stopped the stage, with its draft kept."""
+        pinned = self.pins.get((round, name))
+        address = pinned or address_of(stage, inputs)
+        at = (round, name, address)
+        if at not in self._done:
+            self._done[at] = self._obtain(stage, inputs, round, name, address, pinned is not None)
+        return self._done[at]
+
+    def artifact(self, key: str) -> Artifact | None:
+        """The artifact of a key: one this builder gave, or one in the store."""
+        return next((a for a in self._done.values() if a.key == key), None) or self.store.get(key)
+
+    def _obtain(
+        self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, pinned: bool
+    ) -> Artifact:
+        started = time.monotonic()
+        self.observer.stage_started(round, name, address)
+        artifact = hit = self.store.get(address)
+        if artifact is None:
+            if pinned:
+                raise StarError(
+                    f"the artifact {address} that round-{round}/{name} is pinned to is no longer in the store",
+                    hint="resume without --from, or from an earlier stage",
+                )
+            wait = f"round-{round}/{name} is being built by another process; waiting for it"
+            with self.store.lock(address, lambda: self.observer.say(wait)):
+                artifact = hit = self.store.get(address) or self.store.recover(address)
+                if artifact is None:
+                    artifact = self._make(stage, inputs, address)
+        seconds = time.monotonic() - started
+        event = Event(round, name, artifact.stage, address, hit is not None, seconds, artifact.metrics)
+        if self.run:
+            self.run.record(event, artifact)
+        self.built += hit is None
+        self.observer.stage_done(event)
+        return artifact
+
+    def _make(self, stage: Stage, inputs: dict[str, Artifact], address: str) -> Artifact:
+        draft = self.store.draft(address)
+        started = time.monotonic()
+        if stage.device == "trainer":
+            self.live_engine.sleep()
+        try:
+            with full_disk(str(draft.path)):
+                metrics = stage.run(self._context(stage, draft, inputs))
+                surplus = draft.schemas() - {kind.schema for kind in stage.writes}
+                if surplus:
+                    raise TypeError(
+                        f"the stage {stage_name(stage)} wrote {sorted(surplus)}, which its writes do not name"
+                    )
+                return self.store.commit(draft, manifest_of(stage, inputs, metrics, time.monotonic() - started))
+        finally:
+            draft.close()
+
+    def _context(self, stage: Stage, draft: Draft, inputs: dict[str, Artifact]) -> StageContext:
+        tools = self.equipment
+        return StageContext(
+            draft=draft,
+            inputs={role: replace(a, readable=stage.reads) for role, a in inputs.items()},
+            runtime=tools.runtime,
+            session=self.session,
+            revive=self.revive,
+            model=self.reference,
+            meter=self.observer.meter,
+            warn=self.observer.say,
+            glance=self._glance,
+            grader=tools.grader,
+            max_gold_errors=tools.max_gold_errors,
+            picture=tools.task.picture,
+        )
+
+    def _glance(self, problem: Problem, rationale: Rationale) -> bool | None:
+        grader = self.equipment.grader
+        return grader.grade(problem, rationale).correct if grader.cheap else None
+
+    # ---- models and engines ------------------------------------------------------------------------------------------
+    def reference(self, model: Artifact) -> ModelRef:
+        """How to load the weights of a model artifact."""
+        m = self.equipment.model
+        if model.has_file("base.json"):
+            base = json.loads(model.file("base.json").read_bytes())
+            path = self.base_paths.get(model.key, base["path"])
+            return ModelRef(model.key, path, base["revision"], m.dtype, m.chat)
+        directory = model.directory("model")
+        canary = directory / "canary.json"
+        texts = tuple(json.loads(canary.read_bytes())) if canary.exists() else ()
+        return ModelRef(model.key, str(directory), None, m.dtype, m.chat, texts)
+
+    def session(self, model: Artifact) -> Session:
+        """The living engine, with the weights of ``model`` in it."""
+        engine = self.equipment.engine
+        if not self.live_engine.alive:
+            self.observer.engine_starts(name_of(engine))
+        return self.live_engine.session(engine, self.reference(model), self.equipment.runtime, self.observer.say)
+
+    def revive(self, model: Artifact, error: StarError) -> Session:
+        """A new engine after one died; a second death in the same stage is the caller's to raise."""
+        reason = error.what.splitlines()[0]
+        self.observer.say(f"the engine died ({reason}); starting a new one, written samples are kept")
+        self.live_engine.close()
+        return self.session(model)
 
 
 @dataclass(frozen=True)
 class Planned(Artifact):
     """An artifact that is not built: its key is known, its content is not."""
 
-    rows: dict[str, int] = field(default_factory=dict, hash=False, compare=False)
+    rows: dict[type[Record], int] = field(default_factory=dict, hash=False, compare=False)
 
     def count(self, kind: type[Record]) -> int:
-        if kind.file not in self.rows:
+        if kind not in self.rows:
             raise NotBuilt(f"how many {kind.schema} records {self.key} will hold is known only once it is built")
-        return self.rows[kind.file]
+        return self.rows[kind]
 
     def read(self, kind: type[Any]) -> Any:
         raise NotBuilt(f"the {kind.schema} records of {self.key} are known only once it is built")
@@ -41,9 +193,38 @@ class Step:
     cost: dict[str, int]
 
 
-def stage_name(stage: Part) -> str:
-    """The registered name of a stage."""
-    return type(stage).__part__.split("/")[1]  # type: ignore[attr-defined, no-any-return]
+class Planner(Builder):
+    """Builds nothing: ``steps`` says what a Builder would do. An artifact that is missing is a Planned one."""
+
+    def __init__(self, equipment: Equipment, store: Store, observer: Observer, *, pins: Pins | None = None) -> None:
+        super().__init__(equipment, store, observer, LiveEngine(), pins=pins)
+        self.steps: list[Step] = []
+
+    def _obtain(
+        self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, pinned: bool
+    ) -> Artifact:
+        built = self.store.get(address)
+        state = "built" if built else "partial" if self.store.partial(address).exists() else "missing"
+        cost = {} if built else _known(lambda: stage.cost(inputs))
+        self.steps.append(Step(round, name, stage_name(stage), address, state, cost))
+        if built:
+            return built
+        manifest = {
+            "stage": stage_name(stage),
+            "tag": stable(stage),
+            "files": {},
+            "metrics": {},
+            "inputs": {role: a.key for role, a in inputs.items()},
+        }
+        return Planned(address, self.store.root / address, manifest, rows=_known(lambda: stage.rows(inputs)))
+
+
+def _known(ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
+    """What is asked, or nothing where it depends on artifacts that are not built."""
+    try:
+        return ask()
+    except NotBuilt:
+        return {}
 
 
 def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:

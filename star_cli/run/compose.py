@@ -26,7 +26,7 @@ from star_cli.core.settings import (
     Verification,
 )
 from star_cli.errors import StarError
-from star_cli.run.experiment import Experiment
+from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, home_of, sweep_of, written_by
 from star_cli.store.ledger import QUIET, default_name
 
@@ -204,8 +204,10 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
         whole = sweep["name"] or "sweep-" + default_name(experiment, [o for o in overrides if o not in swept])
         name = f"{whole}/{default_name('arm', swept)[4:]}"
     x = Experiment(**{**live, "name": name, "home": home_of(live["home"])})
+    x = x.method.prepare(x)
     x.check()
-    for told in ("sampling", "filter", "grader", "method", "verifier"):  # as they are used, not as they were written
+    # as they are used, not as they were written
+    for told in ("task", "sampling", "filter", "grader", "method", "verifier"):
         part = getattr(x, told)
         plain[told] = {f.name: getattr(part, f.name) for f in fields(part)} if part is not None else None
     return Composed(x, overrides, {str(k): v for k, v in plain.items()}, name.split("/")[0] if sweep else None, swept)

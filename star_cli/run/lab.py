@@ -1,113 +1,172 @@
-"""The Lab: the only hand that runs stages. It finds what is already built, builds the rest, and keeps one engine
-alive.
-"""
+"""The Lab: the verbs that any method may use. Each makes a stage; what is there already is found, the rest is built."""
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
-from star_cli.core.keys import seed_of, stable
-from star_cli.core.parts import Meter, ModelRef, Session, Task
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import Engine, Grader, Model, Part, Task, Trainer, Verifier, stepwise
 from star_cli.core.records import Problem, Rationale
 from star_cli.core.registry import name_of
-from star_cli.core.settings import Sampling
-from star_cli.errors import NotBuilt, StarError
-from star_cli.methods.see_think_learn.negatives import Negatives
-from star_cli.methods.see_think_learn.stages import Oppose
-from star_cli.run.adapting import Adapting
-from star_cli.run.build import Planned, Step, address_of, manifest_of, stage_name
-from star_cli.run.choosing import Choosing
-from star_cli.run.experiment import Experiment
-from star_cli.run.live_engine import Residency
-from star_cli.run.observe import Observer
+from star_cli.core.settings import (
+    Evaluation,
+    Keep,
+    Pilot,
+    Pretraining,
+    Runtime,
+    Sampling,
+    Schedule,
+    Tracking,
+    Verification,
+)
+from star_cli.errors import StarError, need
+from star_cli.run.build import Builder, Equipment
 from star_cli.stages.answers import Answers
-from star_cli.stages.base import Stage, Work
+from star_cli.stages.base import Stage
+from star_cli.stages.collect import Collect
 from star_cli.stages.evaluate import Evaluate
 from star_cli.stages.filter import Filter
 from star_cli.stages.finetune import Finetune
 from star_cli.stages.generate import Generate
+from star_cli.stages.gold import Gold
 from star_cli.stages.health import Health
+from star_cli.stages.merge import Merge
+from star_cli.stages.pairs import Pairs
 from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
+from star_cli.stages.score import ScoreStage
+from star_cli.stages.select import Select
 from star_cli.stages.steps import Steps
-from star_cli.store.artifacts import Artifact, Draft, Store, full_disk
-from star_cli.store.ledger import Event, Run
+from star_cli.stages.verifier import TrainVerifier, training_settings
+from star_cli.store.artifacts import Artifact
+
+Source = tuple[Artifact, Artifact, Artifact]  # problems, rationales of them, verdicts on these
 
 
-class Lab(Choosing, Adapting):
-    """The verbs of a method. Each makes a stage, looks it up by key, and builds it when it is not there."""
+class Method(Part):
+    """A whole algorithm on one page."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        store: Store,
-        observer: Observer,
-        residency: Residency,
-        run: Run | None = None,
-        *,
-        pins: dict[tuple[int, str], str] | None = None,
-        planning: bool = False,
-    ) -> None:
-        self.x, self.store, self.observer, self.residency, self.run = experiment, store, observer, residency, run
-        self.pins = pins or {}
-        self.planning = planning
-        self.plan: list[Step] = []
-        self.built = 0
-        self._base_path: dict[str, str] = {}
-        self._done: dict[tuple[int, str, str], Artifact] = {}
+    defaults: ClassVar[dict[str, Any]] = {}  # what its paper sets elsewhere: {"sampling.temperature": 0.7}
+    verifier: ClassVar[str] = "none"  # the verifier of verifier=auto
+    rounds: int
+    samples: int
 
-    # ---- the verbs ------------------------------------------------------------------------------------------------
+    def run(self, lab: Lab) -> Artifact:
+        """The loop; returns the last model."""
+        raise NotImplementedError
+
+    def prepare(self, experiment: Experiment) -> Experiment:
+        """The experiment as this method asks for it, before anything is written down; refuses what it cannot use."""
+        return experiment
+
+    def check(self) -> None:
+        for name in ("rounds", "samples"):
+            value = getattr(self, name, 1)
+            need(value >= 1, f"{name} must be >= 1, got {value}", f"for example {name}=3")
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """Everything `star run` needs, as live parts. It has no key of its own: only its stages have."""
+
+    name: str
+    home: Path
+    seed: int
+    task: Task
+    grader: Grader
+    engine: Engine
+    trainer: Trainer
+    method: Method
+    model: Model
+    sampling: Sampling
+    filter: Keep
+    evaluation: Evaluation
+    schedule: Schedule
+    pretraining: Pretraining
+    runtime: Runtime
+    tracking: Tracking
+    problems: int = 0  # training problems drawn afresh each round; 0: the whole split
+    pilot: Pilot = field(default_factory=Pilot)
+    verifier: Verifier | None = None
+    verification: Verification = field(default_factory=Verification)
+    forecast: bool = False  # say first what to expect, from the pilot
+
+    def check(self) -> None:
+        """Every part's own check, before any work is done."""
+        need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
+        for f in fields(self):
+            part = getattr(self, f.name)
+            if hasattr(part, "check"):
+                part.check()
+        self.task.check_split(self.evaluation.split)
+
+    def equipment(self) -> Equipment:
+        """What its stages work with."""
+        limit = self.filter.max_gold_errors
+        return Equipment(self.task, self.grader, self.engine, self.model, self.runtime, max_gold_errors=limit)
+
+
+class Lab:
+    """The verbs of a method, for one experiment (``x``). ``build`` takes any stage, a method's own ones too."""
+
+    def __init__(self, experiment: Experiment, builder: Builder) -> None:
+        self.x, self.builder = experiment, builder
+        self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
+        self._healths: dict[int, Artifact] = {}  # by round, the last one
+
+    def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
+        """The artifact of a stage: found by its key, or built now, and known as ``round-N/name``."""
+        artifact = self.builder.build(stage, inputs, round, name)
+        if stage.judges:
+            self._judged.setdefault(round, {}).setdefault(artifact.key, (stage, artifact))
+        return artifact
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches."""
+        self.builder.observer.say(text)
+
+    # ---- where a run starts
+    # -------------------------------------------------------------------------------------------
     def base_model(self) -> Artifact:
         """The model the run starts from: pretrained here, or brought from outside and addressed by its content."""
-        x = self.x
+        x, p = self.x, self.x.pretraining
         if x.model.local:
-            settings = {
-                "lr": x.pretraining.lr,
-                "batch": x.pretraining.batch,
-                "warmup": x.pretraining.warmup,
-                "schedule": x.pretraining.schedule,
-            }
-            known = {f.name for f in fields(x.trainer)}
-            trainer = type(x.trainer)(**{k: v for k, v in settings.items() if k in known})
-            stage: Stage = Pretrain(
+            own = {f.name for f in fields(x.trainer)}
+            settings = {"lr": p.lr, "batch": p.batch, "warmup": p.warmup, "schedule": p.schedule}
+            pretrain = Pretrain(
                 model=x.model,
                 task=x.task,
-                lessons=dict(x.pretraining.lessons or x.task.lessons),
-                trainer=trainer,
-                steps=x.pretraining.steps,
-                seed=x.pretraining.seed,
-                first=dict(x.pretraining.first),
-                first_steps=x.pretraining.first_steps,
+                lessons=dict(p.lessons or x.task.lessons),
+                trainer=type(x.trainer)(**{k: v for k, v in settings.items() if k in own}),
+                steps=p.steps,
+                seed=p.seed,
+                first=dict(p.first),
+                first_steps=p.first_steps,
             )
-            return self.build(stage, {}, 0, "pretrain")
-        found = x.model.resolve()
+            return self.build(pretrain, {}, 0, "pretrain")
+        base = x.model.resolve()
         stage = Base(
-            content=found["content"],
+            content=base["content"],
             dtype=x.model.dtype,
             chat=x.model.chat,
-            path=found["path"],
-            revision=found.get("revision"),
+            path=base["path"],
+            revision=base.get("revision"),
         )
         artifact = self.build(stage, {}, 0, "base")
-        self._base_path[artifact.key] = found["path"]
+        self.builder.base_paths[artifact.key] = base["path"]
         return artifact
 
     def problems(self, split: str, *, round: int = 0, limit: int = 0, whole: bool = False) -> Artifact:
         """Problems of a split; of "train" those drawn for this round (``problems=N``), unless ``whole``."""
         draw = self.x.problems if split == "train" and not whole else 0
-        stage = Problems(
-            task=self.x.task,
-            split=split,
-            limit=limit,
-            draw=draw,
-            seed=self.x.seed if draw else 0,
-            round=round if draw else 0,
-        )
+        seed = self.x.seed if draw else 0
+        stage = Problems(task=self.x.task, split=split, limit=limit, draw=draw, seed=seed, round=round if draw else 0)
         return self.build(stage, {}, round, "problems" if split == "train" else f"problems-{split}")
 
+    # ---- generate, filter, finetune, evaluate
+    # -------------------------------------------------------------------------
     def generate(
         self,
         model: Artifact,
@@ -120,9 +179,7 @@ class Lab(Choosing, Adapting):
         sampling: Sampling | None = None,
         name: str | None = None,
     ) -> Artifact:
-        """Rationales for problems; ``unless`` leaves out those that a filter found solved; ``hint`` shows the
-        answer.
-        """
+        """Rationales for problems. ``unless`` leaves out those a filter found solved; ``hint`` shows the answer."""
         sampling = sampling or self.x.sampling
         stage = Generate(
             task=self.x.task,
@@ -131,44 +188,52 @@ class Lab(Choosing, Adapting):
             samples=samples or self.x.method.samples,
             round=round,
             hint=hint,
-            seed=self.x.seed if sampling.temperature else 0,
-        )  # greedy text does not depend on a seed
-        inputs = {"model": model, "problems": problems}
-        if unless is not None:
-            inputs["solved"] = unless
+            seed=self.x.seed if sampling.temperature else 0,  # greedy text does not depend on a seed
+        )
+        inputs = {"model": model, "problems": problems, **({"solved": unless} if unless is not None else {})}
         return self.build(stage, inputs, round, name or ("rationalize" if hint else "generate"))
 
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
-        written = rationales.manifest["tag"]
+        f = self.x.filter
         stage = Filter(
             task=self.x.task,
             grader=self.x.grader,
-            keep=self.x.filter.limit,
-            dedupe=self.x.filter.mode,
-            sound=self.x.filter.sound,
-            max_errors=self.x.filter.max_errors,
-            control=self.x.filter.control,
-            seed=self.x.seed if self.x.filter.control == "random" else 0,
+            keep=f.limit,
+            dedupe=f.mode,
+            sound=f.sound,
+            max_errors=f.max_errors,
+            control=f.control,
+            seed=self.x.seed if f.control == "random" else 0,
         )
-        return self.build(
-            stage,
-            {"problems": problems, "rationales": rationales},
-            written["round"],
-            name or ("filter-rationalized" if written["hint"] else "filter"),
-        )
+        hinted = rationales.manifest["tag"].get("hint", False)
+        inputs = {"problems": problems, "rationales": rationales}
+        return self.build(stage, inputs, rationales.round or 0, name or ("filter-rationalized" if hinted else "filter"))
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
         """Examples with the bare answers of problems."""
         return self.build(Answers(task=self.x.task), {"problems": problems}, round, "answers")
 
-    def finetune(self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Any = None) -> Artifact:
-        """A model trained from ``start`` on the examples, with the schedule's steps of this round (of round 1 before
-        it).
+    def gold(self, problems: Artifact, *, round: int = 0) -> Artifact:
+        """The data's own rationales of problems, as examples."""
+        return self.build(Gold(task=self.x.task), {"problems": problems}, round, "gold")
+
+    def merge(self, examples: list[Artifact], *, round: int, keep: int = 0, name: str = "merge") -> Artifact:
+        """Examples of several artifacts as one: equal texts of a problem once, at most ``keep`` a problem (0: all)."""
+        dedupe = "equations" if self.x.filter.mode == "equations" else "text"
+        inputs = {f"examples.{i}": a for i, a in enumerate(examples)}
+        return self.build(Merge(keep=keep, dedupe=dedupe), inputs, round, name)
+
+    def finetune(
+        self, start: Artifact, examples: list[Artifact], *, round: int, trainer: Trainer | None = None
+    ) -> Artifact:
+        """A model trained from ``start`` on the examples, with the schedule's steps of this round.
+
+        Round 0, before the first, has the steps of round 1. The round's health is measured beside.
         """
         x = self.x
         self._health(examples, round)
-        if x.task.stepwise():
+        if stepwise(x.task):
             examples = [
                 self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
                 for i, a in enumerate(examples)
@@ -187,12 +252,11 @@ class Lab(Choosing, Adapting):
         """Accuracy of a model on the held-out split, with its interval and by group."""
         e = self.x.evaluation
         problems = self.problems(e.split, round=0, limit=e.limit)
-        greedy = Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens)
         drawn = e.temperature > 0
         stage = Generate(
             task=self.x.task,
             engine=self.x.engine,
-            sampling=greedy,
+            sampling=Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens),
             samples=e.samples,
             seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
             round=round if drawn else 0,
@@ -205,51 +269,125 @@ class Lab(Choosing, Adapting):
         stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
         return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
 
-    def oppose(self, problems: Artifact, verdicts: Artifact, *, round: int, limit: int = 0) -> Artifact:
-        """For each question that a filter found right, a problem for each wrong option: why is it wrong?"""
-        return self.build(Oppose(limit=limit), {"problems": problems, "verdicts": verdicts}, round, "oppose")
+    # ---- verifiers and candidates
+    # -------------------------------------------------------------------------------------
+    def collect(self, sources: list[Source], *, round: int, gold: Artifact | None = None) -> Artifact:
+        """Right and wrong solutions of all rounds, labelled: what a verifier learns from (V-STaR's D_VER)."""
+        roles = ("problems", "rationales", "verdicts")
+        inputs = {
+            f"{role}.{i}": artifact
+            for i, source in enumerate(sources)
+            for role, artifact in zip(roles, source, strict=True)
+        }
+        if gold is not None:
+            inputs["gold"] = gold
+        return self.build(Collect(task=self.x.task, grader=self.x.grader), inputs, round, "collect")
 
-    def negatives(self, problems: Artifact, rationales: Artifact, *, round: int) -> Artifact:
-        """Explanations of wrong options as examples that do not name the right one."""
-        return self.build(
-            Negatives(task=self.x.task), {"problems": problems, "rationales": rationales}, round, "negatives"
+    def verifier(
+        self, start: Artifact, collected: Artifact, *, round: int, verifier: Verifier | None = None
+    ) -> Artifact | None:
+        """A verifier trained from ``start`` on collected solutions; None with ``verifier=none``."""
+        part, v = verifier or self.x.verifier, self.x.verification
+        if part is None or part.learns_from == "nothing":
+            return None
+        if stepwise(self.x.task):
+            raise StarError(
+                "this task is learnt step by step, and a verifier would judge whole texts that its start never saw",
+                hint="set verifier=none, or for zip task.pairwise=false",
+            )
+        data = collected
+        if part.learns_from == "pairs":
+            pairs = Pairs(limit=v.pairs, seed=self.x.seed if v.pairs else 0)
+            data = self.build(pairs, {"labelled": collected}, round, "pairs")
+        seed = seed_of(self.x.seed, round, "verifier", bits=31)
+        stage = TrainVerifier(verifier=part, settings=training_settings(v), seed=seed)
+        return self.build(stage, {"start": start, "data": data}, round, f"verifier-{name_of(part)}")
+
+    def candidates(self, model: Artifact, *, round: int) -> Source:
+        """The pool every selector chooses from: ``verification.candidates`` solutions of each held-out problem."""
+        x, v, e = self.x, self.x.verification, self.x.evaluation
+        problems = self.problems(e.split, limit=e.limit)
+        stage = Generate(
+            task=x.task,
+            engine=x.engine,
+            sampling=replace(x.sampling, temperature=v.temperature),
+            samples=v.candidates,
+            round=round,
+            seed=seed_of(x.seed, "candidates"),
         )
+        pool = self.build(stage, {"model": model, "problems": problems}, round, "candidates")
+        return problems, pool, self.judge(problems, pool, round=round, name="judge-candidates")
 
-    def ask(self, task: Task) -> None:
-        """From here on problems are put to models as ``task`` puts them."""
-        self.x = replace(self.x, task=task)
+    def score(
+        self,
+        verifier: Artifact,
+        problems: Artifact,
+        rationales: Artifact,
+        *,
+        round: int,
+        generator: Artifact | None = None,
+        part: Verifier | None = None,
+        name: str | None = None,
+    ) -> Artifact:
+        """The verifier's score of every solution."""
+        part, v = part or self.x.verifier, self.x.verification
+        if part is None or part.learns_from == "nothing":
+            raise StarError("there is no verifier to score with", hint="set verifier=dpo or verifier=orm")
+        inputs = {"verifier": verifier, "problems": problems, "rationales": rationales}
+        if generator is not None:
+            inputs["generator"] = generator
+        stage = ScoreStage(
+            task=self.x.task, grader=self.x.grader, verifier=part, by=v.score_by, any_tokenizer=v.any_tokenizer
+        )
+        return self.build(stage, inputs, round, name or f"score-{name_of(part)}")
 
+    def select(self, source: Source, scores: dict[str, Artifact], *, round: int) -> Artifact:
+        """Every selector on one pool of candidates: pass@k, best-of-k by each verifier, majority, weighted vote."""
+        problems, rationales, verdicts = source
+        inputs = {
+            "problems": problems,
+            "rationales": rationales,
+            "verdicts": verdicts,
+            **{f"scores.{name}": a for name, a in scores.items()},
+        }
+        return self.build(Select(ks=list(self.x.verification.ks), seed=0, round=round), inputs, round, "select")
+
+    def choose(self, generator: Artifact, start: Artifact, collected: Artifact, *, round: int) -> Artifact:
+        """The end of a method with a verifier: train it from ``start``, score the generator's candidates, compare."""
+        trained = self.verifier(start, collected, round=round)
+        problems, pool, verdicts = self.candidates(generator, round=round)
+        scores = {}
+        if trained is not None and self.x.verifier is not None:
+            scores[name_of(self.x.verifier)] = self.score(trained, problems, pool, round=round, generator=generator)
+        return self.select((problems, pool, verdicts), scores, round=round)
+
+    # ---- health
+    # -------------------------------------------------------------------------------------------------------
     def _health(self, examples: list[Artifact], round: int) -> None:
         """The round's health, from what was judged and is trained on, else from all that was judged in the round."""
-        made = {a.key: a for a in self._done.values()}
-        judged = {
-            a.key: a
-            for (r, name, _), a in self._done.items()
-            if r == round and a.stage in ("filter", "reward", "ada_sample") and not name.startswith("filter-pilot")
-        }
+        judged = self._judged.get(round, {})
         trained = [a.key for a in examples if a.key in judged]
         inputs: dict[str, Artifact] = {}
-        for i, a in enumerate(judged[k] for k in trained or judged):
-            told = a.manifest["inputs"]
-            for role in ("problems", "rationales"):
-                found = (
-                    a
-                    if role not in told or a.stage == "ada_sample"
-                    else made.get(told[role]) or self.store.get(told[role])
-                )
-                if found is None:
+        asked = 0
+        for i, (stage, verdicts) in enumerate(judged[k] for k in trained or judged):
+            for role, kind in (("problems", Problem), ("rationales", Rationale)):
+                own = kind in stage.writes  # it asked and judged in one: what it looked at is its own
+                artifact = verdicts if own else self.builder.artifact(verdicts.input(role) or "")
+                if artifact is None:
                     return  # pinned, and what it judged is gone
-                inputs[f"{role}.{i}"] = found
-            inputs[f"verdicts.{i}"] = a
+                inputs[f"{role}.{i}"] = artifact
+                if role == "problems" and i == 0 and not own:
+                    asked = artifact.count(Problem)
+            inputs[f"verdicts.{i}"] = verdicts
         if not inputs:
             return
-        earlier = max((r for r, name, _ in self._done if name == "health" and r < round), default=None)
+        earlier = max((n for n in self._healths if n < round), default=None)
         if earlier is not None:
-            inputs["before"] = [a for (r, name, _), a in self._done.items() if (r, name) == (earlier, "health")][-1]
-        asked = sum(a.count(Problem) for role, a in inputs.items() if role == "problems.0" and a.stage == "problems")
-        self.build(Health(round=round, wanted=self._wanted(round, asked)), inputs, round, "health")
+            inputs["before"] = self._healths[earlier]
+        health = Health(round=round, wanted=self._right_answers_wanted(round, asked))
+        self._healths[round] = self.build(health, inputs, round, "health")
 
-    def _wanted(self, round: int, problems: int) -> int:
+    def _right_answers_wanted(self, round: int, problems: int) -> int:
         """B-STaR's n*: training examples of the round over problems, and no more than a problem can give."""
         x = self.x
         most = int(getattr(x.method, "samples", 1))
@@ -257,127 +395,19 @@ class Lab(Choosing, Adapting):
         steps, batch = x.schedule.steps(round), getattr(x.trainer, "batch", None)
         return max(1, min(-(-steps * batch // problems), most) if steps and batch and problems else most)
 
-    # ---- building -------------------------------------------------------------------------------------------------
-    def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
-        """The artifact of a stage: found by its key, or built now. In a plan: noted, not built."""
-        pinned = self.pins.get((round, name))
-        address = pinned or address_of(stage, inputs)
-        done = self._done.get((round, name, address))
-        if done is not None:
-            return done
-        hit = self.store.get(address)
-        if self.planning:
-            return self._note(stage, inputs, round, name, address, hit)
-        started = time.monotonic()
-        self.observer.stage_started(round, name, address)
-        found = hit
-        if found is None:
-            if pinned:
-                raise StarError(
-                    f"the artifact {pinned} that round-{round}/{name} is pinned to is no longer in the store",
-                    hint="resume without --from, or from an earlier stage",
-                )
-            wait = f"round-{round}/{name} is being built by another process; waiting for it"
-            with self.store.lock(address, lambda: self.observer.say(wait)):
-                found = hit = self.store.get(address) or self.store.recover(address)
-                if found is None:
-                    found = self._make(stage, inputs, address)
-        seconds = time.monotonic() - started
-        event = Event(round, name, found.stage, address, hit is not None, seconds, found.metrics)
-        if self.run:
-            self.run.record(event, found)
-        self.built += hit is None
-        self._done[round, name, address] = found
-        self.observer.stage_done(event)
-        return found
 
-    def _note(
-        self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, hit: Artifact | None
-    ) -> Artifact:
-        state = "built" if hit else "partial" if (self.store.root / f"{address}.partial").exists() else "missing"
-        try:
-            cost = {} if hit else stage.cost(inputs)
-        except NotBuilt:
-            cost = {}
-        step = Step(round, name, stage_name(stage), address, state, cost)
-        self.plan.append(step)
-        if hit:
-            self._done[round, name, address] = hit
-            return hit
-        rows: dict[str, int] = {}
-        if isinstance(stage, Problems):
-            rows[Problem.file] = sum(1 for _ in stage.chosen())
-        if "samples" in cost:
-            rows[Rationale.file] = cost["samples"]
-        manifest = {
-            "stage": stage_name(stage),
-            "tag": stable(stage),
-            "files": {},
-            "metrics": {},
-            "inputs": {role: a.key for role, a in inputs.items()},
-        }
-        planned = Planned(address, self.store.root / address, manifest, rows)
-        self._done[round, name, address] = planned
-        return planned
-
-    def _make(self, stage: Stage, inputs: dict[str, Artifact], address: str) -> Artifact:
-        draft = self.store.draft(address)
-        started = time.monotonic()
-        try:
-            with full_disk(str(draft.path)):
-                metrics = stage.run(self._work(draft, inputs))
-                return self.store.commit(draft, manifest_of(stage, inputs, metrics, time.monotonic() - started))
-        finally:
-            draft.close()
-
-    def _work(self, draft: Draft, inputs: dict[str, Artifact]) -> Work:
-        return Work(
-            draft=draft,
-            inputs=inputs,
-            runtime=self.x.runtime,
-            session=self.session,
-            revive=self.revive,
-            model=self.reference,
-            meter=self._meter,
-            warn=self.observer.say,
-            glance=self._glance,
-            grader=self.x.grader,
-            max_gold_errors=self.x.filter.max_gold_errors,
-            picture=self.x.task.picture,
-        )
-
-    def _meter(self, what: str, total: int) -> Meter:
-        if what in ("finetune", "pretrain", "verifier"):
-            self.residency.sleep()
-        meter: Meter = self.observer.meter(what, total)
-        return meter
-
-    def _glance(self, problem: Problem, rationale: Rationale) -> bool | None:
-        return self.x.grader.grade(problem, rationale).correct if getattr(self.x.grader, "cheap", True) else None
-
-    # ---- models and engines -----------------------------------------------------------------------------------------
-    def reference(self, model: Artifact) -> ModelRef:
-        """How to load the weights of a model artifact."""
-        m = self.x.model
-        if model.has_file("base.json"):
-            base = json.loads(model.file("base.json").read_bytes())
-            path = self._base_path.get(model.key, base["path"])
-            return ModelRef(model.key, path, base["revision"], m.dtype, m.chat)
-        directory = model.directory("model")
-        canary = directory / "canary.json"
-        texts = tuple(json.loads(canary.read_bytes())) if canary.exists() else ()
-        return ModelRef(model.key, str(directory), None, m.dtype, m.chat, texts)
-
-    def session(self, model: Artifact) -> Session:
-        """The living engine, with the weights of ``model`` in it."""
-        if not self.residency.alive:
-            self.observer.engine_starts(name_of(self.x.engine))
-        return self.residency.session(self.x.engine, self.reference(model), self.x.runtime, self.observer.say)
-
-    def revive(self, model: Artifact, error: StarError) -> Session:
-        """A new engine after one died; a second death in the same stage is the caller's to raise."""
-        self.observer.say(
-            f"the engine died ({error.what.splitlines()[0]}); starting a new one, written samples are kept"
-        )
-        self.residency.close()
-        return self.session(model)
+def with_own_filter(x: Experiment) -> Experiment:
+    """Refuse settings of the filter that a method with a filter of its own would not heed."""
+    f, method = x.filter, name_of(x.method)
+    for setting, value, idle in (
+        ("control", f.control, f.control != "none"),
+        ("sound", f.sound, f.sound),
+        ("dedupe", f.mode, f.mode == "equations"),
+    ):
+        if idle:
+            raise StarError(
+                f"filter.{setting}={value} has no effect with method={method}, which keeps rationales by a "
+                f"rule of its own",
+                hint=f"leave filter.{setting} out, or compare with another method",
+            )
+    return x

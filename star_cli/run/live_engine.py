@@ -13,7 +13,7 @@ TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the train
 LOOSE = 0.1  # for half precision
 
 
-class Residency:
+class LiveEngine:
     """Holds at most one living session, across stages, rounds and the arms of a sweep."""
 
     def __init__(self) -> None:

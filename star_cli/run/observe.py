@@ -1,11 +1,36 @@
-"""Whoever watches a run: the terminal, a tracker, nobody, or several at once."""
+"""Whoever watches a run: the terminal, a tracker, nobody, or several at once; and what is shown of runs, handed in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from star_cli.core.parts import Meter
-from star_cli.store.ledger import Event
+from star_cli.store.artifacts import Store
+from star_cli.store.ledger import Event, Run
+
+
+class Observer(Protocol):
+    """Whoever watches a run: the terminal, a tracker, nobody."""
+
+    def meter(self, what: str, total: int) -> Meter:
+        """A progress display of ``total`` items (0: unknown)."""
+
+    def say(self, text: str) -> None:
+        """A sentence for the user, while work goes on."""
+
+    def stage_started(self, round: int, name: str, key: str) -> None:
+        """A stage is looked up, and built where it is missing."""
+
+    def stage_done(self, event: Event) -> None:
+        """A stage was built or found."""
+
+    def engine_starts(self, name: str) -> None:
+        """An engine is being started, which takes a while."""
+
+    def finish(self, status: str) -> None:
+        """The run ended: finished, failed or interrupted."""
 
 
 class NoMeter:
@@ -36,16 +61,18 @@ class Silent:
     def engine_starts(self, name: str) -> None:
         return None
 
+    def finish(self, status: str) -> None:
+        return None
+
 
 class Several:
     """Several observers as one; the first one's meter is used."""
 
-    def __init__(self, *observers: Any) -> None:
+    def __init__(self, *observers: Observer) -> None:
         self.observers = observers
 
     def meter(self, what: str, total: int) -> Meter:
-        meter: Meter = self.observers[0].meter(what, total)
-        return meter
+        return self.observers[0].meter(what, total)
 
     def say(self, text: str) -> None:
         for o in self.observers:
@@ -63,12 +90,16 @@ class Several:
         for o in self.observers:
             o.engine_starts(name)
 
+    def finish(self, status: str) -> None:
+        for o in self.observers:
+            o.finish(status)
 
-class Observer(Protocol):
-    """Whoever watches a run: the terminal, wandb, nobody."""
 
-    def meter(self, what: str, total: int) -> Meter: ...
-    def say(self, text: str) -> None: ...
-    def stage_started(self, round: int, name: str, key: str) -> None: ...
-    def stage_done(self, event: Event) -> None: ...
-    def engine_starts(self, name: str) -> None: ...
+@dataclass(frozen=True)
+class Display:
+    """What a person sees of runs. The default shows nothing; report/display.py has the terminal's."""
+
+    observer: Callable[[str], Observer] = lambda progress: Silent()  # for a runtime.progress
+    forecast: Callable[[Any, Run], None] = lambda lab, run: None  # with forecast=true, before the first round
+    finished: Callable[[Run, Observer], None] = lambda run, observer: None
+    swept: Callable[[str, list[Run], Store], None] = lambda name, arms, store: None  # at the end of a sweep

@@ -8,14 +8,16 @@ from typing import Any
 
 from star_cli.core.records import Example, Problem, Rationale
 from star_cli.errors import StarError, unknown
-from star_cli.report.terminal import Terminal
+from star_cli.run.build import Builder
 from star_cli.run.compose import Composed, launch
-from star_cli.run.execute import residency
+from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
+from star_cli.run.observe import Observer, Silent
 from star_cli.run.overrides import home_of, name_of
 from star_cli.store.artifacts import Artifact, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
 
+Watch = Callable[[str], Observer]  # who watches, for a runtime.progress
 ROLES = {
     "generate": ("model", "problems", "solved"),
     "filter": ("rationales", "problems"),
@@ -26,7 +28,13 @@ ROLES = {
 
 
 def run_stage(
-    verb: str, inputs: list[str], args: list[str], *, round: int = 1, hint: bool = False, quiet: bool = False
+    verb: str,
+    inputs: list[str],
+    args: list[str],
+    *,
+    round: int = 1,
+    hint: bool = False,
+    observer: Watch = lambda progress: Silent(),
 ) -> tuple[Artifact, bool]:
     """Build one stage; (artifact, whether it was there already). Settings are the input's run's own plus ``args``."""
     homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
@@ -37,14 +45,15 @@ def run_stage(
     inherited = [o for o in inherited_settings(home, inputs) if name_of(o) not in told | {"name", "home"}]
 
     def job(c: Composed) -> Any:
-        lab = Lab(c.experiment, store, Terminal("none" if quiet else c.experiment.runtime.progress), residency)
-        artifact = VERBS[verb](lab, given, round, hint)
-        return artifact, lab.built == 0
+        x = c.experiment
+        builder = Builder(x.equipment(), store, observer(x.runtime.progress), live_engine)
+        artifact = VERBS[verb](Lab(x, builder), given, round, hint)
+        return artifact, builder.built == 0
 
     try:
         artifact, hit = launch([*inherited, *args], job)
     finally:
-        residency.close()
+        live_engine.close()
     return artifact, hit
 
 
@@ -78,8 +87,8 @@ def inherited_settings(home: Path, inputs: list[str]) -> list[str]:
 def _problems_of(lab: Lab, given: dict[str, list[Artifact]], rationales: Artifact) -> Artifact:
     if "problems" in given:
         return _one(given, "problems", Problem)
-    key = rationales.manifest["inputs"].get("problems", "")
-    found = lab.store.get(key) if key else None
+    key = rationales.input("problems") or ""
+    found = lab.builder.store.get(key) if key else None
     if found is None:
         raise StarError(
             f"the problems {key or '(none named)'} that {rationales.key} answers are not in the store",
@@ -133,12 +142,12 @@ def _score(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -
     verifier, rationales = _one(given, "verifier"), _one(given, "rationales", Rationale)
     told = dict(verifier.manifest["tag"]["verifier"])
     kind, name, _ = told.pop("_").split("/")
-    generator = given.get("generator", [lab.store.get(rationales.manifest["inputs"].get("model", ""))])[0]
+    generator = given.get("generator", [lab.builder.store.get(rationales.input("model") or "")])[0]
     return lab.score(
         verifier,
         _problems_of(lab, given, rationales),
         rationales,
-        round=rationales.manifest["tag"]["round"],
+        round=rationales.round or 0,
         generator=generator,
         part=get(kind, name)(**told),
     )

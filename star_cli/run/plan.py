@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from star_cli.errors import NotBuilt, StarError
-from star_cli.run.build import Step
+from star_cli.run.build import Planner, Step
 from star_cli.run.compose import Composed, launch
 from star_cli.run.lab import Lab
-from star_cli.run.live_engine import Residency
 from star_cli.run.observe import Silent
 from star_cli.store.artifacts import open_store
 
@@ -19,12 +18,14 @@ def planned(args: list[str]) -> tuple[str, list[Step], str | None]:
         raise StarError("star plan shows one run, not a sweep", hint="leave -m out and give one value for each setting")
 
     def job(c: Composed) -> Any:
-        lab = Lab(c.experiment, open_store(c.experiment.home), Silent(), Residency(), planning=True)
+        x = c.experiment
+        planner = Planner(x.equipment(), open_store(x.home), Silent())
+        open_end = None
         try:
-            c.experiment.method.run(lab)
+            x.method.run(Lab(x, planner))
         except NotBuilt as e:
-            return c.experiment.name, lab.plan, e.what
-        return c.experiment.name, lab.plan, None
+            open_end = e.what
+        return x.name, planner.steps, open_end
 
     result = launch(args, job)
     if result is None:

@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 
 from star_cli.errors import StarError, unknown
+from star_cli.run.observe import Display
 from star_cli.run.overrides import name_of
 from star_cli.run.sweeps import run_all
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
 
 
-def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, rebuild: bool = False) -> None:
+def resume_run(
+    home: Path, name: str, start: str | None, extra: list[str], *, rebuild: bool = False, display: Display | None = None
+) -> None:
     """Run ``name`` again with ``extra`` overrides; stages before ``start`` (``round-2/filter``) are taken as they
     are.
     """
@@ -37,7 +40,7 @@ def resume_run(home: Path, name: str, start: str | None, extra: list[str], *, re
         new_name = told[-1].partition("=")[2]
     kept = [o for o in info["overrides"] if name_of(o) not in {name_of(e) for e in extra} | {"name", "home"}]
     args = [*kept, *(o for o in extra if name_of(o) not in ("name", "home")), f"name='{new_name}'", f"home='{home}'"]
-    run_all(args, pins=pins)
+    run_all(args, pins=pins, display=display)
 
 
 def pins_before(run: Run, start: str) -> dict[tuple[int, str], str]:

@@ -7,17 +7,16 @@ import sys
 from pathlib import Path
 
 from star_cli.errors import StarError
-from star_cli.report.page import show_finished
-from star_cli.report.show import SweepView
-from star_cli.report.terminal import console
+from star_cli.run.build import Pins
 from star_cli.run.compose import Composed, launch
-from star_cli.run.execute import execute, residency
+from star_cli.run.execute import execute, live_engine
+from star_cli.run.observe import Display
 from star_cli.run.overrides import home_of
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import arms_below
 
 
-def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) -> None:
+def run_all(args: list[str], *, pins: Pins | None = None, display: Display | None = None) -> None:
     """Run what the arguments ask for. Raises StarError after all arms are done when any of them failed."""
     failures: list[str] = []
     sweeps: dict[str, Path] = {}
@@ -27,7 +26,7 @@ def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) 
         if c.sweep:
             sweeps[c.sweep] = c.experiment.home
         try:
-            execute(c, pins=pins, report=show_finished)
+            execute(c, pins=pins, display=display)
         except KeyboardInterrupt:
             home = "" if c.experiment.home == home_of(None) else f" home={c.experiment.home}"
             again = "the same command again" if many else f"star resume {c.experiment.name}{home}"
@@ -50,9 +49,9 @@ def run_all(args: list[str], *, pins: dict[tuple[int, str], str] | None = None) 
     try:
         launch(args, job)
     finally:
-        residency.close()
+        live_engine.close()
         for name, home in sweeps.items():
-            SweepView(name, arms_below(home, name), open_store(home)).print(console())
+            (display or Display()).swept(name, arms_below(home, name), open_store(home))
     if failures:
         raise StarError(
             f"{len(failures)} arm(s) of the sweep failed: {', '.join(failures)}",

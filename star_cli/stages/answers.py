@@ -6,16 +6,17 @@ from typing import Any
 
 from star_cli.core.parts import Task
 from star_cli.core.records import Example, Problem
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 
 
 @stage("answers")
 class Answers(Stage):
     """Input: ``problems``. The data of the ``direct`` baseline."""
 
+    reads, writes = (Problem,), (Example,)
     task: Task
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         rows = (
             Example(
                 problem_id=p.id,
@@ -25,6 +26,10 @@ class Answers(Stage):
                 origin="gold",
                 images=p.images,
             )
-            for p in work.inputs["problems"].read(Problem)
+            for p in context.inputs["problems"].read(Problem)
         )
-        return {"kept": work.draft.write(Example, rows)}
+        return {"kept": context.draft.write(Example, rows)}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return f"{metrics['kept']} answers"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from star_cli.core.parts import Grader, Task
-from star_cli.core.records import Example, Labelled, Verdict
+from star_cli.core.records import Example, Labelled, Problem, Rationale, Verdict
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, sources, stage
+from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
 
@@ -22,17 +22,18 @@ class Collect(Stage):
     wrong. What the grader could not judge is left out.
     """
 
+    reads, writes = (Problem, Rationale, Verdict, Example), (Labelled,)
     task: Task
     grader: Grader
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         counts: Counter[str] = Counter()
         solved: dict[str, set[bool]] = {}
         by_round: Counter[str] = Counter()
 
         def rows() -> Iterator[Labelled]:
             seen: set[tuple[str, str]] = set()
-            for row in self._all(work):
+            for row in self._all(context):
                 at = (row.problem_id, row.completion)
                 if at in seen:
                     counts["duplicates"] += 1
@@ -43,7 +44,7 @@ class Collect(Stage):
                 solved.setdefault(row.problem_id, set()).add(row.correct)
                 yield row
 
-        work.draft.write(Labelled, rows())
+        context.draft.write(Labelled, rows())
         both = sum(len(s) == 2 for s in solved.values())
         return {
             "right": counts["right"],
@@ -54,8 +55,14 @@ class Collect(Stage):
             "by_round": dict(by_round),
         }
 
-    def _all(self, work: Work) -> Iterator[Labelled]:
-        for e in work.inputs["gold"].read(Example) if "gold" in work.inputs else ():
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{right} right and {wrong} wrong solutions; {with_both} of {problems} problems have both".format(
+            **metrics
+        )
+
+    def _all(self, context: StageContext) -> Iterator[Labelled]:
+        for e in context.inputs["gold"].read(Example) if "gold" in context.inputs else ():
             yield Labelled(
                 problem_id=e.problem_id,
                 round=0,
@@ -67,7 +74,7 @@ class Collect(Stage):
                 generator="",
             )
         for problems, rationales, verdicts in zip(
-            sources(work, "problems"), sources(work, "rationales"), sources(work, "verdicts"), strict=True
+            context.numbered("problems"), context.numbered("rationales"), context.numbered("verdicts"), strict=True
         ):
             yield from self._round(problems, rationales, verdicts)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from star_cli.core.parts import Grader, Task
-from star_cli.core.records import Metric, Verdict
+from star_cli.core.records import Metric, Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.lib.intervals import share_interval
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import Errors, grade_all
 
 
@@ -18,12 +18,14 @@ from star_cli.stages.grading.judge import Errors, grade_all
 class Evaluate(Stage):
     """Inputs: ``problems``, ``rationales``. Unparsed answers count as wrong."""
 
+    reads, writes = (Problem, Rationale), (Verdict, Metric)
+    measures = True
     task: Task
     grader: Grader
     round: int
     max_errors: float = 0.02
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         right: dict[str, list[float]] = {}
         groups: dict[str, list[str]] = {}
         measured: dict[str, dict[str, list[float]]] = {}
@@ -37,7 +39,11 @@ class Evaluate(Stage):
         def verdicts() -> Iterator[Verdict]:
             nonlocal tokens
             pairs = grade_all(
-                self.grader, self.task, work.inputs["problems"], work.inputs["rationales"], work.runtime.grade_workers
+                self.grader,
+                self.task,
+                context.inputs["problems"],
+                context.inputs["rationales"],
+                context.runtime.grade_workers,
             )
             for problem, rationale, verdict in pairs:
                 if problem.id not in right:
@@ -55,7 +61,7 @@ class Evaluate(Stage):
                     wrong.append(float(verdict.wrong_steps > 0))
                 yield verdict
 
-        work.draft.write(Verdict, verdicts())
+        context.draft.write(Verdict, verdicts())
         total = sum(reasons.values())
         if not total:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
@@ -75,7 +81,7 @@ class Evaluate(Stage):
             )
         if wrong:
             metrics.append(self._metric("right_with_wrong_step", wrong))
-        work.draft.write(Metric, metrics)
+        context.draft.write(Metric, metrics)
         return {
             "accuracy": metrics[0].value,
             "low": metrics[0].low,
@@ -83,6 +89,10 @@ class Evaluate(Stage):
             "n": metrics[0].n,
             "reasons": dict(reasons),
         }
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "accuracy {accuracy:.3f}  [{low:.3f}, {high:.3f}]  n={n}".format(**metrics)
 
     def _grouped(self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]]) -> Iterator[Metric]:
         """A measure over all problems, then over each group of them."""

@@ -7,19 +7,20 @@ from typing import Any
 from star_cli.core.parts import Task
 from star_cli.core.records import Example, Problem
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 
 
 @stage("gold")
 class Gold(Stage):
     """Input: ``problems``. A problem without a gold rationale is left out and counted."""
 
+    reads, writes = (Problem,), (Example,)
     task: Task
 
-    def run(self, work: Work) -> dict[str, Any]:
-        total = work.inputs["problems"].count(Problem)
-        rows = ((p, self.task.gold(p)) for p in work.inputs["problems"].read(Problem))
-        kept = work.draft.write(
+    def run(self, context: StageContext) -> dict[str, Any]:
+        total = context.inputs["problems"].count(Problem)
+        rows = ((p, self.task.gold(p)) for p in context.inputs["problems"].read(Problem))
+        kept = context.draft.write(
             Example,
             (
                 Example(
@@ -40,3 +41,7 @@ class Gold(Stage):
                 hint="set method.gold=false: then the base model itself writes the first solutions",
             )
         return {"kept": kept, "without": total - kept}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return f"{metrics['kept']} gold rationales"

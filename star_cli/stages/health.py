@@ -6,14 +6,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.core.records import Example, Metric, Verdict
+from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
 from star_cli.errors import StarError, need
 from star_cli.lib.health import MEANING, History, Looked, health
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact, write_json
 
 HISTORY = "history.json"
+IN_SHORT = {
+    "newly_solved": "newly solved {:.0f}",
+    "forgotten": "forgotten {:.0f}",
+    "hint_only": "hint only {:.1%}",
+    "hint_leak": "hint leak {:.1%}",
+    "easiest_tenth": "easiest tenth {:.1%}",
+    "balance": "balance {:.2f}",
+}
 
 
 @stage("health")
@@ -24,19 +32,22 @@ class Health(Stage):
     Every number is defined in ``star_cli.lib.health.MEANING``.
     """
 
+    reads, writes = (Problem, Rationale, Verdict, Example), (Metric,)
     round: int
     wanted: int = 1
 
     def __post_init__(self) -> None:
         need(self.wanted >= 1, f"wanted (n* of the balance score) must be >= 1, got {self.wanted}")
 
-    def run(self, work: Work) -> dict[str, Any]:
-        numbers = sorted(int(role.partition(".")[2]) for role in work.inputs if role.startswith("verdicts."))
-        sets = [tuple(work.inputs[f"{role}.{i}"] for role in ("problems", "rationales", "verdicts")) for i in numbers]
+    def run(self, context: StageContext) -> dict[str, Any]:
+        numbers = sorted(int(role.partition(".")[2]) for role in context.inputs if role.startswith("verdicts."))
+        sets = [
+            tuple(context.inputs[f"{role}.{i}"] for role in ("problems", "rationales", "verdicts")) for i in numbers
+        ]
         kept = [e for _, _, verdicts in sets for e in verdicts.read(Example)]
         looked = (s for problems, rationales, verdicts in sets for s in _looked(problems, rationales, verdicts))
-        told, history = health(looked, kept, history_of(work.inputs.get("before")), self.wanted)
-        work.draft.write(
+        told, history = health(looked, kept, history_of(context.inputs.get("before")), self.wanted)
+        context.draft.write(
             Metric,
             [
                 Metric(name=name, value=float(told[name][0]), n=told[name][1], round=self.round)
@@ -44,8 +55,12 @@ class Health(Stage):
                 if name in told
             ],
         )
-        write_json(work.draft.path / HISTORY, history.as_json())
+        write_json(context.draft.path / HISTORY, history.as_json())
         return {name: told[name][0] for name in MEANING if name in told}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return ", ".join(shown.format(metrics[name]) for name, shown in IN_SHORT.items() if name in metrics)
 
 
 def _looked(problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Iterator[Looked]:

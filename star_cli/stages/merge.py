@@ -8,7 +8,7 @@ from typing import Any
 
 from star_cli.core.records import Example
 from star_cli.lib.text.equations import equations
-from star_cli.stages.base import Stage, Work, sources, stage
+from star_cli.stages.base import Stage, StageContext, stage
 
 
 @stage("merge")
@@ -20,10 +20,11 @@ class Merge(Stage):
     it.
     """
 
+    reads, writes = (Example,), (Example,)
     keep: int = 0
     dedupe: str = "text"
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         duplicates = over = 0
         origins: Counter[str] = Counter()
 
@@ -31,7 +32,7 @@ class Merge(Stage):
             nonlocal duplicates, over
             seen: set[tuple[str, Any]] = set()
             held: Counter[str] = Counter()
-            for artifact in sources(work):
+            for artifact in context.numbered():
                 for e in artifact.read(Example):
                     mark = (e.problem_id, self._mark(e))
                     if mark in seen:
@@ -44,8 +45,12 @@ class Merge(Stage):
                         origins[e.origin] += 1
                         yield e
 
-        kept = work.draft.write(Example, rows())
+        kept = context.draft.write(Example, rows())
         return {"kept": kept, "duplicates": duplicates, "over_limit": over, "origins": dict(origins)}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{kept} examples, {duplicates} equal ones left out".format(**metrics)
 
     def _mark(self, e: Example) -> Any:
         return (

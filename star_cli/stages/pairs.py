@@ -10,7 +10,7 @@ from typing import Any
 from star_cli.core.keys import seed_of
 from star_cli.core.records import Labelled, Pair
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 
 
 @stage("pairs")
@@ -22,12 +22,13 @@ class Pairs(Stage):
     one is used about equally often. Texts of different problems are never paired.
     """
 
+    reads, writes = (Labelled,), (Pair,)
     limit: int = 0
     seed: int = 0
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         sides: dict[str, tuple[str, list[str], list[str]]] = {}
-        for row in work.inputs["labelled"].read(Labelled):
+        for row in context.inputs["labelled"].read(Labelled):
             prompt, right, wrong = sides.setdefault(row.problem_id, (row.prompt, [], []))
             (right if row.correct else wrong).append(row.completion)
         possible = sum(len(r) * len(w) for _, r, w in sides.values())
@@ -43,7 +44,7 @@ class Pairs(Stage):
                 for chosen, rejected in self._drawn(problem, right, wrong):
                     yield Pair(problem_id=problem, prompt=prompt, chosen=chosen, rejected=rejected)
 
-        pairs = work.draft.write(Pair, rows())
+        pairs = context.draft.write(Pair, rows())
         counts = [len(r) * len(w) for _, r, w in sides.values()]
         return {
             "pairs": pairs,
@@ -53,6 +54,10 @@ class Pairs(Stage):
             "over_limit": sum(bool(self.limit) and c > self.limit for c in counts),
             "largest": max(counts),
         }
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{pairs} of {possible} pairs, of {problems} problems; {without_both} have no pair".format(**metrics)
 
     def _drawn(self, problem: str, right: list[str], wrong: list[str]) -> list[tuple[str, str]]:
         if not self.limit or len(right) * len(wrong) <= self.limit:

@@ -9,7 +9,7 @@ from typing import Any
 from star_cli.core.parts import RUNTIME, Model, ModelRef, Task, Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, placed, stage
+from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
 from star_cli.store.artifacts import write_json
 
 
@@ -20,6 +20,8 @@ class Pretrain(Stage):
     ``first`` lessons, where there are any, are taught for ``first_steps`` before the others.
     """
 
+    writes = (Example,)
+    makes = "base"
     model: Model
     task: Task
     lessons: dict[str, int]
@@ -29,20 +31,24 @@ class Pretrain(Stage):
     first: dict[str, int]
     first_steps: int
 
-    def run(self, work: Work) -> dict[str, Any]:
+    @property
+    def device(self) -> str:
+        return "trainer"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
         rows = list(self.task.lesson_examples(self.lessons, self.seed))
         if not rows:
             raise StarError(
                 "this task has no lessons to pretrain a tiny model on",
                 hint="name some with pretraining.lessons, or use model=hf model.path=DIR",
             )
-        work.draft.write(Example, rows)
-        easy = placed(list(self.task.lesson_examples(self.first, self.seed)), self.task.picture)
-        rows = placed(rows, self.task.picture)
-        scratch = work.draft.directory("scratch", fresh=False)
-        start, primed = scratch / "untrained", work.draft.directory("scratch/primed")
+        context.draft.write(Example, rows)
+        easy = with_picture_paths(list(self.task.lesson_examples(self.first, self.seed)), self.task.picture)
+        rows = with_picture_paths(rows, self.task.picture)
+        scratch = context.draft.directory("scratch", fresh=False)
+        start, primed = scratch / "untrained", context.draft.directory("scratch/primed")
         self.trainer.initialise(self.model, (e.prompt + e.completion for e in [*easy, *rows]), start, self.seed)
-        meter = work.meter("pretrain", self.first_steps + self.steps)
+        meter = context.meter("pretrain", self.first_steps + self.steps)
 
         def train(begin: Path, examples: list[Example], out: Path, aside: Path, steps: int) -> dict[str, Any]:
             return self.trainer.train(
@@ -52,7 +58,7 @@ class Pretrain(Stage):
                     out=out,
                     scratch=aside,
                     seed=self.seed,
-                    runtime=work.runtime,
+                    runtime=context.runtime,
                     steps=steps,
                     progress=lambda done, total, loss: meter.step(loss=loss),
                 )
@@ -62,10 +68,14 @@ class Pretrain(Stage):
             if self.first_steps:
                 train(start, easy, primed, scratch / "first", self.first_steps)
             return train(
-                primed if self.first_steps else start, rows, work.draft.directory("model"), scratch, self.steps
+                primed if self.first_steps else start, rows, context.draft.directory("model"), scratch, self.steps
             )
         finally:
             meter.close()
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{steps} steps on {examples} examples, loss {loss_first:.3f} -> {loss_last:.3f}".format(**metrics)
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
         return {"steps": self.first_steps + self.steps}
@@ -79,12 +89,13 @@ def _local(model: Model, path: str) -> ModelRef:
 class Base(Stage):
     """Weights from outside, by their content or pinned revision; the files stay where they are."""
 
+    makes = "base"
     content: str
     dtype: str
     chat: bool | None
     path: str = field(metadata=RUNTIME)
     revision: str | None = field(default=None, metadata=RUNTIME)
 
-    def run(self, work: Work) -> dict[str, Any]:
-        write_json(work.draft.path / "base.json", {"path": self.path, "revision": self.revision})
+    def run(self, context: StageContext) -> dict[str, Any]:
+        write_json(context.draft.path / "base.json", {"path": self.path, "revision": self.revision})
         return {"start_weights": self.content}

@@ -9,15 +9,17 @@ from typing import Any
 
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Task
-from star_cli.core.records import Problem
+from star_cli.core.records import Problem, Record
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.store.artifacts import Artifact
 
 
 @stage("problems")
 class Problems(Stage):
     """``limit`` takes the first problems of the split, ``draw`` picks that many at random by (seed, round)."""
 
+    writes = (Problem,)
     task: Task
     split: str
     limit: int = 0
@@ -25,17 +27,24 @@ class Problems(Stage):
     seed: int = 0
     round: int = 0
 
-    def run(self, work: Work) -> dict[str, Any]:
-        rows = work.draft.write(Problem, self.chosen())
+    def run(self, context: StageContext) -> dict[str, Any]:
+        rows = context.draft.write(Problem, self.chosen())
         if not rows:
             raise StarError(f"the split {self.split!r} of this task holds no problems", hint="choose another split")
-        return {"problems": rows, **self._left_out(work)}
+        return {"problems": rows, **self._left_out(context)}
 
-    def _left_out(self, work: Work) -> dict[str, int]:
+    def rows(self, inputs: dict[str, Artifact]) -> dict[type[Record], int]:
+        return {Problem: sum(1 for _ in self.chosen())}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return f"{metrics['problems']} problems"
+
+    def _left_out(self, context: StageContext) -> dict[str, int]:
         """What the task could not give, counted; said aloud, too."""
         lost = {name: n for name, n in self.task.left_out(self.split).items() if n}
         for name, n in lost.items():
-            work.warn(f"{n} problem(s) of the {self.split} split were left out: {name.replace('_', ' ')}")
+            context.warn(f"{n} problem(s) of the {self.split} split were left out: {name.replace('_', ' ')}")
         return lost
 
     def chosen(self) -> Iterator[Problem]:

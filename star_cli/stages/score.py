@@ -9,10 +9,10 @@ from typing import Any
 
 from star_cli.core.keys import file_sha256
 from star_cli.core.parts import RUNTIME, Grader, Task, Verifier
-from star_cli.core.records import Rationale, Score
+from star_cli.core.records import Problem, Rationale, Score
 from star_cli.core.registry import name_of
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
 
@@ -29,48 +29,57 @@ class ScoreStage(Stage):
     engine on a GPU and the forward pass elsewhere, which is what ``scripts/bench/scoring.py`` finds faster.
     """
 
+    reads, writes = (Problem, Rationale), (Score,)
     task: Task
     grader: Grader
     verifier: Verifier
     by: str = field(default="auto", metadata=RUNTIME)
     any_tokenizer: bool = False
 
-    def run(self, work: Work) -> dict[str, Any]:
-        trained, rationales = work.inputs["verifier"], work.inputs["rationales"]
-        if not self.any_tokenizer and "generator" in work.inputs:
-            same_tokenizer(trained, work.inputs["generator"])
-        meter = work.meter("score", rationales.count(Rationale))
+    @property
+    def device(self) -> str:
+        return "engine" if self._by_engine() else "trainer"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        trained, rationales = context.inputs["verifier"], context.inputs["rationales"]
+        if not self.any_tokenizer and "generator" in context.inputs:
+            same_tokenizer(trained, context.inputs["generator"])
+        meter = context.meter("score", rationales.count(Rationale))
         name = name_of(self.verifier)
 
         def rows() -> Iterator[Score]:
             items = (
                 (r, (self.task.training_prompt(p), self.grader.judged(r.text)))
-                for p, r in joined(work.inputs["problems"], rationales)
+                for p, r in joined(context.inputs["problems"], rationales)
             )
             while chunk := list(islice(items, CHUNK)):
-                found = self._scores(work, trained, [texts for _, texts in chunk])
+                found = self._scores(context, trained, [texts for _, texts in chunk])
                 for (r, _), value in zip(chunk, found, strict=True):
                     yield Score(problem_id=r.problem_id, sample=r.sample, score=round(value, 4) + 0.0, verifier=name)
                 meter.step(len(chunk))
 
         try:
-            return {"scores": work.draft.write(Score, rows())}
+            return {"scores": context.draft.write(Score, rows())}
         finally:
             meter.close()
 
-    def _scores(self, work: Work, trained: Artifact, items: list[tuple[str, str]]) -> list[float]:
-        by = self.by
-        if by == "auto":
-            by = "engine" if self.verifier.engine_is_faster() else "forward"
-        if by == "engine":
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return f"{metrics['scores']} scores"
+
+    def _scores(self, context: StageContext, trained: Artifact, items: list[tuple[str, str]]) -> list[float]:
+        if self._by_engine():
             if not self.verifier.likelihood:
                 raise StarError(
                     f"verification.score_by=engine, but the engine cannot compute the scores of "
                     f"verifier={name_of(self.verifier)}: they are not likelihoods",
                     hint="set verification.score_by=auto",
                 )
-            return list(work.session(trained).score(items))
-        return self.verifier.score(work.model(trained), items, work.runtime)
+            return list(context.session(trained).score(items))
+        return self.verifier.score(context.model(trained), items, context.runtime)
+
+    def _by_engine(self) -> bool:
+        return self.verifier.engine_is_faster() if self.by == "auto" else self.by == "engine"
 
     def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
         return {"scores": inputs["rationales"].count(Rationale)}

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from star_cli.core.records import Metric
+from star_cli.core.records import Metric, Problem, Rationale, Score, Verdict
 from star_cli.errors import need
 from star_cli.lib.selection import Floats, difference, level, resampled, subsets
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.candidates import Pool, pool_of
 
 SCORES = "scores."
@@ -28,6 +28,8 @@ class Select(Stage):
     for all metrics.
     """
 
+    reads, writes = (Problem, Rationale, Verdict, Score), (Metric,)
+    chooses = True
     ks: list[int]
     resamples: int = 2000
     seed: int = 0
@@ -38,9 +40,9 @@ class Select(Stage):
         need(min(self.ks, default=1) >= 1, f"every k must be >= 1, got {min(self.ks, default=1)}")
         need(self.resamples >= 100, f"resamples must be >= 100, got {self.resamples}", "2000 is a good number")
 
-    def run(self, work: Work) -> dict[str, Any]:
-        scores = {role.removeprefix(SCORES): a for role, a in sorted(work.inputs.items()) if role.startswith(SCORES)}
-        pool = pool_of(work.inputs["problems"], work.inputs["rationales"], work.inputs["verdicts"], scores)
+    def run(self, context: StageContext) -> dict[str, Any]:
+        scores = {role.removeprefix(SCORES): a for role, a in sorted(context.inputs.items()) if role.startswith(SCORES)}
+        pool = pool_of(context.inputs["problems"], context.inputs["rationales"], context.inputs["verdicts"], scores)
         ks = sorted(set(self.ks))
         pool.check(ks)
         weights = resampled(len(pool.ids), self.resamples, self.seed)
@@ -50,7 +52,7 @@ class Select(Stage):
             self._single("unparsed", pool.unparsed, len(pool.ids)),
             self._single("tokens_per_candidate", pool.tokens, len(pool.ids)),
         ]
-        work.draft.write(Metric, list({m.identity(): m for m in metrics}.values()))
+        context.draft.write(Metric, list({m.identity(): m for m in metrics}.values()))
         drawn = [k for k in ks for b in pool.blocks if not subsets(b.correct.shape[1], k, self.seed)[1]]
         return {
             "problems": len(pool.ids),
@@ -62,6 +64,12 @@ class Select(Stage):
             "resamples": self.resamples,
             **{m.name: m.value for m in metrics if not _is_difference(m.name)},
         }
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        k = metrics["ks"][-1]
+        names = [f"pass@{k}", f"majority@{k}", *(f"best_of@{k}/{v}" for v in metrics["verifiers"])]
+        return ", ".join(f"{name} {metrics[name]:.3f}" for name in names)
 
     def _at(self, pool: Pool, k: int, weights: Floats) -> list[Metric]:
         names = [f"pass@{k}", f"oracle@{k}", *(at_k(s, k) for s in pool.selectors())]

@@ -8,30 +8,36 @@ from typing import Any
 from star_cli.core.parts import Verifier, VerifyJob
 from star_cli.core.records import Labelled, Pair
 from star_cli.core.settings import Verification
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.stages.base import Stage, StageContext, stage
 
 
 @stage("verifier")
 class TrainVerifier(Stage):
     """Inputs: ``start`` (a model: for DPO its reference, too) and ``data`` (pairs, or labelled solutions)."""
 
+    reads = (Pair, Labelled)
+    makes = "verifier"
     verifier: Verifier
     settings: dict[str, Any]  # of the training alone: what verification says of candidates is not part of it
     seed: int
 
-    def run(self, work: Work) -> dict[str, Any]:
-        data = work.inputs["data"]
+    @property
+    def device(self) -> str:
+        return "trainer"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        data = context.inputs["data"]
         pairs = list(data.read(Pair)) if self.verifier.learns_from == "pairs" else []
         labelled = list(data.read(Labelled)) if self.verifier.learns_from == "labelled" else []
-        meter = work.meter("verifier", self.cost(work.inputs)["steps"])
+        meter = context.meter("verifier", self.cost(context.inputs)["steps"])
         job = VerifyJob(
-            start=work.model(work.inputs["start"]),
+            start=context.model(context.inputs["start"]),
             pairs=pairs,
             labelled=labelled,
-            out=work.draft.directory("model"),
-            scratch=work.draft.directory("scratch", fresh=False),
+            out=context.draft.directory("model"),
+            scratch=context.draft.directory("scratch", fresh=False),
             seed=self.seed,
-            runtime=work.runtime,
+            runtime=context.runtime,
             settings=replace(Verification(), **self.settings),
             progress=lambda done, total, loss: meter.step(loss=loss),
         )
@@ -39,6 +45,12 @@ class TrainVerifier(Stage):
             return self.verifier.train(job)
         finally:
             meter.close()
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        ranks = f", ranks {metrics['preferred_last']:.1%} of pairs right" if "preferred_last" in metrics else ""
+        loss = ", loss {loss_first:.3f} -> {loss_last:.3f}".format(**metrics) if "loss_first" in metrics else ""
+        return f"{metrics['steps']} steps{loss}{ranks}"
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
         told = getattr(self.verifier, "steps", None) or self.settings["steps"]

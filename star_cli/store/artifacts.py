@@ -50,10 +50,22 @@ class Artifact:
     key: str
     path: Path
     manifest: dict[str, Any] = field(repr=False, hash=False, compare=False)
+    readable: tuple[type[Record], ...] | None = field(default=None, repr=False, hash=False, compare=False)  # None: all
 
     @property
     def stage(self) -> str:
         return str(self.manifest["stage"])
+
+    @property
+    def round(self) -> int | None:
+        """The round its stage was asked for; None for a stage that belongs to no round."""
+        number = self.manifest.get("tag", {}).get("round")
+        return None if number is None else int(number)
+
+    def input(self, role: str) -> str | None:
+        """The key of one of the artifacts it was made from; None where it has no such input."""
+        key = self.manifest.get("inputs", {}).get(role)
+        return None if key is None else str(key)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -72,6 +84,8 @@ class Artifact:
 
     def read(self, kind: type[R]) -> Iterator[R]:
         """Its records of one kind, in file order; a changed file is refused."""
+        if self.readable is not None and kind not in self.readable:
+            raise TypeError(f"a stage reads {kind.schema} records, which its reads do not name: they belong to its key")
         if not self.has(kind):
             held = ", ".join(sorted(self.manifest["files"])) or "no files"
             raise StarError(
@@ -230,6 +244,10 @@ class Draft:
         path.mkdir(exist_ok=True)
         return path
 
+    def schemas(self) -> set[str]:
+        """The kinds of records that were written to it."""
+        return {schema for _, schema in self._rows.values()}
+
     def close(self) -> None:
         for journal in self._journals:
             journal.close()
@@ -341,16 +359,20 @@ class Store:
         """Finish what was killed between its manifest and its rename (call it under the lock); None where nothing
         was.
         """
-        draft = self.root / f"{key}.partial"
+        draft = self.partial(key)
         if not (draft / MANIFEST).exists():
             return None
         _move_in(draft, self.root / key)
         return self.get(key)
 
+    def partial(self, key: str) -> Path:
+        """Where an artifact lies while it is being made."""
+        return self.root / f"{key}.partial"
+
     def draft(self, key: str) -> Draft:
         """The draft of a key (call it under the lock)."""
         with full_disk(str(self.root)):
-            return Draft(key, self.root / f"{key}.partial")
+            return Draft(key, self.partial(key))
 
     def commit(self, draft: Draft, manifest: dict[str, Any]) -> Artifact:
         """Finish a draft."""

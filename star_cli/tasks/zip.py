@@ -125,7 +125,7 @@ class Zip(Task):
         lines = (completion.split("\n") + [""] * self.length)[: self.length]
         return list(zip([prompt, *(next_prompt(prompt, line) for line in lines)], lines, strict=False))
 
-    def chain(self) -> tuple[int, int] | None:
+    def chain(self) -> tuple[int, int]:
         return self.length, self.base ** (2 * self.length)
 
     def right_steps(self, problem: Problem, text: str) -> list[bool] | None:

@@ -27,7 +27,7 @@ from star_cli.stages.filter import Filter  # noqa: E402
 from star_cli.stages.generate import Generate  # noqa: E402
 from star_cli.stages.grading import cache as early
 from star_cli.stages.grading import pool
-from star_cli.stages.grading.cache import AHEAD, Early, Known, place  # noqa: E402
+from star_cli.stages.grading.cache import AHEAD, EarlyGrading, VerdictCache, cache_file  # noqa: E402
 from star_cli.stages.grading.judge import check_golds, grade_all  # noqa: E402
 from star_cli.store.artifacts import Artifact, Store  # noqa: E402
 from star_cli.tasks.addition import Addition  # noqa: E402
@@ -70,7 +70,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "artifacts").open()
 
 
-def waited(judge: Early, seconds: float = 20.0) -> None:
+def waited(judge: EarlyGrading, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while judge.held and time.monotonic() < end:
         time.sleep(0.01)
@@ -89,7 +89,7 @@ def test_a_warm_cache_gives_the_verdicts_of_a_cold_one_and_judges_nothing(
 ) -> None:
     problems, rationales, items = pair(store)
     cold = list(grade_all(Apart(), Addition(), problems, rationales, 1))
-    judge = Early(Apart(), place(store.root, rationales.key, Apart()), 1)
+    judge = EarlyGrading(Apart(), cache_file(store.root, rationales.key, Apart()), 1)
     for p, r in items:
         judge.offer(p, r)
     waited(judge)
@@ -110,8 +110,8 @@ def test_half_a_cache_with_a_torn_line_is_half_the_work_and_the_same_verdicts(st
     log = tmp_path / "log"
     grader = Apart(log=str(log))
     cold = list(grade_all(grader, Addition(), problems, rationales, 2))
-    path = place(store.root, rationales.key, grader)
-    judge = Early(grader, path, 1)
+    path = cache_file(store.root, rationales.key, grader)
+    judge = EarlyGrading(grader, path, 1)
     for p, r in items[::2]:
         judge.offer(p, r)
     waited(judge)
@@ -121,28 +121,28 @@ def test_half_a_cache_with_a_torn_line_is_half_the_work_and_the_same_verdicts(st
     log.write_text("")
     assert list(grade_all(grader, Addition(), problems, rationales, 2)) == cold
     assert len(log.read_text().splitlines()) == len(items) - len(items[::2]) + 1
-    judge = Early(grader, path, 1)  # and a writer that goes on starts a line of its own
+    judge = EarlyGrading(grader, path, 1)  # and a writer that goes on starts a line of its own
     for p, r in items:
         judge.offer(p, r)
     waited(judge)
     judge.close()
-    assert len(Known(path)) == len(items)
+    assert len(VerdictCache(path)) == len(items)
 
 
 def test_a_verdict_counts_for_the_very_text_it_was_given_on(store: Store) -> None:
     problems, rationales, items = pair(store, 4)
-    path = place(store.root, rationales.key, Apart())
-    judge = Early(Apart(), path, 1)
+    path = cache_file(store.root, rationales.key, Apart())
+    judge = EarlyGrading(Apart(), path, 1)
     for p, r in items:
         judge.offer(p, text(p, r.sample, "something else"))
     waited(judge)
     judge.close()
-    known = Known(path)
+    known = VerdictCache(path)
     assert len(known) == 4 and [known(p, r) for p, r in items] == [None] * 4
 
 
 def test_what_a_busy_machine_may_have_caused_is_never_kept(store: Store) -> None:
-    judge = Early(Unruly(seconds=0.5), store.root / "x" / "y.jsonl", 1)
+    judge = EarlyGrading(Unruly(seconds=0.5), store.root / "x" / "y.jsonl", 1)
     for i, said in enumerate(["ok", "hang", "exit", "raise", "ok"]):
         judge.offer(problem(i), text(problem(i), 0, said))
     waited(judge)
@@ -152,7 +152,7 @@ def test_what_a_busy_machine_may_have_caused_is_never_kept(store: Store) -> None
 
 
 def test_an_offer_never_waits_and_little_is_held(store: Store) -> None:
-    judge = Early(Unruly(seconds=60), store.root / "x" / "y.jsonl", 1)
+    judge = EarlyGrading(Unruly(seconds=60), store.root / "x" / "y.jsonl", 1)
     started = time.monotonic()
     for i in range(20 * AHEAD):
         judge.offer(problem(i), text(problem(i), 0, "hang"))
@@ -162,10 +162,10 @@ def test_an_offer_never_waits_and_little_is_held(store: Store) -> None:
 
 
 def test_the_workers_stand_back(store: Store) -> None:
-    judge = Early(Unruly(), store.root / "x" / "y.jsonl", 1)
+    judge = EarlyGrading(Unruly(), store.root / "x" / "y.jsonl", 1)
     judge.offer(problem(0), text(problem(0), 0, "ok"))
     waited(judge)
-    known = Known(judge.path)
+    known = VerdictCache(judge.path)
     judge._file.flush()
     pid = int(json.loads(judge.path.read_bytes())["verdict"]["answer"])
     assert os.getpriority(os.PRIO_PROCESS, pid) == early.NICE and not len(known)
@@ -178,7 +178,7 @@ def test_a_grader_that_does_not_start_is_said_once_and_the_writing_goes_on(store
             return (int, ("not a number",))
 
     said: list[str] = []
-    judge = Early(Lost(), store.root / "x" / "y.jsonl", 1, said.append)
+    judge = EarlyGrading(Lost(), store.root / "x" / "y.jsonl", 1, said.append)
     for i in range(5):
         judge.offer(problem(i), text(problem(i), 0, "ok"))
         time.sleep(0.3)
@@ -297,7 +297,7 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
         made = store.commit(store.draft(key), {"stage": "generate", "tag": {"round": 1}, "inputs": {}, "metrics": {}})
         rows = sum(1 for _ in open(made.path / Rationale.file))
         made.manifest["files"][Rationale.file] |= {"rows": rows, "schema": Rationale.schema}
-        assert place(store.root, key, grader).exists() == begin
+        assert cache_file(store.root, key, grader).exists() == begin
         draft = store.draft(key[::-1] + "f")
         work = Work(
             draft=draft,
@@ -352,7 +352,7 @@ def test_early_verdicts_leave_no_trace_in_the_artifacts_of_a_run(tmp_path: Path)
     for cache in (tmp_path / "true" / "artifacts" / early.FOLDER).glob("*.jsonl"):
         assert cache.name.partition("-")[0] in written
     home = tmp_path / "true"
-    assert sum(len(Known(c)) for c in (home / "artifacts" / early.FOLDER).glob("*")) > 10, (
+    assert sum(len(VerdictCache(c)) for c in (home / "artifacts" / early.FOLDER).glob("*")) > 10, (
         "next to nothing was judged early"
     )
 

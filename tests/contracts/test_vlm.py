@@ -24,7 +24,7 @@ from star_cli.core import registry
 from star_cli.core.parts import ModelRef, Prompt, Request, TrainJob
 from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import StarError
-from star_cli.run.live_engine import Residency, distance
+from star_cli.run.live_engine import LiveEngine, distance
 from star_cli.stages.base import placed
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
@@ -202,10 +202,10 @@ def test_vllm_writes_what_transformers_writes_before_and_after_a_swap(first, sec
         plain = Transformers().open(model, runtime)
         expected[model.key] = written(plain), plain.score([(model.shown(c), c["completion"]) for c in model.canary])
     said: list[str] = []
-    residency = Residency()
+    live_engine = LiveEngine()
     try:
         for model in (a, b, a):
-            session = residency.session(Vllm(), model, runtime, said.append)
+            session = live_engine.session(Vllm(), model, runtime, said.append)
             texts, scores = expected[model.key]
             found = written(session)
             assert {i: c.text for i, c in found.items()} == {i: c.text for i, c in texts.items()}
@@ -214,11 +214,11 @@ def test_vllm_writes_what_transformers_writes_before_and_after_a_swap(first, sec
                 assert abs(c.logprob - texts[i].logprob) < 2e-3
             mine = session.score([(model.shown(c), c["completion"]) for c in model.canary])
             assert max(abs(x - y) for x, y in zip(mine, scores, strict=True)) < 2e-3
-        assert not said and residency.opened == 1 and residency.swapped == 2, (
+        assert not said and live_engine.opened == 1 and live_engine.swapped == 2, (
             "one engine, its weights exchanged in place"
         )
     finally:
-        residency.close()
+        live_engine.close()
     assert expected[a.key][0] != expected[b.key][0]
 
 

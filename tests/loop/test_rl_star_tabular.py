@@ -15,7 +15,7 @@ from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import symmetric_tables
 from star_cli.report.theory import write_comparison
 from star_cli.run.compose import launch
-from star_cli.run.execute import execute, residency
+from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
 from star_cli.tasks.zip import Zip
@@ -27,7 +27,7 @@ def run_in(home, *overrides):
     try:
         return launch([*overrides, *QUIET, f"home='{home}'", "name=t"], execute)
     finally:
-        residency.close()
+        live_engine.close()
 
 
 @pytest.fixture(scope="module")

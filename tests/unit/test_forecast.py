@@ -17,7 +17,7 @@ from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.tables import symmetric_tables
 from star_cli.run.compose import launch
-from star_cli.run.execute import execute, residency
+from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
 from star_cli.store.ledger import Run
 
@@ -212,7 +212,7 @@ def home(tmp_path_factory):
     try:
         launch([*SMALL, f"home='{home}'", "name=t", "forecast=true"], execute)
     finally:
-        residency.close()
+        live_engine.close()
     return home
 
 
@@ -228,7 +228,7 @@ def test_forecast_true_keeps_the_forecast_with_the_run_and_it_comes_true(home):
 def test_a_forecast_changes_neither_the_runs_settings_nor_its_artifacts(home):
     before = Run(home, "t").info["config_key"], [e.key for e in Run(home, "t").events() if e.name == "finetune"]
     launch([*SMALL, f"home='{home}'", "name=u"], execute)
-    residency.close()
+    live_engine.close()
     after = Run(home, "u")
     assert before == (after.info["config_key"], [e.key for e in after.events() if e.name == "finetune"])
     assert after.info["built"] == 0

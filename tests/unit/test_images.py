@@ -161,15 +161,17 @@ def test_a_changed_picture_changes_the_address_and_a_moved_folder_does_not(tmp_p
     (tmp_path / "one").mkdir()
     path = data(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
+    from star_cli.stages.sampling import prompt_key
+
     one, two = task_of(path), task_of(tmp_path / "two" / "data.jsonl")
     assert one.content == two.content and all_of(one) == all_of(two)
     problem = all_of(one)[0]
-    assert one.prompt(problem).address == two.prompt(problem).address
+    assert prompt_key(one.prompt(problem)) == prompt_key(two.prompt(problem))
     assert one.prompt(problem).images != two.prompt(problem).images
     picture(tmp_path / "two" / problem.images[0], (10, 10), "blue")
     changed = task_of(tmp_path / "two" / "data.jsonl")
     assert changed.content != one.content
-    assert changed.prompt(problem).address != one.prompt(problem).address
+    assert prompt_key(changed.prompt(problem)) != prompt_key(one.prompt(problem))
     with pytest.raises(StarError, match="a picture is another one or was changed"):
         task_of(tmp_path / "two" / "data.jsonl", content=one.content)
 

@@ -15,7 +15,7 @@ from star_cli.errors import StarError
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.states import letters_of, number, read_state, right_steps, state
 from star_cli.lib.theory.tables import estimate_deltas, symmetric_tables
-from star_cli.run.live_engine import Residency
+from star_cli.run.live_engine import LiveEngine
 from star_cli.tasks.zip import Zip
 
 QUESTION = "x 0 1 0 . 1 1 0"
@@ -130,10 +130,10 @@ def test_new_weights_go_into_the_living_engine_and_the_canary_proves_it(tmp_path
     ]
     first = trained(base, examples[:20], tmp_path / "m1")
     second = trained(base, examples[20:], tmp_path / "m2")
-    said, residency = [], Residency()
-    residency.session(Engine(), first, Runtime(), said.append)
-    session = residency.session(Engine(), second, Runtime(), said.append)
-    assert (residency.opened, residency.swapped, said) == (1, 1, [])
+    said, live_engine = [], LiveEngine()
+    live_engine.session(Engine(), first, Runtime(), said.append)
+    session = live_engine.session(Engine(), second, Runtime(), said.append)
+    assert (live_engine.opened, live_engine.swapped, said) == (1, 1, [])
     asked = [(c["prompt"], c["completion"]) for c in second.canary]
     assert session.score(asked) == [c["logprob"] for c in second.canary]
 
@@ -143,10 +143,10 @@ def test_a_model_of_other_words_goes_into_the_living_engine_too(tmp_path):
     Model().initialise((e.prompt + e.completion for e in task.lesson_examples({"chain": 64}, 0)), tmp_path / "large", 0)
     example = Example(problem_id="q", sample=0, prompt=QUESTION, completion=CHAIN, origin="own")
     large = trained(tmp_path / "large", [example], tmp_path / "m1")
-    residency = Residency()
-    residency.session(Engine(), ModelRef("s", str(small)), Runtime(), print)
-    assert residency.session(Engine(), large, Runtime(), print).policy.length == 3
-    assert residency.opened == 1
+    live_engine = LiveEngine()
+    live_engine.session(Engine(), ModelRef("s", str(small)), Runtime(), print)
+    assert live_engine.session(Engine(), large, Runtime(), print).policy.length == 3
+    assert live_engine.opened == 1
 
 
 def test_lessons_teach_a_table_nothing(tmp_path):

@@ -18,11 +18,12 @@ import numpy as np
 
 from star_cli.analysis.forecast.pilot import Evidence
 from star_cli.analysis.forecast.result import BAND, Outlook, summed_up
+from star_cli.core.parts import ChainTask
 from star_cli.lib.theory.closed_form import accuracy, step, trajectory
 from star_cli.lib.theory.sampled import draw
 from star_cli.lib.theory.tables import Floats, Indices, sharpen, symmetric_tables
 from star_cli.lib.theory.temperature import at_temperature
-from star_cli.run.experiment import Experiment
+from star_cli.run.lab import Experiment
 
 SLACK = 0.15  # of a step's log-odds, one standard deviation: how far fine-tuning ends from the counts
 WORK = 12_000_000  # simulated trajectories of one forecast, about
@@ -53,12 +54,12 @@ def sizes_of(x: Experiment, evidence: Evidence) -> Sizes:
 
 def sizes_for(x: Experiment, *, train: int, held_out: int) -> Sizes:
     """The sizes of an experiment with ``train`` problems a round and ``held_out`` to evaluate on."""
-    shape = x.task.chain()
-    assert shape is not None
+    assert isinstance(x.task, ChainTask)
+    steps, states = x.task.chain()
     greedy = x.evaluation.temperature == 0
     return Sizes(
-        steps=shape[0],
-        states=shape[1],
+        steps=steps,
+        states=states,
         rounds=x.method.rounds,
         problems=train,
         samples=x.method.samples,

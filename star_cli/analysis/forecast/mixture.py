@@ -25,7 +25,7 @@ import numpy as np
 
 from star_cli.analysis.forecast.pilot import Evidence, Tally
 from star_cli.analysis.forecast.result import Outlook, summed_up
-from star_cli.run.experiment import Experiment
+from star_cli.run.lab import Experiment
 
 DRAWS = 600
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from star_cli.core.keys import seed_of
-from star_cli.core.parts import Task
+from star_cli.core.parts import ChainTask, Task
 from star_cli.core.records import Problem, Verdict
 from star_cli.core.settings import Sampling
 from star_cli.run.lab import Lab
@@ -63,6 +63,7 @@ class Evidence:
 def run_pilot(lab: Lab) -> Evidence:
     """Sample the base on some training problems as round 1 will: ``pilot`` and ``filter-pilot`` of round 0."""
     x = lab.x
+    lab = Lab(x, lab.builder)  # what it judges is no part of any round
     base = lab.base_model()
     chosen = Problems(task=x.task, split="train", draw=x.pilot.problems, seed=seed_of(x.seed, "pilot"))
     problems = lab.build(chosen, {}, 0, "pilot-problems")
@@ -125,9 +126,10 @@ def shares(task: Task, problems: Iterable[Problem]) -> dict[str, int]:
 
 
 def _steps(task: Task, problems: Artifact, drafts: Artifact) -> list[int]:
-    shape = task.chain()
-    right = [0] * (shape[0] if shape else 0)
-    for problem, rationale in joined(problems, drafts) if shape else ():
+    if not isinstance(task, ChainTask):
+        return []
+    right = [0] * task.chain()[0]
+    for problem, rationale in joined(problems, drafts):
         for n, good in enumerate(task.right_steps(problem, rationale.text) or ()):
             right[n] += good
     return right

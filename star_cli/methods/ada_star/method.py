@@ -8,16 +8,15 @@ for t = 1..T:  look at problems in the order of (last sampled, share right then)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from star_cli.core.registry import register
+from star_cli.core.settings import Sampling
 from star_cli.errors import need
 from star_cli.methods.ada_star.heap import ROUNDING, wanted
-from star_cli.run.experiment import Method
-
-if TYPE_CHECKING:
-    from star_cli.run.lab import Lab
-    from star_cli.store.artifacts import Artifact
+from star_cli.methods.ada_star.stages import AdaSample, AdaState
+from star_cli.run.lab import Experiment, Lab, Method, with_own_filter
+from star_cli.store.artifacts import Artifact
 
 
 @register("method", "ada_star")
@@ -51,32 +50,54 @@ class AdaStar(Method):
         lab.evaluate(model, round=0)
         problems, heap = lab.problems("train", round=1), None
         for t in range(1, self.rounds + 1):
-            looked = lab.peek(
-                model,
-                problems,
-                heap,
-                target=wanted(self.beta, self.grow, t),
-                round=t,
-                rationalize=self.rationalize,
-                until_right=self.until_right,
-                truncate=self.truncate,
-                shuffle=self.shuffle,
-            )
+            looked = self._sample(lab, model, problems, heap, t)
             model = lab.finetune(base if self.start == "base" else model, [looked], round=t)
             if t < self.rounds:
-                heap = lab.requeue(
-                    model,
-                    problems,
-                    looked,
-                    heap,
-                    round=t,
-                    alpha=self.alpha,
-                    power=self.power,
-                    rounding=self.rounding,
-                    shuffle=self.shuffle,
-                )
+                heap = self._requeue(lab, model, problems, looked, heap, t)
             lab.evaluate(model, round=t)
         return model
+
+    def _sample(self, lab: Lab, model: Artifact, problems: Artifact, heap: Artifact | None, t: int) -> Artifact:
+        """Rationales, verdicts and beta^t examples of the problems that are due, in the order of the heap."""
+        x = lab.x
+        stage = AdaSample(
+            task=x.task,
+            engine=x.engine,
+            grader=x.grader,
+            sampling=x.sampling,
+            samples=self.samples,
+            target=wanted(self.beta, self.grow, t),
+            seed=x.seed,
+            round=t,
+            rationalize=self.rationalize,
+            until_right=self.until_right,
+            dedupe=x.filter.mode != "none",
+            truncate=self.truncate,
+            shuffle=self.shuffle,
+            max_errors=x.filter.max_errors,
+        )
+        state = {"state": heap} if heap is not None else {}
+        return lab.build(stage, {"model": model, "problems": problems, **state}, t, "ada_sample")
+
+    def _requeue(
+        self, lab: Lab, model: Artifact, problems: Artifact, looked: Artifact, heap: Artifact | None, t: int
+    ) -> Artifact:
+        """The heap after a round; with ``alpha=train`` the trained model is first asked, greedily, what was looked
+        at.
+        """
+        x = lab.x
+        inputs = {"sampled": looked, "problems": problems, **({"state": heap} if heap is not None else {})}
+        if self.alpha == "train":
+            greedy = Sampling(temperature=0.0, max_tokens=x.sampling.max_tokens)
+            answers = lab.generate(model, looked, round=t, samples=1, sampling=greedy, name="generate-peeked")
+            inputs["accuracy"] = lab.judge(looked, answers, round=t, name="evaluate-peeked")
+        stage = AdaState(
+            alpha=self.alpha, power=self.power, rounding=self.rounding, seed=x.seed, round=t, shuffle=self.shuffle
+        )
+        return lab.build(stage, inputs, t, "ada_state")
+
+    def prepare(self, experiment: Experiment) -> Experiment:
+        return with_own_filter(experiment)
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""ada_sample and ada_state: AdaSTaR's sampling in the order of its heap, and the heap after a round (adastar.py)."""
+"""ada_sample and ada_state: AdaSTaR's sampling in the order of its heap, and the heap after a round (heap.py)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import msgspec
-
-from star_cli.core.keys import seed_of
-from star_cli.core.parts import RUNTIME, Engine, Grader, Request, Task
-from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Verdict, decode
+from star_cli.core.parts import RUNTIME, Engine, Grader, Meter, Task
+from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Record, Verdict
 from star_cli.core.settings import Sampling
-from star_cli.errors import EngineDied, StarError
+from star_cli.errors import StarError
 from star_cli.methods.ada_star.heap import Heap, fresh, replaced
-from star_cli.stages.base import Stage, Work, stage
-from star_cli.stages.grading.judge import Errors, check_golds
-from star_cli.stages.grading.pool import Job, Pool, judge
-from star_cli.store.artifacts import Artifact, Journal, full_disk
+from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.stages.grading.judge import Errors, check_golds, with_wrong_steps
+from star_cli.stages.keeping import Keeper, KeepRule
+from star_cli.stages.sampling import SampleWriter
+from star_cli.store.artifacts import Artifact
 
 
 @stage("ada_sample")
@@ -38,6 +36,9 @@ class AdaSample(Stage):
     The artifact holds the problems it looked at, so that it can stand for ``problems`` elsewhere.
     """
 
+    reads = (Problem, Priority)
+    writes = (Problem, Rationale, Verdict, Example, Peek)
+    judges = True
     task: Task
     engine: Engine
     grader: Grader
@@ -54,77 +55,91 @@ class AdaSample(Stage):
     max_errors: float = 0.02
     chunk: int = field(default=16, metadata=RUNTIME)  # fewest problems generated at once
 
-    def run(self, work: Work) -> dict[str, Any]:
+    @property
+    def device(self) -> str:
+        return "engine"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
         started = time.monotonic()
-        check_golds(self.grader, work.inputs["problems"], work.max_gold_errors, work.warn, work.runtime.grade_workers)
-        problems = {p.id: p for p in work.inputs["problems"].read(Problem)}
-        heap = heap_of(problems, work.inputs.get("state"), self.seed if self.shuffle else None)
-        with Asking(self, work) as asking:
-            taken, discarded = self._until_target(asking, (problems[i] for i in heap.peek()))
-        kept = [e for look in taken for e in look.examples]
-        if self.truncate:
-            kept = kept[: self.target]
-        place = {p: n for n, p in enumerate(problems)}
-        looked = sorted(taken, key=lambda look: place[look.problem.id])
-        work.draft.write(Problem, (look.problem for look in looked))
-        work.draft.settle(asking.journal, ((r.problem_id, r.sample) for look in looked for r in look.rationales))
-        work.draft.write(Verdict, (v for look in looked for v in look.verdicts))
-        work.draft.write(Example, kept)
-        work.draft.write(Peek, (Peek(problem_id=look.problem.id, position=n, w=look.w) for n, look in enumerate(taken)))
-        errors = Errors()
-        for v in (v for look in taken for v in look.verdicts):
-            errors.add(v)
-        errors.refuse(self.max_errors)
-        pairs = [pair for look in taken for pair in zip(look.rationales, look.verdicts, strict=True)]
-        hinted = [v.correct for r, v in pairs if r.hinted]
-        own = [
-            any(v.correct for r, v in zip(look.rationales, look.verdicts, strict=True) if not r.hinted)
-            for look in taken
-        ]
-        if len(kept) < self.target:
-            work.warn(
-                f"all {len(taken):,} problems gave {len(kept):,} of the {self.target:,} examples round {self.round} "
+        workers = context.runtime.grade_workers
+        check_golds(self.grader, context.inputs["problems"], context.max_gold_errors, context.warn, workers)
+        problems = {p.id: p for p in context.inputs["problems"].read(Problem)}
+        heap = heap_of(problems, context.inputs.get("state"), self.seed if self.shuffle else None)
+        writer = SampleWriter(context, task=self.task, sampling=self.sampling, seed=self.seed, round=self.round)
+        meter = context.meter("generate", self.target)
+        try:
+            with writer:
+                attempts = Attempts(self, context, writer, meter)
+                looks, discarded = self._until_target(attempts, (problems[i] for i in heap.peek()))
+        finally:
+            meter.close()
+        kept = self._write(context, writer, looks, list(problems))
+        if kept < self.target:
+            context.warn(
+                f"all {len(looks):,} problems gave {kept:,} of the {self.target:,} examples round {self.round} "
                 "asks for; it goes on with these"
             )
         return {
-            "problems": len(taken),
+            **_counts(looks),
             "heap": len(heap),
-            "solved": sum(own),
-            "hinted": len(hinted),
-            "hinted_right": sum(hinted),
-            "kept": len(kept),
+            "kept": kept,
             "target": self.target,
             "discarded": discarded,
-            "samples": len(pairs),
-            "reused": asking.reused,
-            "tokens": sum(r.tokens for r, _ in pairs),
-            "truncated": sum(r.finish == "length" for r, _ in pairs),
-            "reasons": dict(Counter(v.reason for _, v in pairs)),
+            "reused": writer.reused,
             "write_seconds": round(time.monotonic() - started, 3),
         }
 
-    def _until_target(self, asking: Asking, order: Iterator[Problem]) -> tuple[list[Look], int]:
+    def _until_target(self, attempts: Attempts, order: Iterator[Problem]) -> tuple[list[Look], int]:
         """What was looked at up to the target, and how many problems of the last chunk were asked for nothing."""
         most = max(1, self.samples - self.rationalize)  # examples one problem can give
-        taken: list[Look] = []
+        looks: list[Look] = []
         collected = 0
         while collected < self.target:
-            rate = collected / len(taken) if collected else most
+            rate = collected / len(looks) if collected else most
             size = max(self.chunk, math.ceil((self.target - collected) / rate))
-            looks = [Look(p) for p in islice(order, size)]
-            if not looks:
+            chunk = [Look(p) for p in islice(order, size)]
+            if not chunk:
                 break
-            asking.fill(looks)
-            for n, look in enumerate(looks, 1):
-                taken.append(look)
+            attempts.make(chunk)
+            for n, look in enumerate(chunk, 1):
+                looks.append(look)
                 collected += len(look.examples)
                 if collected >= self.target:
-                    return taken, len(looks) - n
-        return taken, 0
+                    return looks, len(chunk) - n
+        return looks, 0
+
+    def _write(self, context: StageContext, writer: SampleWriter, looks: list[Look], order: list[str]) -> int:
+        """The artifact's files: examples and peeks in the order of the heap, the rest in that of the problems.
+
+        Returns how many examples are kept.
+        """
+        examples = [e for look in looks for e in look.examples]
+        kept = examples[: self.target] if self.truncate else examples
+        place = {name: n for n, name in enumerate(order)}
+        in_order = sorted(looks, key=lambda look: place[look.problem.id])
+        context.draft.write(Problem, (look.problem for look in in_order))
+        writer.settle((r.problem_id, r.sample) for look in in_order for r in look.rationales)
+        context.draft.write(Verdict, (v for look in in_order for v in look.verdicts))
+        context.draft.write(Example, kept)
+        peeks = (Peek(problem_id=look.problem.id, position=n, w=look.w) for n, look in enumerate(looks))
+        context.draft.write(Peek, peeks)
+        errors = Errors()
+        for verdict in (v for look in looks for v in look.verdicts):
+            errors.add(verdict)
+        errors.refuse(self.max_errors)
+        return len(kept)
 
     def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
         samples = inputs["problems"].count(Problem) * self.samples
-        return {"samples": samples, "tokens": samples * (self.sampling.max_tokens or self.task.max_tokens)}
+        limit = self.sampling.max_tokens or self.task.max_tokens
+        return {"samples": samples, "tokens": samples * limit}
+
+    def rows(self, inputs: dict[str, Artifact]) -> dict[type[Record], int]:
+        return {Rationale: inputs["problems"].count(Problem) * self.samples}
+
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{kept} of {target} examples from {problems} problems in the order of the heap".format(**metrics)
 
 
 @dataclass
@@ -146,137 +161,56 @@ class Look:
         return sum(v.correct for v in self.verdicts) / len(self.verdicts)
 
 
-class Asking:
-    """Writes and judges attempts, chunk by chunk. What the journal of a killed run holds is not written again."""
+def _counts(looks: list[Look]) -> dict[str, Any]:
+    """The numbers of all attempts of a round."""
+    attempts = [pair for look in looks for pair in zip(look.rationales, look.verdicts, strict=True)]
+    hinted = [verdict.correct for rationale, verdict in attempts if rationale.hinted]
+    own = [any(v.correct for r, v in zip(x.rationales, x.verdicts, strict=True) if not r.hinted) for x in looks]
+    return {
+        "problems": len(looks),
+        "solved": sum(own),
+        "hinted": len(hinted),
+        "hinted_right": sum(hinted),
+        "samples": len(attempts),
+        "tokens": sum(r.tokens for r, _ in attempts),
+        "truncated": sum(r.finish == "length" for r, _ in attempts),
+        "reasons": dict(Counter(v.reason for _, v in attempts)),
+    }
 
-    def __init__(self, spec: AdaSample, work: Work) -> None:
-        self.spec, self.work = spec, work
-        self.journal: Journal = work.draft.journal(Rationale)
-        if self.journal.torn:
-            work.warn("cut off one torn line left by an interrupted run; that sample is written again")
-        self.reused = len(self.journal.offsets)
-        self.synced = time.monotonic()
-        self.pool: Pool | None = None
-        self.meter = work.meter("generate", spec.target)
 
-    def __enter__(self) -> Asking:
-        return self
+class Attempts:
+    """Has the attempts of a chunk of problems written and judged, and fills in what was looked at."""
 
-    def __exit__(self, *_: object) -> None:
-        self.meter.close()
-        if self.pool:
-            self.pool.close()
-        self.journal.sync()
+    def __init__(self, stage: AdaSample, context: StageContext, writer: SampleWriter, meter: Meter) -> None:
+        self.stage, self.writer, self.meter = stage, writer, meter
+        rule = KeepRule(limit=0, dedupe="text" if stage.dedupe else "none")
+        generator = context.inputs["model"].key
+        self.keeper = Keeper(rule, task=stage.task, grader=stage.grader, round=stage.round, generator=generator)
 
-    def fill(self, looks: list[Look]) -> None:
-        """Make, judge and keep all attempts of these problems."""
-        spec = self.spec
-        own = spec.samples - spec.rationalize
-        if spec.until_right:
+    def make(self, looks: list[Look]) -> None:
+        """All attempts of these problems: own ones, then one that is shown the answer where all were wrong."""
+        own = self.stage.samples - self.stage.rationalize
+        if self.stage.until_right:
             for sample in range(own):
                 self._attempt([x for x in looks if not x.right], range(sample, sample + 1), hint=False)
         else:
             self._attempt(looks, range(own), hint=False)
-        if spec.rationalize:
+        if self.stage.rationalize:
             self._attempt([x for x in looks if not x.right], range(own, own + 1), hint=True)
         for look in looks:
-            look.examples = self._examples(look)
-
-    def _examples(self, look: Look) -> list[Example]:
-        spec, seen, found = self.spec, set[str](), []
-        for r, v in zip(look.rationales, look.verdicts, strict=True):
-            text = spec.grader.judged(r.text)
-            if not v.correct or (spec.dedupe and text in seen):
-                continue
-            seen.add(text)
-            found.append(
-                Example(
-                    problem_id=r.problem_id,
-                    sample=r.sample,
-                    prompt=spec.task.training_prompt(look.problem),
-                    completion=text,
-                    origin="rationalized" if r.hinted else "own",
-                    round=spec.round,
-                    generator=self.work.inputs["model"].key,
-                    images=look.problem.images,
-                )
-            )
-        return found
+            look.examples = self.keeper.of_problem(
+                look.problem, zip(look.rationales, look.verdicts, strict=True)
+            ).examples
 
     def _attempt(self, looks: list[Look], samples: range, hint: bool) -> None:
-        asked = [(look, (look.problem.id, s)) for look in looks for s in samples]
-        self._write([(look.problem, at[1]) for look, at in asked if at not in self.journal.offsets], hint)
-        lines = self.journal.ordered(at for _, at in asked)
-        written = [
-            (look, decode(line, Rationale, str(self.journal.path)))
-            for (look, _), line in zip(asked, lines, strict=True)
-        ]
-        for (look, rationale), verdict in zip(written, self._judged(written), strict=True):
-            steps = self.spec.task.wrong_steps(look.problem, rationale.text)
-            look.rationales.append(rationale)
-            look.verdicts.append(verdict if steps is None else msgspec.structs.replace(verdict, wrong_steps=steps))
+        by_id = {look.problem.id: look for look in looks}
+        self.writer.write(lambda: [(look.problem, samples) for look in looks], hint=hint)
+        written = self.writer.written((look.problem, n) for look in looks for n in samples)
+        for problem, rationale, verdict in self.writer.verdicts(self.stage.grader, written):
+            verdict = with_wrong_steps(self.stage.task, problem, rationale, verdict)
+            by_id[problem.id].rationales.append(rationale)
+            by_id[problem.id].verdicts.append(verdict)
             self.meter.step(int(verdict.correct), tokens=rationale.tokens, right=verdict.correct)
-
-    def _judged(self, items: list[tuple[Look, Rationale]]) -> list[Verdict]:
-        grader = self.spec.grader
-        if not grader.isolated:
-            return [judge(grader, look.problem, r) for look, r in items]
-        if self.pool is None:
-            self.pool = Pool(grader, self.work.runtime.grade_workers)
-        jobs = [Job(look.problem, r) for look, r in items]
-        for job in jobs:
-            self.pool.put([job])
-        return [job.result()[2] for job in jobs]
-
-    def _write(self, todo: list[tuple[Problem, int]], hint: bool) -> None:
-        if not todo:
-            return
-        model = self.work.inputs["model"]
-        session = self.work.session(model)
-        for attempt in range(2):
-            pending = {(p.id, s): (p, s) for p, s in todo if (p.id, s) not in self.journal.offsets}
-            try:
-                for done in self.spec.task.converse(
-                    session, (self._request(p, s, hint) for p, s in list(pending.values()))
-                ):
-                    self._record(done, pending[done.id][0], hint)
-                return
-            except EngineDied as e:
-                if attempt:
-                    raise
-                self.journal.sync()
-                session = self.work.revive(model, e)
-
-    def _request(self, problem: Problem, sample: int, hint: bool) -> Request:
-        spec = self.spec
-        seed = seed_of(spec.seed, spec.round, hint, problem.id, sample)
-        return Request(
-            (problem.id, sample),
-            spec.task.prompt(problem, hint=hint),
-            spec.sampling,
-            spec.sampling.max_tokens or spec.task.max_tokens,
-            spec.task.stop,
-            seed,
-        )
-
-    def _record(self, done: Any, problem: Problem, hint: bool) -> None:
-        spec, sample = self.spec, done.id[1]
-        rationale = Rationale(
-            problem_id=problem.id,
-            sample=sample,
-            text=done.text,
-            hinted=hint,
-            finish=done.finish,
-            tokens=done.tokens,
-            logprob=done.logprob,
-            seed=seed_of(spec.seed, spec.round, hint, problem.id, sample),
-            prompt_key=spec.task.prompt(problem, hint=hint).address,
-        )
-        with full_disk(str(self.journal.path)):
-            self.journal.append(rationale)
-            if time.monotonic() - self.synced > self.work.runtime.sync_seconds:
-                self.journal.sync()
-                self.synced = time.monotonic()
 
 
 def heap_of(problems: dict[str, Problem], state: Artifact | None, seed: int | None) -> Heap:
@@ -299,6 +233,7 @@ class AdaState(Stage):
     own samples. ``power`` is that of f(alpha) = alpha^power, ``rounding`` floor (the paper) or round (the code).
     """
 
+    reads, writes = (Problem, Priority, Peek, Metric), (Priority, Metric)
     alpha: str
     power: float
     rounding: str
@@ -306,17 +241,17 @@ class AdaState(Stage):
     round: int
     shuffle: bool = True
 
-    def run(self, work: Work) -> dict[str, Any]:
-        sampled = work.inputs["sampled"]
-        problems = {p.id: p for p in work.inputs["problems"].read(Problem)}
-        heap = heap_of(problems, work.inputs.get("state"), self.seed if self.shuffle else None)
+    def run(self, context: StageContext) -> dict[str, Any]:
+        sampled = context.inputs["sampled"]
+        problems = {p.id: p for p in context.inputs["problems"].read(Problem)}
+        heap = heap_of(problems, context.inputs.get("state"), self.seed if self.shuffle else None)
         won = {k.problem_id: k.w for k in sampled.read(Peek)}
-        alpha = self._alpha(work, sampled.metrics)
+        alpha = self._alpha(context, sampled.metrics)
         count = replaced(len(won), alpha, self.power, self.rounding)
         popped = heap.sample(self.round, won, count)
         entries = heap.entries()
-        work.draft.write(Priority, (entries[i] for i in problems))
-        work.draft.write(Metric, [Metric(name="alpha", value=alpha, n=len(won), round=self.round)])
+        context.draft.write(Priority, (entries[i] for i in problems))
+        context.draft.write(Metric, [Metric(name="alpha", value=alpha, n=len(won), round=self.round)])
         return {
             "peeked": len(won),
             "alpha": alpha,
@@ -325,8 +260,12 @@ class AdaState(Stage):
             "never": sum(e.sampled == 0 for e in entries.values()),
         }
 
-    def _alpha(self, work: Work, told: dict[str, Any]) -> float:
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "alpha {alpha:.3f}, {sampled} of {peeked} problems count as sampled".format(**metrics)
+
+    def _alpha(self, context: StageContext, metrics: dict[str, Any]) -> float:
         if self.alpha == "train":
-            return next(m.value for m in work.inputs["accuracy"].read(Metric) if m.name == "accuracy")
-        own = told["solved"] / told["problems"]
-        return float(own + (1 - own) * (told["hinted_right"] / told["hinted"] if told["hinted"] else 0.0))
+            return next(m.value for m in context.inputs["accuracy"].read(Metric) if m.name == "accuracy")
+        own = metrics["solved"] / metrics["problems"]
+        return float(own + (1 - own) * (metrics["hinted_right"] / metrics["hinted"] if metrics["hinted"] else 0.0))

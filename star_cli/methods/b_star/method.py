@@ -9,16 +9,20 @@ reward = 1(right) + what a verifier says, in [-1, 1]
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, ClassVar
+import math
+from dataclasses import field, fields, replace
+from typing import Any, ClassVar
 
-from star_cli.core.registry import register
-from star_cli.errors import need
-from star_cli.run.experiment import Method
-
-if TYPE_CHECKING:
-    from star_cli.run.lab import Lab
-    from star_cli.store.artifacts import Artifact
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import Trainer
+from star_cli.core.records import Problem
+from star_cli.core.registry import name_of, register
+from star_cli.core.settings import Sampling
+from star_cli.errors import NotBuilt, StarError, need
+from star_cli.methods.b_star.stages import Balance, Reward
+from star_cli.run.lab import Experiment, Lab, Method, with_own_filter
+from star_cli.stages.problems import Problems
+from star_cli.store.artifacts import Artifact
 
 
 def _grid(first: int, last: int) -> list[float]:
@@ -56,26 +60,112 @@ class BStar(Method):
         if self.gold:
             model = lab.finetune(model, [lab.gold(problems)], round=0)
         lab.evaluate(model, round=0)
-        verifier = lab.reward_model(model, problems)
+        verifier = self._reward_model(lab, model, problems)
         for t in range(1, self.rounds + 1):
             problems = lab.problems("train", round=t)
-            choice = lab.balance(
-                model,
-                verifier,
-                round=t,
-                queries=self.queries,
-                temperatures=self.temperatures,
-                thresholds=self.thresholds,
-                n_star=self.n_star or lab.answers_wanted(problems, round=t),
-                published_code=self.published_code,
-            )
-            drafts = lab.generate(model, problems, round=t, sampling=lab.chosen(choice))
-            kept = [lab.reward(problems, drafts, choice, verifier, round=t, published_code=self.published_code)]
+            choice = self._balance(lab, model, verifier, problems, t)
+            drafts = lab.generate(model, problems, round=t, sampling=self._chosen(lab, choice))
+            kept = [self._reward(lab, problems, drafts, choice, verifier, t)]
             if self.published_code:
                 kept.append(lab.gold(problems, round=t))
-            model = lab.finetune(model, kept, round=t, trainer=lab.lasting(self.inherit_optimizer))
+            model = lab.finetune(model, kept, round=t, trainer=self._lasting(lab))
             lab.evaluate(model, round=t)
         return model
+
+    def _reward_model(self, lab: Lab, model: Artifact, problems: Artifact) -> Artifact | None:
+        """A verifier trained from ``model`` on its own samples of the problems; None with ``verifier=none``."""
+        part = lab.x.verifier
+        if part is None or part.learns_from == "nothing":
+            return None
+        if part.likelihood:
+            raise StarError(
+                f"verifier={name_of(part)} gives log-likelihoods, and a reward in [-1, 1] cannot be made of them",
+                hint="set verifier=orm or verifier=none",
+            )
+        drafts = lab.generate(model, problems, round=0)
+        collected = lab.collect([(problems, drafts, lab.filter(problems, drafts))], round=0)
+        return lab.verifier(model, collected, round=0)
+
+    def _balance(self, lab: Lab, model: Artifact, verifier: Artifact | None, problems: Artifact, t: int) -> Artifact:
+        """The temperature and threshold of a round: the best mean balance score on ``queries`` training problems."""
+        x = lab.x
+        draw = Problems(task=x.task, split="train", draw=self.queries, seed=seed_of(x.seed, "queries"), round=t)
+        queries = lab.build(draw, {}, t, "queries")
+        inputs = {"problems": queries}
+        for i, temperature in enumerate(self.temperatures):
+            probe = f"probe-{temperature:g}"
+            sampling = replace(x.sampling, temperature=temperature)
+            answers = lab.generate(model, queries, round=t, sampling=sampling, name=probe)
+            inputs[f"rationales.{i}"] = answers
+            inputs[f"verdicts.{i}"] = lab.judge(queries, answers, round=t, name=f"judge-{probe}")
+            if verifier is not None:
+                inputs[f"scores.{i}"] = lab.score(
+                    verifier, queries, answers, round=t, generator=model, name=f"score-{probe}"
+                )
+        as_code = self.published_code
+        n_star = self.n_star or self._answers_wanted(lab, problems, t)
+        stage = Balance(
+            task=x.task,
+            grader=x.grader,
+            temperatures=self.temperatures,
+            thresholds=self.thresholds,
+            round=t,
+            n_star=8 if as_code else n_star,
+            weight=0.2 if as_code else 1.0,
+            drop_empty=as_code,
+            distinct_first=as_code,
+            gold=as_code,
+        )
+        return lab.build(stage, inputs, t, "balance")
+
+    def _chosen(self, lab: Lab, choice: Artifact) -> Sampling:
+        """The sampling of a round at the temperature that ``balance`` chose."""
+        if "temperature" not in choice.metrics:
+            raise NotBuilt(f"the temperature of a round is known only once its balance {choice.key} is built")
+        return replace(lab.x.sampling, temperature=float(choice.metrics["temperature"]))
+
+    def _reward(
+        self, lab: Lab, problems: Artifact, drafts: Artifact, choice: Artifact, verifier: Artifact | None, t: int
+    ) -> Artifact:
+        """Verdicts on rationales, and as examples those whose reward is above the chosen threshold."""
+        x = lab.x
+        inputs = {"problems": problems, "rationales": drafts, "choice": choice}
+        if verifier is not None:
+            inputs["scores"] = lab.score(verifier, problems, drafts, round=t)
+        stage = Reward(
+            task=x.task,
+            grader=x.grader,
+            round=t,
+            keep=x.filter.limit,
+            dedupe=x.filter.mode != "none",
+            weight=0.2 if self.published_code else 1.0,
+            max_errors=x.filter.max_errors,
+        )
+        return lab.build(stage, inputs, t, "filter")
+
+    def _answers_wanted(self, lab: Lab, problems: Artifact, t: int) -> int:
+        """n* = ceil(N / M): the examples that the round's steps take, over its problems."""
+        steps, batch = lab.x.schedule.steps(t), getattr(lab.x.trainer, "batch", None)
+        if steps is None or batch is None:
+            raise StarError(
+                "method.n_star=0 is computed from schedule.start and trainer.batch, which are not set",
+                hint="set method.n_star, for example to the paper's 6",
+            )
+        return math.ceil(int(steps * batch) / problems.count(Problem))
+
+    def _lasting(self, lab: Lab) -> Trainer:
+        """The trainer; with ``inherit_optimizer`` one that takes up its start's optimiser state and keeps its own."""
+        trainer = lab.x.trainer
+        able = any(f.name == "keep_optimizer" for f in fields(trainer))
+        if not self.inherit_optimizer or not able:
+            return trainer
+        if getattr(trainer, "lora_rank", 0):
+            lab.say("adapters are merged after every round, so their optimiser begins afresh in the next one")
+            return trainer
+        return replace(trainer, keep_optimizer=True)  # type: ignore[call-arg]
+
+    def prepare(self, experiment: Experiment) -> Experiment:
+        return with_own_filter(experiment)
 
     def check(self) -> None:
         super().check()

@@ -5,7 +5,6 @@ to.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Metric, Problem, Rationale, Score, Verdict
 from star_cli.errors import StarError
-from star_cli.stages.base import Stage, Work, stage
-from star_cli.stages.grading.judge import Errors, grade_all
+from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.stages.grading.judge import grade_all
+from star_cli.stages.keeping import Keeper, KeepRule
 from star_cli.store.artifacts import Artifact
 
 
@@ -55,6 +55,7 @@ class Balance(Stage):
     adds the data's own solution to every query with reward 1.
     """
 
+    reads, writes = (Problem, Rationale, Verdict, Score), (Metric,)
     task: Task
     grader: Grader
     temperatures: list[float]
@@ -66,12 +67,12 @@ class Balance(Stage):
     distinct_first: bool = False
     gold: bool = False
 
-    def run(self, work: Work) -> dict[str, Any]:
+    def run(self, context: StageContext) -> dict[str, Any]:
         rows: list[Metric] = []
         best: tuple[float, float, float] | None = None
-        meter = work.meter("balance", len(self.temperatures))
+        meter = context.meter("balance", len(self.temperatures))
         for i, temperature in enumerate(self.temperatures):
-            answers = self._answers(work, i)
+            answers = self._answers(context, i)
             for threshold in self.thresholds:
                 found = [balance_of(a, threshold, self.n_star, self.distinct_first) for a in answers]
                 counted = [x or 0.0 for x in found if x is not None or not self.drop_empty]
@@ -94,7 +95,7 @@ class Balance(Stage):
         meter.close()
         assert best is not None
         score, temperature, threshold = best
-        work.draft.write(Metric, [*rows, Metric(name="balance", value=score, n=len(answers), round=self.round)])
+        context.draft.write(Metric, [*rows, Metric(name="balance", value=score, n=len(answers), round=self.round)])
         if not score:
             raise StarError(
                 f"no temperature of {self.temperatures} gave one right answer to {len(answers)} queries",
@@ -108,15 +109,19 @@ class Balance(Stage):
             "n_star": self.n_star,
         }
 
-    def _answers(self, work: Work, i: int) -> list[list[Answer]]:
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "temperature {temperature:g}, threshold {threshold:g}: balance {balance:.3f}".format(**metrics)
+
+    def _answers(self, context: StageContext, i: int) -> list[list[Answer]]:
         """The responses of every query at one temperature."""
-        verdicts = {v.identity(): v.correct for v in work.inputs[f"verdicts.{i}"].read(Verdict)}
-        scores = scores_of(work.inputs.get(f"scores.{i}"))
+        verdicts = {v.identity(): v.correct for v in context.inputs[f"verdicts.{i}"].read(Verdict)}
+        scores = scores_of(context.inputs.get(f"scores.{i}"))
         found: dict[str, list[Answer]] = {}
-        for p in work.inputs["problems"].read(Problem):
+        for p in context.inputs["problems"].read(Problem):
             text = self.task.gold(p) if self.gold else None
             found[p.id] = [Answer(text, True, 1.0)] if text is not None else []
-        for r in work.inputs[f"rationales.{i}"].read(Rationale):
+        for r in context.inputs[f"rationales.{i}"].read(Rationale):
             correct = verdicts[r.identity()]
             reward = rewarded(correct, scores[r.identity()] if scores is not None else None, self.weight)
             found[r.problem_id].append(Answer(self.grader.judged(r.text), correct, reward))
@@ -137,6 +142,8 @@ class Reward(Stage):
     (``kept_wrong``).
     """
 
+    reads, writes = (Problem, Rationale, Score), (Verdict, Example)
+    judges = True
     task: Task
     grader: Grader
     round: int
@@ -145,70 +152,42 @@ class Reward(Stage):
     weight: float = 1.0
     max_errors: float = 0.02
 
-    def run(self, work: Work) -> dict[str, Any]:
-        rationales = work.inputs["rationales"]
-        threshold = float(work.inputs["choice"].metrics["threshold"])
-        scores = scores_of(work.inputs.get("scores"))
-        reasons: Counter[str] = Counter()
-        errors = Errors()
-        offers: dict[str, list[tuple[Answer, Example]]] = {}
-        solved: set[str] = set()
-        wrong: int | None = None
-        generator = rationales.manifest.get("inputs", {}).get("model", "")
-        meter = work.meter("filter", rationales.count(Rationale))
+    def run(self, context: StageContext) -> dict[str, Any]:
+        problems, rationales = context.inputs["problems"], context.inputs["rationales"]
+        threshold = float(context.inputs["choice"].metrics["threshold"])
+        scores = scores_of(context.inputs.get("scores"))
+        rule = KeepRule(limit=self.keep, dedupe="text" if self.dedupe else "none")
+        generator = rationales.input("model") or ""
+        keeper = Keeper(rule, task=self.task, grader=self.grader, round=self.round, generator=generator)
+        meter = context.meter("filter", rationales.count(Rationale))
 
         def verdicts() -> Iterator[Verdict]:
-            nonlocal wrong
-            for p, r, v in grade_all(
-                self.grader, self.task, work.inputs["problems"], rationales, work.runtime.grade_workers
-            ):
-                reasons[v.reason] += 1
-                errors.add(v)
-                meter.step(right=v.correct)
-                if v.correct:
-                    solved.add(p.id)
-                    if v.wrong_steps is not None:
-                        wrong = (wrong or 0) + (v.wrong_steps > 0)
-                text = self.grader.judged(r.text)
-                reward = rewarded(v.correct, scores[r.identity()] if scores is not None else None, self.weight)
-                if reward > threshold:
-                    example = Example(
-                        problem_id=p.id,
-                        sample=r.sample,
-                        prompt=self.task.training_prompt(p),
-                        completion=text,
-                        origin="own",
-                        round=self.round,
-                        generator=generator,
-                        images=p.images,
-                    )
-                    offers.setdefault(p.id, []).append((Answer(text, v.correct, reward), example))
-                yield v
+            workers = context.runtime.grade_workers
+            for problem, rationale, verdict in grade_all(self.grader, self.task, problems, rationales, workers):
+                score = scores[rationale.identity()] if scores is not None else None
+                reward = rewarded(verdict.correct, score, self.weight)
+                keeper.add(problem, rationale, verdict, fit=reward > threshold, rank=reward)
+                meter.step(right=verdict.correct)
+                yield verdict
+            keeper.close()
 
         try:
-            work.draft.write(Verdict, verdicts())
+            context.draft.write(Verdict, verdicts())
         finally:
             meter.close()
-        errors.refuse(self.max_errors)
-        kept = [pair for offered in offers.values() for pair in self._best(offered)]
-        work.draft.write(Example, (example for _, example in kept))
-        selected = sum(map(len, offers.values()))
+        keeper.errors.refuse(self.max_errors)
+        context.draft.write(Example, keeper.examples)
         return {
-            "problems": work.inputs["problems"].count(Problem),
-            "solved": len(solved),
-            "selected": selected,
-            "kept": len(kept),
-            "kept_wrong": sum(not a.correct for a, _ in kept),
+            "problems": problems.count(Problem),
+            "solved": len(keeper.solved),
+            "selected": keeper.fit,
+            "kept": len(keeper.examples),
+            "kept_wrong": len(keeper.examples) - keeper.right,
             "threshold": threshold,
-            "kept_wrong_steps": wrong,
-            "reasons": dict(reasons),
+            "kept_wrong_steps": keeper.wrong_steps,
+            "reasons": dict(keeper.reasons),
         }
 
-    def _best(self, offered: list[tuple[Answer, Example]]) -> list[tuple[Answer, Example]]:
-        ranked = sorted(offered, key=lambda pair: -pair[0].reward)
-        if self.dedupe:
-            unlike: dict[str, tuple[Answer, Example]] = {}
-            for pair in ranked:
-                unlike.setdefault(pair[0].text, pair)
-            ranked = list(unlike.values())
-        return sorted(ranked[: self.keep] if self.keep else ranked, key=lambda pair: pair[1].sample)
+    @staticmethod
+    def summary(metrics: dict[str, Any]) -> str:
+        return "{kept} kept of {selected} above {threshold:g}, {kept_wrong} of them wrong".format(**metrics)

@@ -11,17 +11,14 @@ asked again with a hint.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from star_cli.core.parts import Task
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
-from star_cli.run.experiment import Method
+from star_cli.methods.see_think_learn.stages import Negatives, Oppose
+from star_cli.run.lab import Experiment, Lab, Method
+from star_cli.store.artifacts import Artifact
 from star_cli.tasks.base.visual import Seeing
-
-if TYPE_CHECKING:
-    from star_cli.run.lab import Lab
-    from star_cli.store.artifacts import Artifact
 
 LEARN = ("both", "positives", "negatives", "answers")
 
@@ -51,7 +48,6 @@ class SeeThinkLearn(Method):
 
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
-        lab.ask(self._asking(lab.x.task))
         lab.evaluate(model, round=0)
         for n in range(1, self.rounds + 1):
             problems = lab.problems("train", round=n)
@@ -65,17 +61,20 @@ class SeeThinkLearn(Method):
         positives = lab.filter(problems, lab.generate(model, problems, round=n))
         if self.learn == "positives":
             return [positives]
-        opposed = lab.oppose(problems, positives, round=n, limit=self.wrong_options)
+        opposed = lab.build(
+            Oppose(limit=self.wrong_options), {"problems": problems, "verdicts": positives}, n, "oppose"
+        )
         why = lab.generate(model, opposed, round=n, hint=True, samples=1, name="explain")
-        negatives = lab.negatives(opposed, why, round=n)
+        negatives = lab.build(Negatives(task=lab.x.task), {"problems": opposed, "rationales": why}, n, "negatives")
         return [negatives] if self.learn == "negatives" else [positives, negatives]
 
-    def _asking(self, task: Task) -> Task:
-        """The task, asking for the sections this method trains on."""
+    def prepare(self, experiment: Experiment) -> Experiment:
+        """The task asks for the sections this method trains on."""
+        task = experiment.task
         if not isinstance(task, Seeing):
             raise StarError(
                 "method=see_think_learn needs a task that asks about pictures in sections",
                 hint="task=tiny_scenes, or task=visual_qa task.path=FILE",
             )
         asks: Any = "answer" if self.learn == "answers" else task.asks if self.caption else "no_caption"
-        return replace(task, asks=asks)
+        return replace(experiment, task=replace(task, asks=asks))

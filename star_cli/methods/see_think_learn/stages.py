@@ -1,14 +1,18 @@
-"""oppose: for every question that was answered right, a question about each of its wrong options."""
+"""oppose and negatives: why each wrong option of a question that was answered right is wrong, asked and kept."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from star_cli.core.records import Problem, Verdict
-from star_cli.stages.base import Stage, Work, stage
+from star_cli.core.parts import Task
+from star_cli.core.records import Example, Problem, Rationale, Verdict
+from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.stages.grading.judge import joined
+from star_cli.tasks.base.visual import Seeing
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -21,13 +25,14 @@ class Oppose(Stage):
     ``limit`` takes that many wrong options of a question at most, the first ones (0: all).
     """
 
+    reads, writes = (Problem, Verdict), (Problem,)
     limit: int = 0
 
-    def run(self, work: Work) -> dict[str, Any]:
-        solved = {v.problem_id for v in work.inputs["verdicts"].read(Verdict) if v.correct}
+    def run(self, context: StageContext) -> dict[str, Any]:
+        solved = {v.problem_id for v in context.inputs["verdicts"].read(Verdict) if v.correct}
 
         def rows() -> Iterator[Problem]:
-            for problem in work.inputs["problems"].read(Problem):
+            for problem in context.inputs["problems"].read(Problem):
                 if problem.id in solved:
                     wrong = [x for x in LETTERS[: len(problem.choices or [])] if x != problem.answer.upper()]
                     for letter in wrong[: self.limit or None]:
@@ -35,7 +40,53 @@ class Oppose(Stage):
                             problem, id=f"{problem.id}/not-{letter.lower()}", meta={**problem.meta, "against": letter}
                         )
 
-        return {"solved": len(solved), "problems": work.draft.write(Problem, rows())}
+        return {"solved": len(solved), "problems": context.draft.write(Problem, rows())}
 
-    def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
-        return {}
+
+@stage("negatives")
+class Negatives(Stage):
+    """Inputs: ``problems`` (with ``meta.against``) and ``rationales``. Nobody grades them: the question was answered
+    right.
+
+    Left out and counted: what ran out of tokens, lacks a section that was asked for, or names the right choice as such.
+    """
+
+    reads, writes = (Problem, Rationale), (Example,)
+    task: Task
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        counts: Counter[str] = Counter()
+        rationales = context.inputs["rationales"]
+        generator, round = rationales.input("model") or "", rationales.round or 0
+
+        def rows() -> Iterator[Example]:
+            for problem, rationale in joined(context.inputs["problems"], rationales):
+                text = rationale.text.strip()
+                fault = "truncated" if rationale.finish == "length" else self._fault(text, problem.answer)
+                counts[fault or "kept"] += 1
+                if fault is None:
+                    yield Example(
+                        problem_id=problem.id,
+                        sample=rationale.sample,
+                        completion=text,
+                        origin="negative",
+                        prompt=self.task.training_prompt(problem),
+                        round=round,
+                        generator=generator,
+                        images=problem.images,
+                    )
+
+        context.draft.write(Example, rows())
+        return {
+            "asked": sum(counts.values()),
+            **{name: counts[name] for name in ("kept", "truncated", "unparsed", "told")},
+        }
+
+    def _fault(self, text: str, right: str) -> str | None:
+        if not isinstance(self.task, Seeing):
+            return None if text else "unparsed"
+        found = self.task.sections(text)
+        wanted = ["EXPLANATION"] if self.task.asks == "no_caption" else ["CAPTION", "EXPLANATION"]
+        if not all(found.get(role) for role in wanted):
+            return "unparsed"
+        return "told" if "the correct choice is" in text.lower() else None

@@ -40,7 +40,7 @@ _line = msgspec.json.Decoder(Line)
 _encode = msgspec.json.Encoder().encode
 
 
-def place(store: Path, rationales: str, grader: Grader) -> Path:
+def cache_file(store: Path, rationales: str, grader: Grader) -> Path:
     """Where the verdicts of a grader on the rationales of this key are kept."""
     return store / FOLDER / f"{rationales}-{key(grader)}.jsonl"
 
@@ -50,7 +50,7 @@ def mark_of(problem: Problem, rationale: Rationale) -> str:
     return hashlib.sha256(encode(problem) + encode(rationale)).hexdigest()[:16]
 
 
-class Known:
+class VerdictCache:
     """The verdicts of a cache file, found by what they judge; only their places are held in memory."""
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +86,7 @@ class Known:
         return _line.decode(self._file.read(at[1])).verdict
 
 
-class Early:
+class EarlyGrading:
     """Judges samples while others are being written: ``offer`` never waits, and the workers stand back.
 
     One core is left to the writer. What the workers are behind with when the writing ends is judged by the next stage.
@@ -98,7 +98,7 @@ class Early:
         self.grader, self.path, self.warn = grader, path, warn
         self.workers = workers
         self.aside = min(workers or 1 << 16, max(1, (os.cpu_count() or 1) - 1))
-        self.known = Known(path)
+        self.known = VerdictCache(path)
         self.given = self.held = 0
         self.fault: Exception | None = None
         self._pool: Pool | None = None
@@ -143,7 +143,7 @@ class Early:
         self._halt()
         with suppress(OSError):
             self._file.flush()
-        known = Known(self.path)
+        known = VerdictCache(self.path)
         for problem, rationale, verdict in graded(self.grader, items, self.workers, known=known):
             if not known.holds(problem, rationale):
                 self._keep(problem, rationale, verdict)

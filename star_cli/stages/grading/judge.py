@@ -12,7 +12,7 @@ from star_cli.core.keys import key
 from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
-from star_cli.stages.grading.cache import Known, place
+from star_cli.stages.grading.cache import VerdictCache, cache_file
 from star_cli.stages.grading.pool import graded, judge
 from star_cli.store.artifacts import Artifact
 
@@ -42,16 +42,19 @@ def grade_all(
 
     Verdicts that this grader gave while the text was being written (early.py) are taken as they are.
     """
-    known = Known(place(rationales.path.parent, rationales.key, grader)) if grader.isolated else None
+    known = VerdictCache(cache_file(rationales.path.parent, rationales.key, grader)) if grader.isolated else None
     for problem, rationale, verdict in judged(grader, joined(problems, rationales), workers, known):
-        steps = task.wrong_steps(problem, rationale.text)
-        if steps is not None:
-            verdict = msgspec.structs.replace(verdict, wrong_steps=steps)
-        yield problem, rationale, verdict
+        yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
+
+
+def with_wrong_steps(task: Task, problem: Problem, rationale: Rationale, verdict: Verdict) -> Verdict:
+    """The verdict with the number of wrong steps, where the task knows the true ones."""
+    steps = task.wrong_steps(problem, rationale.text)
+    return verdict if steps is None else msgspec.structs.replace(verdict, wrong_steps=steps)
 
 
 def judged(
-    grader: Grader, items: Iterable[tuple[Problem, Rationale]], workers: int = 0, known: Known | None = None
+    grader: Grader, items: Iterable[tuple[Problem, Rationale]], workers: int = 0, known: VerdictCache | None = None
 ) -> Iterator[tuple[Problem, Rationale, Verdict]]:
     """Every item with its verdict, in order: in this process, or in workers where judging can hang."""
     if grader.isolated:

@@ -9,7 +9,7 @@ from star_cli.backends.engines.fake import Fake, FakeSession, fake_score
 from star_cli.core.parts import ModelRef
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-from star_cli.run.live_engine import Residency, distance, stale
+from star_cli.run.live_engine import LiveEngine, distance, stale
 
 
 def model(tmp_path, name: str, skill: float, canary: bool = True) -> ModelRef:
@@ -41,30 +41,30 @@ def said():
 
 
 @pytest.fixture
-def residency():
-    made = Residency()
+def live_engine():
+    made = LiveEngine()
     FakeSession.died = False
     yield made
     made.close()
 
 
-def test_one_session_lives_on_and_takes_new_weights(tmp_path, residency, said):
+def test_one_session_lives_on_and_takes_new_weights(tmp_path, live_engine, said):
     one, two = model(tmp_path, "one", 0.2), model(tmp_path, "two", 0.8)
-    first = residency.session(Fake(), one, Runtime(), said.append)
-    assert residency.session(Fake(), one, Runtime(), said.append) is first
-    second = residency.session(Fake(), two, Runtime(), said.append)
+    first = live_engine.session(Fake(), one, Runtime(), said.append)
+    assert live_engine.session(Fake(), one, Runtime(), said.append) is first
+    second = live_engine.session(Fake(), two, Runtime(), said.append)
     assert second is first and second.model.key == "two" and second.skill == 0.8
-    assert (residency.opened, residency.swapped, said) == (1, 1, [])
+    assert (live_engine.opened, live_engine.swapped, said) == (1, 1, [])
 
 
-def test_a_stale_swap_is_caught_by_the_canary_and_the_engine_started_anew(tmp_path, residency, said):
-    residency.session(Fake(stale=True), model(tmp_path, "one", 0.2), Runtime(), said.append)
-    fresh = residency.session(Fake(stale=True), model(tmp_path, "two", 0.8), Runtime(), said.append)
-    assert fresh.skill == 0.8 and residency.opened == 2
+def test_a_stale_swap_is_caught_by_the_canary_and_the_engine_started_anew(tmp_path, live_engine, said):
+    live_engine.session(Fake(stale=True), model(tmp_path, "one", 0.2), Runtime(), said.append)
+    fresh = live_engine.session(Fake(stale=True), model(tmp_path, "two", 0.8), Runtime(), said.append)
+    assert fresh.skill == 0.8 and live_engine.opened == 2
     assert len(said) == 1 and "did not take the new weights" in said[0] and "did not change at all" in said[0]
 
 
-def test_a_swap_that_lands_far_from_the_trainer_is_caught(tmp_path, residency, said):
+def test_a_swap_that_lands_far_from_the_trainer_is_caught(tmp_path, live_engine, said):
     class Lost(FakeSession):
         def swap(self, model: ModelRef) -> bool:
             super().swap(model)
@@ -75,44 +75,44 @@ def test_a_swap_that_lands_far_from_the_trainer_is_caught(tmp_path, residency, s
         def open(self, model: ModelRef, runtime: Runtime) -> FakeSession:
             return Lost(self, model)
 
-    residency.session(Losing(), model(tmp_path, "one", 0.2), Runtime(), said.append)
-    assert residency.session(Losing(), model(tmp_path, "two", 0.8), Runtime(), said.append).skill == 0.8
-    assert residency.opened == 2 and "nats a token from the trainer's" in said[0]
+    live_engine.session(Losing(), model(tmp_path, "one", 0.2), Runtime(), said.append)
+    assert live_engine.session(Losing(), model(tmp_path, "two", 0.8), Runtime(), said.append).skill == 0.8
+    assert live_engine.opened == 2 and "nats a token from the trainer's" in said[0]
 
 
-def test_weights_without_a_canary_are_never_trusted_to_a_swap(tmp_path, residency, said):
-    residency.session(Fake(), model(tmp_path, "one", 0.2), Runtime(), said.append)
-    residency.session(Fake(), model(tmp_path, "two", 0.8, canary=False), Runtime(), said.append)
-    assert residency.opened == 2 and "no canary" in said[0]
+def test_weights_without_a_canary_are_never_trusted_to_a_swap(tmp_path, live_engine, said):
+    live_engine.session(Fake(), model(tmp_path, "one", 0.2), Runtime(), said.append)
+    live_engine.session(Fake(), model(tmp_path, "two", 0.8, canary=False), Runtime(), said.append)
+    assert live_engine.opened == 2 and "no canary" in said[0]
 
 
-def test_another_engine_is_opened_anew(tmp_path, residency, said):
+def test_another_engine_is_opened_anew(tmp_path, live_engine, said):
     one = model(tmp_path, "one", 0.2)
-    residency.session(Fake(), one, Runtime(), said.append)
+    live_engine.session(Fake(), one, Runtime(), said.append)
 
     class Other(Fake):
         __part__ = "engine/other/1"
 
-    residency.session(Other(), one, Runtime(), said.append)
-    assert residency.opened == 2
+    live_engine.session(Other(), one, Runtime(), said.append)
+    assert live_engine.opened == 2
 
 
-def test_an_engine_that_disagrees_from_the_start_is_a_sentence(tmp_path, residency, said):
+def test_an_engine_that_disagrees_from_the_start_is_a_sentence(tmp_path, live_engine, said):
     one = model(tmp_path, "one", 0.2)
     off = replace(one, canary=tuple({**c, "logprob": c["logprob"] - 9.0} for c in one.canary))
     with pytest.raises(StarError, match="the engine and the trainer disagree about the model"):
-        residency.session(Fake(), off, Runtime(), said.append)
+        live_engine.session(Fake(), off, Runtime(), said.append)
 
 
-def test_an_engine_that_sleeps_is_woken_before_it_is_used(tmp_path, residency, said, monkeypatch):
+def test_an_engine_that_sleeps_is_woken_before_it_is_used(tmp_path, live_engine, said, monkeypatch):
     calls = []
     monkeypatch.setattr(FakeSession, "sleep", lambda self: calls.append("sleep"))
     monkeypatch.setattr(FakeSession, "wake", lambda self: calls.append("wake"))
     one = model(tmp_path, "one", 0.2)
-    residency.session(Fake(), one, Runtime(), said.append)
-    residency.sleep()
-    residency.sleep()
-    residency.session(Fake(), one, Runtime(), said.append)
+    live_engine.session(Fake(), one, Runtime(), said.append)
+    live_engine.sleep()
+    live_engine.sleep()
+    live_engine.session(Fake(), one, Runtime(), said.append)
     assert calls == ["sleep", "wake"]
 
 
