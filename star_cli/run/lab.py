@@ -92,6 +92,7 @@ class Experiment:
     verifier: Verifier | None = None
     verification: Verification = field(default_factory=Verification)
     forecast: bool = False  # say first what to expect, from the pilot
+    base_task: Task | None = None  # whose lessons a base model learns that is pretrained here; None: the task's
 
     def check(self) -> None:
         """Every part's own check, before any work is done."""
@@ -137,7 +138,7 @@ class Lab:
             settings = {"lr": p.lr, "batch": p.batch, "warmup": p.warmup, "schedule": p.schedule}
             pretrain = Pretrain(
                 model=x.model,
-                task=x.task,
+                task=x.base_task or x.task,
                 lessons=dict(p.lessons or x.task.lessons),
                 trainer=type(x.trainer)(**{k: v for k, v in settings.items() if k in own}),
                 steps=p.steps,

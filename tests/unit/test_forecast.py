@@ -1,6 +1,7 @@
 """The forecast: it knows what it does not know, it finds the theory's curve, and it is kept beside the run."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from star_cli.core.settings import Schedule
 from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.tables import symmetric_tables
+from star_cli.report.display import terminal_display
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
@@ -210,7 +212,7 @@ def test_a_tally_knows_how_many_problems_were_solved():
 def home(tmp_path_factory):
     home = tmp_path_factory.mktemp("forecast")
     try:
-        launch([*SMALL, f"home='{home}'", "name=t", "forecast=true"], execute)
+        launch([*SMALL, f"home='{home}'", "name=t", "forecast=true"], partial(execute, display=terminal_display()))
     finally:
         live_engine.close()
     return home

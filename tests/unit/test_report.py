@@ -12,6 +12,7 @@ from star_cli.core.keys import key
 from star_cli.core.records import Metric, Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.report import curve, page
+from star_cli.report.display import terminal_display
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import Wanted
 from star_cli.report.show import view_of
@@ -38,7 +39,8 @@ def home(tmp_path_factory):
             "problems=60",
             "name=demo",
             f"home={place}",
-        ]
+        ],
+        display=terminal_display(),
     )
     run_all(
         [
@@ -50,7 +52,8 @@ def home(tmp_path_factory):
             "task.dev=20",
             "name=direct",
             f"home={place}",
-        ]
+        ],
+        display=terminal_display(),
     )
     return place
 
@@ -304,7 +307,8 @@ def test_a_second_run_says_that_all_was_found(home):
             "problems=60",
             "name=demo",
             f"home={home}",
-        ]
+        ],
+        display=terminal_display(),
     )
     assert "nothing was built, everything was found" in finished(Run(home, "demo"))
 

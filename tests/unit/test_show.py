@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from star_cli.cli import show  # noqa: F401  (registers the command)
 from star_cli.cli.app import app
+from star_cli.report.display import terminal_display
 from star_cli.run.sweeps import run_all
 from star_cli.store.ledger import Run
 
@@ -16,8 +17,8 @@ SMALL = ["model=fake", "rounds=2", "task.train=60", "task.dev=20", "problems=60"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     place = tmp_path_factory.mktemp("home")
-    run_all([*SMALL, "name=demo", f"home={place}"])
-    run_all(["-m", *SMALL, "seed=1,2", "name=pair", f"home={place}"])
+    run_all([*SMALL, "name=demo", f"home={place}"], display=terminal_display())
+    run_all(["-m", *SMALL, "seed=1,2", "name=pair", f"home={place}"], display=terminal_display())
     return place
 
 

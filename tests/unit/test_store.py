@@ -157,7 +157,7 @@ def test_a_kill_between_manifest_and_rename_costs_nothing(store, monkeypatch):
 
 def test_samples_outlive_a_kill_before_the_manifest(store, monkeypatch):
     """Until the manifest stands, the journal is what a restart needs: it must not be gone before."""
-    import star_cli.store.artifacts.artifacts as module
+    import star_cli.store.artifacts as module
 
     draft = store.draft(KEY)
     journal = draft.journal(Problem)

@@ -69,7 +69,7 @@ class SeeThinkLearn(Method):
         return [negatives] if self.learn == "negatives" else [positives, negatives]
 
     def prepare(self, experiment: Experiment) -> Experiment:
-        """The task asks for the sections this method trains on."""
+        """The task asks for the sections this method trains on; the base model is the same for all arms."""
         task = experiment.task
         if not isinstance(task, Seeing):
             raise StarError(
@@ -77,4 +77,4 @@ class SeeThinkLearn(Method):
                 hint="task=tiny_scenes, or task=visual_qa task.path=FILE",
             )
         asks: Any = "answer" if self.learn == "answers" else task.asks if self.caption else "no_caption"
-        return replace(experiment, task=replace(task, asks=asks))
+        return replace(experiment, task=replace(task, asks=asks), base_task=task)
