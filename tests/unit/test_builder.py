@@ -14,6 +14,7 @@ from star_cli.core.records import Example, Metric, Problem, Verdict
 from star_cli.core.settings import Runtime
 from star_cli.graders.exact import Exact
 from star_cli.run.build import Builder, Equipment, Planner
+from star_cli.run.lab import Lab  # noqa: F401  (all stages)
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Silent
 from star_cli.stages.base import STAGES, Stage, StageContext, stage
