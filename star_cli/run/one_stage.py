@@ -1,4 +1,7 @@
-"""One stage by itself, on artifacts named by run path or key."""
+"""One stage by itself, on artifacts named by run path or key: `star generate`, `star filter`, `star score`, ...
+
+star filter --input rationales=demo/round-2/generate grader=math
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from star_cli.core.records import Example, Problem, Rationale
+from star_cli.core.records import Example, Problem, Rationale, Record
+from star_cli.core.registry import get
 from star_cli.errors import StarError, unknown
 from star_cli.run.build import Builder
 from star_cli.run.compose import Composed, launch
@@ -14,10 +18,10 @@ from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent
 from star_cli.run.overrides import home_of, name_of
+from star_cli.stages.base import STAGES, stage_class
 from star_cli.store.artifacts import Artifact, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
 
-Watch = Callable[[str], Observer]  # who watches, for a runtime.progress
 ROLES = {
     "generate": ("model", "problems", "solved"),
     "filter": ("rationales", "problems"),
@@ -34,20 +38,23 @@ def run_stage(
     *,
     round: int = 1,
     hint: bool = False,
-    observer: Watch = lambda progress: Silent(),
+    observer: Callable[[str], Observer] = lambda progress: Silent(),
 ) -> tuple[Artifact, bool]:
-    """Build one stage; (artifact, whether it was there already). Settings are the input's run's own plus ``args``."""
+    """Build one stage from ``ROLE=ADDRESS`` inputs; settings are those of the first input's run, changed by ``args``.
+
+    Returns the artifact, and whether it was there already.
+    """
     homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
     home = home_of(homes[-1] if homes else None)
     store = open_store(home)
-    given = named(verb, inputs, lambda text: find_artifact(home, store, text))
-    told = {name_of(a) for a in args}
-    inherited = [o for o in inherited_settings(home, inputs) if name_of(o) not in told | {"name", "home"}]
+    named = Inputs(verb, inputs, lambda address: find_artifact(home, store, address))
+    changed = {name_of(a) for a in args} | {"name", "home"}
+    inherited = [o for o in inherited_settings(home, inputs) if name_of(o) not in changed]
 
     def job(c: Composed) -> Any:
         x = c.experiment
         builder = Builder(x.equipment(), store, observer(x.runtime.progress), live_engine)
-        artifact = VERBS[verb](Lab(x, builder), given, round, hint)
+        artifact = VERBS[verb](Lab(x, builder), named, round, hint)
         return artifact, builder.built == 0
 
     try:
@@ -55,24 +62,6 @@ def run_stage(
     finally:
         live_engine.close()
     return artifact, hit
-
-
-def named(verb: str, inputs: list[str], find: Callable[[str], Artifact]) -> dict[str, list[Artifact]]:
-    """``ROLE=ADDRESS`` texts as artifacts by role."""
-    found: dict[str, list[Artifact]] = {}
-    for text in inputs:
-        role, _, address = text.partition("=")
-        if not address:
-            raise StarError(
-                f"--input {text!r} names no artifact", hint="for example --input rationales=demo/round-2/generate"
-            )
-        if role not in ROLES[verb]:
-            raise unknown(f"input of star {verb}", role, ROLES[verb])
-        found.setdefault(role, []).append(find(address))
-    for role, artifacts in found.items():
-        if len(artifacts) > 1 and role != "examples":
-            raise StarError(f"--input {role} was given {len(artifacts)} times, star {verb} takes one")
-    return found
 
 
 def inherited_settings(home: Path, inputs: list[str]) -> list[str]:
@@ -84,76 +73,111 @@ def inherited_settings(home: Path, inputs: list[str]) -> list[str]:
     return []
 
 
-def _problems_of(lab: Lab, given: dict[str, list[Artifact]], rationales: Artifact) -> Artifact:
-    if "problems" in given:
-        return _one(given, "problems", Problem)
-    key = rationales.input("problems") or ""
-    found = lab.builder.store.get(key) if key else None
-    if found is None:
-        raise StarError(
-            f"the problems {key or '(none named)'} that {rationales.key} answers are not in the store",
-            hint="name them with --input problems=...",
-        )
-    return found
+class Inputs:
+    """The artifacts that ``--input ROLE=ADDRESS`` names, by role; a role the stage does not have is a StarError."""
+
+    def __init__(self, verb: str, inputs: list[str], find: Callable[[str], Artifact]) -> None:
+        self.by_role: dict[str, list[Artifact]] = {}
+        for text in inputs:
+            role, _, address = text.partition("=")
+            if not address:
+                raise StarError(
+                    f"--input {text!r} names no artifact", hint="for example --input rationales=demo/round-2/generate"
+                )
+            if role not in ROLES[verb]:
+                raise unknown(f"input of star {verb}", role, ROLES[verb])
+            self.by_role.setdefault(role, []).append(find(address))
+        for role, artifacts in self.by_role.items():
+            if len(artifacts) > 1 and role != "examples":
+                raise StarError(f"--input {role} was given {len(artifacts)} times, star {verb} takes one")
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.by_role
+
+    def optional(self, role: str) -> Artifact | None:
+        """The artifact of a role, where it is named."""
+        return self.by_role.get(role, [None])[0]
+
+    def records(self, role: str, kind: type[Record]) -> Artifact:
+        """The artifact of a role, which must hold records of a kind."""
+        artifact = self._one(role)
+        if not artifact.has(kind):
+            raise StarError(
+                f"--input {role} is a {artifact.stage} artifact without {kind.file}",
+                hint=f"give one that holds {kind.schema} records",
+            )
+        return artifact
+
+    def weights(self, role: str, *makes: str) -> Artifact:
+        """The artifact of a role, which must hold weights of one of these kinds: base, model, verifier."""
+        artifact = self._one(role)
+        if stage_class(artifact.stage).makes not in makes:
+            makers = sorted(name for name, stage in STAGES.items() if stage.makes in makes)
+            raise StarError(
+                f"--input {role} is a {artifact.stage} artifact, not a {makes[-1]}",
+                hint=f"give a {' or '.join(makers)} artifact",
+            )
+        return artifact
+
+    def problems_of(self, rationales: Artifact, lab: Lab) -> Artifact:
+        """The problems that rationales answer: those named, else those that the rationales were made from."""
+        if "problems" in self:
+            return self.records("problems", Problem)
+        key = rationales.input("problems")
+        artifact = lab.builder.store.get(key) if key else None
+        if artifact is None:
+            raise StarError(
+                f"the problems {key or '(none named)'} that {rationales.key} answers are not in the store",
+                hint="name them with --input problems=...",
+            )
+        return artifact
+
+    def _one(self, role: str) -> Artifact:
+        artifact = self.optional(role)
+        if artifact is None:
+            raise StarError(f"an --input {role}=... is missing", hint=f"for example --input {role}=demo/round-1/...")
+        return artifact
 
 
-def _one(given: dict[str, list[Artifact]], role: str, kind: Any = None) -> Artifact:
-    if role not in given:
-        raise StarError(f"an --input {role}=... is missing", hint=f"for example --input {role}=demo/round-1/...")
-    artifact = given[role][0]
-    if kind is not None and not artifact.has(kind):
-        raise StarError(
-            f"--input {role} is a {artifact.stage} artifact without {kind.file}",
-            hint=f"give one that holds {kind.schema} records",
-        )
-    models = ("verifier",) if role == "verifier" else ("pretrain", "finetune", "base")
-    if kind is None and artifact.stage not in models:
-        raise StarError(
-            f"--input {role} is a {artifact.stage} artifact, not a model", hint=f"give a {' or '.join(models)} artifact"
-        )
-    return artifact
+def _generate(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
+    model = inputs.weights("model", "base", "model")
+    problems = inputs.records("problems", Problem) if "problems" in inputs else lab.problems("train", round=round)
+    return lab.generate(model, problems, round=round, hint=hint, unless=inputs.optional("solved"))
 
 
-def _generate(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
-    problems = _one(given, "problems", Problem) if "problems" in given else lab.problems("train", round=round)
-    return lab.generate(_one(given, "model"), problems, round=round, hint=hint, unless=given.get("solved", [None])[0])
+def _filter(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
+    rationales = inputs.records("rationales", Rationale)
+    return lab.filter(inputs.problems_of(rationales, lab), rationales)
 
 
-def _filter(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
-    rationales = _one(given, "rationales", Rationale)
-    return lab.filter(_problems_of(lab, given, rationales), rationales)
+def _finetune(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
+    inputs.records("examples", Example)
+    return lab.finetune(inputs.weights("start", "base", "model"), inputs.by_role["examples"], round=round)
 
 
-def _finetune(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
-    _one(given, "examples", Example)
-    return lab.finetune(_one(given, "start"), given["examples"], round=round)
+def _evaluate(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
+    if "rationales" in inputs:
+        rationales = inputs.records("rationales", Rationale)
+        return lab.judge(inputs.problems_of(rationales, lab), rationales, round=round)
+    return lab.evaluate(inputs.weights("model", "base", "model"), round=round)
 
 
-def _evaluate(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
-    if "rationales" in given:
-        rationales = _one(given, "rationales", Rationale)
-        return lab.judge(_problems_of(lab, given, rationales), rationales, round=round)
-    return lab.evaluate(_one(given, "model"), round=round)
-
-
-def _score(lab: Lab, given: dict[str, list[Artifact]], round: int, hint: bool) -> Artifact:
-    from star_cli.core.registry import get
-
-    verifier, rationales = _one(given, "verifier"), _one(given, "rationales", Rationale)
-    told = dict(verifier.manifest["tag"]["verifier"])
-    kind, name, _ = told.pop("_").split("/")
-    generator = given.get("generator", [lab.builder.store.get(rationales.input("model") or "")])[0]
+def _score(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
+    verifier, rationales = inputs.weights("verifier", "verifier"), inputs.records("rationales", Rationale)
+    settings = dict(verifier.manifest["tag"]["verifier"])
+    kind, name, _ = settings.pop("_").split("/")
+    generator = inputs.optional("generator") or lab.builder.store.get(rationales.input("model") or "")
     return lab.score(
         verifier,
-        _problems_of(lab, given, rationales),
+        inputs.problems_of(rationales, lab),
         rationales,
         round=rationales.round or 0,
         generator=generator,
-        part=get(kind, name)(**told),
+        part=get(kind, name)(**settings),
     )
 
 
-VERBS: dict[str, Callable[[Lab, dict[str, list[Artifact]], int, bool], Artifact]] = {
+VERBS: dict[str, Callable[[Lab, Inputs, int, bool], Artifact]] = {
     "generate": _generate,
     "filter": _filter,
     "finetune": _finetune,

@@ -71,10 +71,10 @@ class Pool:
         if kind in ("weighted", "best_of") and verifier not in self.verifiers:
             raise unknown("verifier", str(verifier), self.verifiers, hint="give its scores as scores.NAME")
         self.check([k])
-        found = np.empty(len(self.ids))
+        correctness = np.empty(len(self.ids))
         for b in self.blocks:
-            found[b.places] = self._block(b, kind, k, verifier, seed)
-        return found
+            correctness[b.places] = self._block(b, kind, k, verifier, seed)
+        return correctness
 
     def _block(self, b: Block, kind: str, k: int, verifier: str | None, seed: int) -> Floats:
         if kind in ("pass", "oracle"):
@@ -93,13 +93,13 @@ class Pool:
 
 def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores: Mapping[str, Artifact]) -> Pool:
     """The pool of artifacts that belong together; a missing verdict or score is a StarError that names it."""
-    told = verdicts.manifest.get("inputs", {}).get("rationales")
-    if told not in (None, rationales.key):
+    graded = verdicts.input("rationales")
+    if graded not in (None, rationales.key):
         raise StarError(
-            f"the verdicts {verdicts.key} are of the rationales {told}, not of {rationales.key}",
+            f"the verdicts {verdicts.key} are of the rationales {graded}, not of {rationales.key}",
             hint="give an evaluate or filter artifact of these rationales",
         )
-    given = {v.identity(): v for v in verdicts.read(Verdict)}
+    by_sample = {(v.problem_id, v.sample): v for v in verdicts.read(Verdict)}
     opinions = {name: _scores(name, artifact) for name, artifact in scores.items()}
     samples: dict[str, list[tuple[str, int]]] = {p.id: [] for p in problems.read(Problem)}
     tokens = 0
@@ -110,7 +110,7 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
                 f"the rationales {rationales.key} have a problem {r.problem_id} that {problems.key} has not",
                 hint="give the problems that the rationales were generated from",
             )
-        if r.identity() not in given:
+        if (r.problem_id, r.sample) not in by_sample:
             raise StarError(
                 f"problem {r.problem_id} sample {r.sample} has no verdict in {verdicts.key}",
                 hint="grade these rationales with star evaluate",
@@ -118,30 +118,30 @@ def pool_of(problems: Artifact, rationales: Artifact, verdicts: Artifact, scores
         samples[r.problem_id].append((r.problem_id, r.sample))
         tokens += r.tokens
         if own is not None and r.logprob is not None:
-            own[r.identity()[0], r.sample] = r.logprob
+            own[r.problem_id, r.sample] = r.logprob
         else:
             own = None
     if not sum(map(len, samples.values())):
         raise StarError(f"the rationales {rationales.key} hold no candidate", hint="sample some first")
     if own is not None:  # the writer's opinion of its own samples: what any verifier has to beat
         opinions.setdefault(OWN, own)
-    return _pool(samples, given, opinions, tokens)
+    return _pool(samples, by_sample, opinions, tokens)
 
 
 def _scores(name: str, artifact: Artifact) -> dict[tuple[str, int], float]:
-    found: dict[tuple[str, int], float] = {}
+    scores: dict[tuple[str, int], float] = {}
     for s in artifact.read(Score):
-        if found.setdefault((s.problem_id, s.sample), s.score) != s.score:
+        if scores.setdefault((s.problem_id, s.sample), s.score) != s.score:
             raise StarError(
                 f"scores.{name} ({artifact.key}) has several scores of problem {s.problem_id} sample {s.sample}",
                 hint="give the scores of one verifier in one artifact",
             )
-    return found
+    return scores
 
 
 def _pool(
     samples: dict[str, list[tuple[str, int]]],
-    given: Mapping[tuple[str, int], Verdict],
+    verdicts: Mapping[tuple[str, int], Verdict],
     opinions: dict[str, dict[tuple[str, int], float]],
     tokens: int,
 ) -> Pool:
@@ -151,7 +151,7 @@ def _pool(
         sizes.setdefault(len(samples[name]), []).append(place)
     blocks, distinct, lost, total = [], np.zeros(len(ids)), 0, 0
     for n, places in sorted(sizes.items()):
-        rows = [[given[at] for at in samples[ids[p]]] for p in places]
+        rows = [[verdicts[at] for at in samples[ids[p]]] for p in places]
         answers = [numbered(row) for row in rows]
         blocks.append(
             Block(
@@ -164,9 +164,9 @@ def _pool(
             distinct[place] = len({a for a in row if a >= 0})
             lost += sum(a < 0 for a in row)
             total += len(row)
-        for name, told in opinions.items():
+        for name, scores in opinions.items():
             blocks[-1].scores[name] = np.array(
-                [[_score(told, at, name) for at in samples[ids[p]]] for p in places]
+                [[_score(scores, at, name) for at in samples[ids[p]]] for p in places]
             ).reshape(-1, n)
     pool = Pool(ids, blocks, sorted(opinions), distinct, lost / total, tokens / total)
     for name in opinions:
@@ -175,13 +175,13 @@ def _pool(
     return pool
 
 
-def _score(told: dict[tuple[str, int], float], at: tuple[str, int], name: str) -> float:
-    if at not in told:
+def _score(scores: dict[tuple[str, int], float], at: tuple[str, int], name: str) -> float:
+    if at not in scores:
         raise StarError(
             f"scores.{name} has no score of problem {at[0]} sample {at[1]}",
             hint="score the same rationales that are selected from",
         )
-    return told[at]
+    return scores[at]
 
 
 def numbered(verdicts: list[Verdict]) -> list[int]:

@@ -10,7 +10,7 @@ from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Labelled, Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage
-from star_cli.stages.grading.judge import joined
+from star_cli.stages.grading.judge import with_verdicts
 from star_cli.store.artifacts import Artifact
 
 
@@ -79,29 +79,21 @@ class Collect(Stage):
             yield from self._round(problems, rationales, verdicts)
 
     def _round(self, problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Iterator[Labelled]:
-        tag, writer = rationales.manifest["tag"], rationales.manifest["inputs"].get("model", "")
-        judged = verdicts.read(Verdict)
-        for problem, rationale in joined(problems, rationales):
+        generator, round = rationales.input("model") or "", rationales.round or 0
+        for problem, rationale, verdict in with_verdicts(problems, rationales, verdicts):
             if problem.images:
                 raise StarError(
                     f"problem {problem.id} has pictures, and verifiers read text only",
                     hint="choose a method without a verifier",
                 )
-            verdict = next(judged, None)
-            if verdict is None or (verdict.problem_id, verdict.sample) != (rationale.problem_id, rationale.sample):
-                raise StarError(
-                    f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
-                    f"sample {rationale.sample} of problem {rationale.problem_id} has none",
-                    hint="give the filter artifact that was made from these rationales",
-                )
             if verdict.reason != "GRADER_ERROR":
                 yield Labelled(
                     problem_id=problem.id,
-                    round=tag["round"],
+                    round=round,
                     sample=rationale.sample,
                     prompt=self.task.training_prompt(problem),
                     completion=self.grader.judged(rationale.text),
                     correct=verdict.correct,
                     origin="rationalized" if rationale.hinted else "own",
-                    generator=writer,
+                    generator=generator,
                 )

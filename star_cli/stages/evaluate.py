@@ -26,81 +26,87 @@ class Evaluate(Stage):
     max_errors: float = 0.02
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        right: dict[str, list[float]] = {}
-        groups: dict[str, list[str]] = {}
-        measured: dict[str, dict[str, list[float]]] = {}
-        reasons: Counter[str] = Counter()
-        chances: dict[str, float] = {}
-        golds: Counter[str] = Counter()
-        errors = Errors()
-        wrong: list[float] = []
-        tokens = 0
-
-        def verdicts() -> Iterator[Verdict]:
-            nonlocal tokens
-            pairs = grade_all(
-                self.grader,
-                self.task,
-                context.inputs["problems"],
-                context.inputs["rationales"],
-                context.runtime.grade_workers,
-            )
-            for problem, rationale, verdict in pairs:
-                if problem.id not in right:
-                    if problem.choices:
-                        chances[problem.id] = 1 / len(problem.choices)
-                        golds[problem.answer] += 1
-                    groups[problem.id] = [f"{k}={v}" for k, v in self.task.groups(problem).items()]
-                right.setdefault(problem.id, []).append(float(verdict.correct))
-                for name, value in self.task.measures(problem, rationale.text).items():
-                    measured.setdefault(name, {}).setdefault(problem.id, []).append(value)
-                reasons[verdict.reason] += 1
-                errors.add(verdict)
-                tokens += rationale.tokens
-                if verdict.correct and verdict.wrong_steps is not None:
-                    wrong.append(float(verdict.wrong_steps > 0))
-                yield verdict
-
-        context.draft.write(Verdict, verdicts())
-        total = sum(reasons.values())
-        if not total:
+        problems, rationales = context.inputs["problems"], context.inputs["rationales"]
+        workers = context.runtime.grade_workers
+        measured = Measured(self.task)
+        graded = grade_all(self.grader, self.task, problems, rationales, workers)
+        context.draft.write(Verdict, (measured.add(*row) for row in graded))
+        if not measured.answers:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
-        errors.refuse(self.max_errors)
-        metrics = [
-            m for name, values in {"accuracy": right, **measured}.items() for m in self._grouped(name, values, groups)
-        ]
-        unparsed = reasons["NO_ANSWER"] / total
-        metrics.append(Metric(name="unparsed", value=unparsed, n=total, round=self.round))
-        metrics.append(Metric(name="tokens_per_answer", value=tokens / total, n=total, round=self.round))
-        if chances:  # what guessing gives, and always naming the commonest option
-            metrics.append(
-                Metric(name="chance", value=sum(chances.values()) / len(chances), n=len(chances), round=self.round)
-            )
-            metrics.append(
-                Metric(name="majority", value=max(golds.values()) / len(chances), n=len(chances), round=self.round)
-            )
-        if wrong:
-            metrics.append(self._metric("right_with_wrong_step", wrong))
+        measured.errors.refuse(self.max_errors)
+        metrics = list(self._metrics(measured))
         context.draft.write(Metric, metrics)
+        accuracy = metrics[0]
         return {
-            "accuracy": metrics[0].value,
-            "low": metrics[0].low,
-            "high": metrics[0].high,
-            "n": metrics[0].n,
-            "reasons": dict(reasons),
+            "accuracy": accuracy.value,
+            "low": accuracy.low,
+            "high": accuracy.high,
+            "n": accuracy.n,
+            "reasons": dict(measured.reasons),
         }
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
         return "accuracy {accuracy:.3f}  [{low:.3f}, {high:.3f}]  n={n}".format(**metrics)
 
+    def _metrics(self, measured: Measured) -> Iterator[Metric]:
+        """Accuracy first, then the task's own measures, each over all problems and by group; then the rest."""
+        for name, values in {"accuracy": measured.correct, **measured.measures}.items():
+            yield from self._grouped(name, values, measured.groups)
+        answers = measured.answers
+        yield self._plain("unparsed", measured.reasons["NO_ANSWER"] / answers, answers)
+        yield self._plain("tokens_per_answer", measured.tokens / answers, answers)
+        if measured.chances:  # what guessing gives, and always naming the commonest option
+            n = len(measured.chances)
+            yield self._plain("chance", sum(measured.chances.values()) / n, n)
+            yield self._plain("majority", max(measured.golds.values()) / n, n)
+        if measured.wrong_steps:
+            yield self._with_interval("right_with_wrong_step", measured.wrong_steps)
+
     def _grouped(self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]]) -> Iterator[Metric]:
         """A measure over all problems, then over each group of them."""
         shares = {i: sum(v) / len(v) for i, v in values.items()}
-        yield self._metric(name, list(shares.values()))
+        yield self._with_interval(name, list(shares.values()))
         for group in sorted({g for i in shares for g in groups[i]}):
-            yield self._metric(f"{name}/{group}", [s for i, s in shares.items() if group in groups[i]])
+            yield self._with_interval(f"{name}/{group}", [s for i, s in shares.items() if group in groups[i]])
 
-    def _metric(self, name: str, shares: list[float]) -> Metric:
+    def _with_interval(self, name: str, shares: list[float]) -> Metric:
         value, low, high = share_interval(shares)
         return Metric(name=name, value=value, low=low, high=high, n=len(shares), round=self.round)
+
+    def _plain(self, name: str, value: float, n: int) -> Metric:
+        return Metric(name=name, value=value, n=n, round=self.round)
+
+
+class Measured:
+    """What graded answers add up to; by problem where a problem has several answers."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.correct: dict[str, list[float]] = {}
+        self.measures: dict[str, dict[str, list[float]]] = {}  # the task's own, by name
+        self.groups: dict[str, list[str]] = {}
+        self.chances: dict[str, float] = {}  # of guessing right, where there are choices
+        self.golds: Counter[str] = Counter()  # how often each choice is the right one
+        self.wrong_steps: list[float] = []  # of right answers: 1 where a step is wrong
+        self.reasons: Counter[str] = Counter()
+        self.errors = Errors()
+        self.answers = self.tokens = 0
+
+    def add(self, problem: Problem, rationale: Rationale, verdict: Verdict) -> Verdict:
+        """Count one graded answer; returns its verdict."""
+        if problem.id not in self.correct:
+            self.groups[problem.id] = [f"{k}={v}" for k, v in self.task.groups(problem).items()]
+            if problem.choices:
+                self.chances[problem.id] = 1 / len(problem.choices)
+                self.golds[problem.answer] += 1
+        self.correct.setdefault(problem.id, []).append(float(verdict.correct))
+        for name, value in self.task.measures(problem, rationale.text).items():
+            self.measures.setdefault(name, {}).setdefault(problem.id, []).append(value)
+        if verdict.correct and verdict.wrong_steps is not None:
+            self.wrong_steps.append(float(verdict.wrong_steps > 0))
+        self.reasons[verdict.reason] += 1
+        self.errors.add(verdict)
+        self.answers += 1
+        self.tokens += rationale.tokens
+        return verdict

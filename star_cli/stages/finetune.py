@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from star_cli.core.parts import Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
+from star_cli.store.artifacts import Artifact
+
+MANY_PASSES = 30  # over the examples, from which a warning is worth its line
 
 
 @stage("finetune")
@@ -29,11 +33,9 @@ class Finetune(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         rows = [e for a in context.numbered() for e in a.read(Example)]
         if not rows:
-            raise StarError(
-                f"no rationale was kept in round {self.round}, so there is nothing to fine-tune on",
-                hint="a stronger base model, more samples or a higher sampling.temperature may solve some",
-            )
-        context.draft.write(Example, _numbered(rows))
+            raise nothing_kept(self.round, context.numbered())
+        context.draft.write(Example, list({e.identity(): e for e in rows}.values()))  # what several hold, once
+        self._warn_of_repetition(context, len(rows))
         meter = context.meter("finetune", self.steps or 0)
         job = TrainJob(
             start=context.model(context.inputs["start"]),
@@ -55,6 +57,18 @@ class Finetune(Stage):
             origins[e.origin] = origins.get(e.origin, 0) + 1
         return {**metrics, "origins": origins}
 
+    def _warn_of_repetition(self, context: StageContext, examples: int) -> None:
+        """Say where a small model is about to learn a few examples by heart."""
+        batch = getattr(self.trainer, "batch", None)
+        if not (self.steps and batch) or self.steps * batch < MANY_PASSES * examples:
+            return
+        passes = self.steps * batch / examples
+        context.warn(
+            f"{self.steps} steps of batch {batch} are {passes:.0f} passes over {examples:,} examples, which often "
+            f"makes a model worse; more problems or samples, or about {max(1, 3 * examples // batch)} steps "
+            "(schedule.start, or schedule.epochs=3), avoid it"
+        )
+
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
         return "{steps} steps on {examples} examples, loss {loss_first:.3f} -> {loss_last:.3f}".format(**metrics)
@@ -63,6 +77,21 @@ class Finetune(Stage):
         return {"steps": self.steps} if self.steps else {}
 
 
-def _numbered(rows: list[Example]) -> list[Example]:
-    """The examples as they were trained on; a row that several sources hold is written once."""
-    return list({e.identity(): e for e in rows}.values())
+def nothing_kept(round: int, examples: list[Artifact]) -> StarError:
+    """Why there is nothing to train on: what the grader said of the rationales, and how to look at them."""
+    reasons: Counter[str] = Counter()
+    for artifact in examples:
+        reasons.update(artifact.metrics.get("reasons", {}))
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
+    judged = f" The grader said: {counts}." if counts else ""
+    looks = " and ".join(f"star show {a.key[:12]} --wrong" for a in examples if a.metrics.get("reasons"))
+    advice = "a stronger base model, more samples or a higher sampling.temperature may solve some"
+    usual = {
+        "RUN_ON": "the text goes on after the answer: a stop text of the task or the grader's settings do not fit",
+        "TRUNCATED": "the text ends before the answer: raise sampling.max_tokens",
+        "NO_ANSWER": "the grader finds no answer: prompt and grader do not fit each other",
+        "GRADER_ERROR": "the grader fails on the data: try star grade on a few lines",
+    }
+    first = reasons.most_common(1)[0][0] if reasons else ""
+    hint = "; ".join(x for x in (looks and f"look at them with {looks}", usual.get(first, advice)) if x)
+    return StarError(f"no rationale was kept in round {round}, so there is nothing to fine-tune on.{judged}", hint=hint)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
-from star_cli.errors import StarError, need
+from star_cli.errors import need
 from star_cli.lib.health import MEANING, History, Looked, health
 from star_cli.stages.base import Stage, StageContext, stage
-from star_cli.stages.grading.judge import joined
+from star_cli.stages.grading.judge import with_verdicts
 from star_cli.store.artifacts import Artifact, write_json
 
 HISTORY = "history.json"
@@ -40,40 +39,21 @@ class Health(Stage):
         need(self.wanted >= 1, f"wanted (n* of the balance score) must be >= 1, got {self.wanted}")
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        numbers = sorted(int(role.partition(".")[2]) for role in context.inputs if role.startswith("verdicts."))
-        sets = [
-            tuple(context.inputs[f"{role}.{i}"] for role in ("problems", "rationales", "verdicts")) for i in numbers
-        ]
-        kept = [e for _, _, verdicts in sets for e in verdicts.read(Example)]
-        looked = (s for problems, rationales, verdicts in sets for s in _looked(problems, rationales, verdicts))
-        told, history = health(looked, kept, history_of(context.inputs.get("before")), self.wanted)
+        roles = ("problems", "rationales", "verdicts")
+        sources = list(zip(*(context.numbered(role) for role in roles), strict=True))
+        kept = [e for _, _, verdicts in sources for e in verdicts.read(Example)]
+        judged = (Looked(*row) for source in sources for row in with_verdicts(*source))
+        measures, history = health(judged, kept, history_of(context.inputs.get("before")), self.wanted)
+        values = {name: measures[name] for name in MEANING if name in measures}  # (value, how many it rests on)
         context.draft.write(
-            Metric,
-            [
-                Metric(name=name, value=float(told[name][0]), n=told[name][1], round=self.round)
-                for name in MEANING
-                if name in told
-            ],
+            Metric, [Metric(name=name, value=float(v), n=n, round=self.round) for name, (v, n) in values.items()]
         )
         write_json(context.draft.path / HISTORY, history.as_json())
-        return {name: told[name][0] for name in MEANING if name in told}
+        return {name: value for name, (value, _) in values.items()}
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
         return ", ".join(shown.format(metrics[name]) for name, shown in IN_SHORT.items() if name in metrics)
-
-
-def _looked(problems: Artifact, rationales: Artifact, verdicts: Artifact) -> Iterator[Looked]:
-    given = verdicts.read(Verdict)
-    for problem, rationale in joined(problems, rationales):
-        verdict = next(given, None)
-        if verdict is None or verdict.identity() != rationale.identity():
-            raise StarError(
-                f"the verdicts {verdicts.key} do not fit the rationales {rationales.key}: at problem "
-                f"{problem.id} sample {rationale.sample}",
-                hint=f"remove {verdicts.path} and run again to rebuild it",
-            )
-        yield Looked(problem, rationale, verdict)
 
 
 def history_of(before: Artifact | None) -> History:

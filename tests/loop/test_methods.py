@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -159,4 +160,7 @@ def test_a_round_in_which_nothing_is_kept_is_a_sentence(home):
     done = call(home, "run", *SMALL, "model.skill=0", "method.rationalize=false", "name=none")
     assert done.code == 1
     assert "no rationale was kept in round 1" in done.err and "next: " in done.err and "Traceback" not in done.err
+    assert "The grader said: 200 " in done.err, "the reasons are counted"
+    command = re.search(r"star (show \w+ --wrong)", done.err)
+    assert command and call(home, *command[1].split()).code == 0, "the command it names works"
     assert call(home, "show", "none", "--json").json["status"] == "failed"

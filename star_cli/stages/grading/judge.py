@@ -35,6 +35,22 @@ def joined(problems: Artifact, rationales: Artifact) -> Iterator[tuple[Problem, 
         yield problem, rationale
 
 
+def with_verdicts(
+    problems: Artifact, rationales: Artifact, verdicts: Artifact
+) -> Iterator[tuple[Problem, Rationale, Verdict]]:
+    """Each rationale with its problem and the verdict it was given, streaming; verdicts of others are a StarError."""
+    given = verdicts.read(Verdict)
+    for problem, rationale in joined(problems, rationales):
+        verdict = next(given, None)
+        if verdict is None or verdict.identity() != rationale.identity():
+            raise StarError(
+                f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
+                f"sample {rationale.sample} of problem {rationale.problem_id} has none",
+                hint=f"give verdicts made from these rationales, or remove {verdicts.path} to make them again",
+            )
+        yield problem, rationale, verdict
+
+
 def grade_all(
     grader: Grader, task: Task, problems: Artifact, rationales: Artifact, workers: int = 0
 ) -> Iterator[tuple[Problem, Rationale, Verdict]]:
