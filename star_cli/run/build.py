@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from star_cli.backends.mkl import use_all_kernels
 from star_cli.core.keys import key, stable
 from star_cli.core.parts import Engine, Grader, Model, ModelRef, Session, Task
 from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
@@ -103,6 +104,8 @@ class Builder:
     def _make(self, stage: Stage, inputs: dict[str, Artifact], address: str) -> Artifact:
         draft = self.store.draft(address)
         started = time.monotonic()
+        if stage.device:
+            use_all_kernels()
         if stage.device == "trainer":
             self.live_engine.sleep()
         try:
@@ -242,4 +245,5 @@ def manifest_of(stage: Stage, inputs: dict[str, Artifact], metrics: dict[str, An
         "seconds": round(seconds, 3),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **provenance(),
+        **({"mkl": kernels} if stage.device and (kernels := use_all_kernels()) else {}),
     }
