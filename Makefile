@@ -1,6 +1,9 @@
 # `make run` and `make test` set everything up by themselves.
 STAR := .venv/bin/star
-.PHONY: help install run test test-slow check format bench build clean
+.PHONY: help install lock run test test-slow snapshots check format bench build clean
+# Tests run side by side, WORKERS at a time; those that start vLLM, measure memory or time share one worker (xdist_group).
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
+PARALLEL := -n $(WORKERS) --dist loadgroup
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -9,14 +12,20 @@ help:  ## this list
 install:  ## set up .venv (CUDA or CPU, by what the machine has); does nothing the second time
 	@bash scripts/install.sh
 
+lock: install  ## write requirements-cpu.lock anew from the ranges in pyproject.toml (ARGS=--upgrade: the newest versions)
+	@bash scripts/lock.sh $(ARGS)
+
 run: install  ## the main job: a tiny model teaches itself to add (ARGS="rounds=5 seed=1" to change it)
 	@$(STAR) run $(ARGS)
 
 test: install  ## all tests but the slow ones
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: install  ## the slow proofs too: kills on real vLLM, every method for real, whole data sets
-	@.venv/bin/python -m pytest -m 'not gpu' $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'not gpu' $(ARGS)
+
+snapshots: install  ## write tests/unit/__snapshots__ anew: help texts, tables and pages as they are now (look at the diff)
+	@.venv/bin/python -m pytest -q tests/unit/test_snapshots.py --snapshot-update $(ARGS)
 
 check: install  ## formatting, lint and types: ruff and mypy --strict
 	@.venv/bin/ruff format --check --quiet star_cli tests scripts || { echo "make format mends this"; exit 1; }

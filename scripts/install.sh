@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Make .venv with everything `star run` needs: the CUDA build of vLLM where there is a GPU, else the CPU build.
-# A second call with nothing changed does nothing. Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS, PIP_FIND_LINKS.
+# Make .venv with everything `star run` needs: the CUDA build of vLLM where there is a GPU, else the CPU build in the
+# exact versions of requirements-cpu.lock. A second call with nothing changed does nothing.
+# Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS (grade,train,wandb,dev; slurm and joblib are locked, too), PIP_FIND_LINKS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=${STAR_BUILD:-$(nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)}
-extras="$build,${STAR_EXTRAS:-wandb,math,dev}"
+extras="vllm-$build,${STAR_EXTRAS:-grade,train,wandb,dev}"
 python=${PYTHON:-python3}
-mark="$extras $("$python" -c 'import sys; print(sys.version)' | tr '\n' ' ') $(cat pyproject.toml scripts/install.sh | sha256sum)"
+sources=(pyproject.toml requirements-cpu.lock scripts/cpu-excludes.txt scripts/install.sh)
+mark="$extras $("$python" -c 'import sys; print(sys.version)' | tr '\n' ' ') $(cat "${sources[@]}" | sha256sum)"
 stamp=.venv/.star-installed
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$mark" ] && exit 0
 
@@ -20,9 +22,8 @@ rm -f "$stamp"
 
 options=(--python .venv/bin/python --compile-bytecode --quiet)
 if [ "$build" = cpu ]; then
-  # vLLM asks for packages whose CPU builds are not on PyPI; beside a CPU torch the CUDA builds break transformers.
-  printf 'torchvision\ntorchaudio\ntorchcodec\n' > .venv/excludes.txt
-  options+=(--excludes .venv/excludes.txt)
+  options+=(--excludes scripts/cpu-excludes.txt)
+  [ "$(uname -s)" != Linux ] || options+=(--constraints requirements-cpu.lock)
   if [ -n "${PIP_FIND_LINKS:-}" ]; then
     for place in $PIP_FIND_LINKS; do options+=(--find-links "$place"); done
   else

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from importlib import resources
 from typing import Any
 
 from star_cli.core import registry
@@ -27,7 +26,7 @@ from star_cli.core.settings import (
 )
 from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
-from star_cli.run.overrides import _sentence, home_of, sweep_of, written_by
+from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
 from star_cli.store.ledger import QUIET, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
@@ -114,7 +113,7 @@ def store_parts() -> None:
     _stored = True
     registry.discover()
     OmegaConf.register_new_resolver("star_home", lambda home: str(home_of(home)), replace=True)
-    shipped, store = resources.files("star_cli.conf"), ConfigStore.instance()
+    store = ConfigStore.instance()
     store.store(name="root", node=Root)
     store.store(group="grader", name="auto", node=Auto)
     store.store(group="verifier", name="auto", node=Auto)
@@ -122,7 +121,7 @@ def store_parts() -> None:
         store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
         for name in registry.names(kind):
-            wrapped = shipped.joinpath(kind, f"{name}.yaml").is_file()
+            wrapped = (conf_dir() / kind / f"{name}.yaml").is_file()
             store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
 
 
@@ -156,7 +155,7 @@ def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
     sweep = sweep_of(args)
     with _scoped(args, {"HYDRA_FULL_ERROR": "1", **({SWEEP: json.dumps(sweep)} if sweep else {})}):
         try:
-            hydra.main(version_base="1.3", config_path="pkg://star_cli.conf", config_name="config")(main)()
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(main)()
         except (HydraException, OmegaConfBaseException) as e:
             raise StarError(_sentence(e), hint=_advice(str(e))) from None
     if faults:

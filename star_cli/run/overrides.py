@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import star_cli
 from star_cli.errors import StarError
+
+
+def conf_dir() -> Path:
+    """The folder of config.yaml, experiment/ and model/: in a wheel star_cli/conf, in a checkout conf/ beside star_cli/."""
+    package = Path(star_cli.__file__).resolve().parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parent / "conf"
 
 
 def home_of(setting: str | None) -> Path:
@@ -20,7 +27,7 @@ def written_by(experiment: str, places: tuple[str, ...] = ()) -> list[dict[str, 
     """The content of an experiment's file and of the experiments it builds on, shipped or in a --config-dir."""
     from omegaconf import OmegaConf
 
-    shipped = resources.files("star_cli.conf").joinpath("experiment", f"{experiment}.yaml")
+    shipped = conf_dir() / "experiment" / f"{experiment}.yaml"
     own = [Path(p) / "experiment" / f"{experiment}.yaml" for p in places or config_dirs(sys.argv)]
     path = next((p for p in own if p.is_file()), shipped)
     if not path.is_file():
