@@ -10,6 +10,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from star_cli.cli.app import PASS, Json, app
+from star_cli.core.extras import require
 from star_cli.errors import StarError
 
 Place = Annotated[str, typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.")]
@@ -69,6 +70,7 @@ def _grader(args: list[str]) -> tuple[Any, int]:
         [*args, "task=addition", "model=fake", "tracking=none"],
         lambda c: (c.experiment.grader, c.experiment.runtime.grade_workers),
     )
+    require(found[0])
     return found  # type: ignore[no-any-return]
 
 

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from star_cli.cli.app import app
+from star_cli.core.extras import extras_named
 from star_cli.errors import StarError
 
 
@@ -17,7 +18,8 @@ def main() -> None:
     from star_cli.cli import compare, forecast, grade, inspect, run, show, stages, store, theory  # noqa: F401, I001  (registers)
 
     try:
-        app(standalone_mode=True)
+        with extras_named():
+            app(standalone_mode=True)
     except StarError as e:
         sys.stdout.flush()
         typer.echo(f"star: {e}", err=True)

@@ -30,6 +30,11 @@ class Part:
     def check(self) -> None:
         """Say what is wrong with the settings, before any work is done."""
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What it imports that star installs without: looked for before it is used, and named with the pip command."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -256,8 +261,6 @@ class Grader(Part):
 class Engine(Part):
     """Writes completions. Heavy imports happen inside ``open``."""
 
-    install: ClassVar[str] = ""  # the command that installs what it needs
-
     def open(self, model: ModelRef, runtime: Runtime) -> Session:
         """Start the engine with these weights."""
         raise NotImplementedError
@@ -281,7 +284,6 @@ class TrainJob:
 class Trainer(Part):
     """Fine-tunes. The output is a plain Hugging Face directory and a ``canary.json`` beside the weights."""
 
-    install: ClassVar[str] = ""
     generalises: ClassVar[bool] = True  # whether what it learns of one problem helps another; a forecast asks
 
     def train(self, job: TrainJob) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class Several(Grader):
         return [registry.get("grader", name)() for name in self.graders]
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(p for m in self.members() for p in m.packages))
+
+    @property
     def isolated(self) -> bool:
         return any(m.isolated for m in self.members())
 

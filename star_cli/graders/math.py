@@ -10,6 +10,7 @@ import threading
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
+from star_cli.core.extras import command
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
@@ -29,10 +30,11 @@ class Math(Grader):
     formula.
 
     Numbers are compared exactly, words as words, everything else by math-verify (install: ``pip install
-    "star-cli[math]"``) with the known answer first. ``seconds`` bounds one comparison; a worker that takes three times
+    "star-cli[grade]"``) with the known answer first. ``seconds`` bounds one comparison; a worker that takes three times
     as long is killed. With ``truncated`` a text that ran out of tokens may be right.
     """
 
+    packages = ("math_verify",)
     seconds: int = 5
     truncated: bool = False
     CASES: ClassVar[list[tuple[Any, ...]]] = [
@@ -220,7 +222,7 @@ def library() -> Any:
     except ImportError as e:
         raise StarError(
             "grader=math needs math-verify, which is not installed",
-            hint='pip install "math-verify[antlr4_9_3]==0.9.0" (the extra fits hydra\'s antlr)',
+            hint=command("math_verify"),
         ) from e
     import logging
 

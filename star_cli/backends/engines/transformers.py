@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, ClassVar
+from typing import Any
 
 from star_cli.backends import weights as directory
 from star_cli.backends.engines import _vision as vision
 from star_cli.backends.vision import joined
+from star_cli.core.extras import command
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
 from star_cli.core.settings import Runtime, Sampling
@@ -29,7 +30,7 @@ class Transformers(Engine):
     A request's seed decides its text whatever else is in the batch, up to the last bits of the forward pass.
     """
 
-    install: ClassVar[str] = "pip install torch transformers"
+    packages = ("torch", "transformers")
     dtype: str = "auto"
     logprobs: bool = True
 
@@ -44,7 +45,9 @@ class Transformers(Engine):
             import torch
             import transformers
         except ImportError as e:
-            raise StarError(f"engine=transformers cannot be used: {directory.gist(e)}", hint=self.install) from e
+            raise StarError(
+                f"engine=transformers cannot be used: {directory.gist(e)}", hint=command("transformers")
+            ) from e
         transformers.utils.logging.disable_progress_bar()
         return TransformersSession(self, model, runtime, "cuda" if torch.cuda.is_available() else "cpu")
 

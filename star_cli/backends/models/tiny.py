@@ -24,6 +24,7 @@ class Tiny(Model):
     It holds the 256 bytes too, so any text can be written; a digit never shares its token with another.
     """
 
+    packages = ("torch", "transformers", "tokenizers")
     local: ClassVar[bool] = True
     layers: int = 3
     width: int = 64

@@ -28,6 +28,7 @@ class TinyVLM(Model):
     tokens the tokenizer learns from the lessons; it holds the 256 bytes too.
     """
 
+    packages = ("torch", "transformers", "tokenizers")
     local: ClassVar[bool] = True
     layers: int = 3
     width: int = 64

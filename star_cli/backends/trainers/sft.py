@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Sft(Trainer):
     start, where there is one; the learning rate's schedule begins anew. One device.
     """
 
-    install: ClassVar[str] = "pip install trl peft"
+    packages = ("torch", "transformers", "trl")
     lr: float = 1e-5
     schedule: str = "constant"  # constant | linear | cosine
     warmup: int = 0

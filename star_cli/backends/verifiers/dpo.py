@@ -27,6 +27,7 @@ class Dpo(Verifier):
     The paper compares three values of beta and names none; .1 is the one of the DPO paper. One device.
     """
 
+    packages = ("torch", "transformers", "trl")
     learns_from: ClassVar[str] = "pairs"
     likelihood: ClassVar[bool] = True
     beta: float = 0.1

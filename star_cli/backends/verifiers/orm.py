@@ -34,6 +34,7 @@ class Orm(Verifier):
     label in a plain Hugging Face directory. One device.
     """
 
+    packages = ("torch", "transformers")
     learns_from: ClassVar[str] = "labelled"
     every_token: bool = True
     balance: str = "class"

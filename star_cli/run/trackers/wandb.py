@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from star_cli.core.extras import command
 from star_cli.core.settings import Tracking
 from star_cli.errors import StarError
 from star_cli.run.observe import Silent
@@ -22,7 +23,7 @@ class Wandb(Silent):
         except ImportError:
             raise StarError(
                 "tracking=wandb needs the package wandb, which is not installed",
-                hint="pip install 'star-cli[wandb]', or leave tracking out",
+                hint=f"{command('wandb')}, or leave tracking out",
             ) from None
         if settings.mode == "online" and not logged_in():
             raise StarError(

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+from star_cli.core.extras import command
 from star_cli.core.keys import file_sha256, seed_of
 from star_cli.errors import StarError
 
@@ -162,7 +163,7 @@ def _parquet(path: Path) -> Iterator[Row]:
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
     except ImportError as e:
         raise StarError(
-            "reading parquet needs pyarrow", hint="pip install pyarrow, or convert the file to JSON lines"
+            "reading parquet needs pyarrow", hint=f"{command('pyarrow')}, or convert the file to JSON lines"
         ) from e
     number = 0
     for batch in parquet.ParquetFile(path).iter_batches(1024):
