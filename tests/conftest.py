@@ -20,6 +20,29 @@ SMALL = ["model=fake", "rounds=2", "task.train=100", "problems=200", "task.dev=2
 ROOT = Path(__file__).parent.parent
 
 
+# With several workers (make test) a file stays in one of them, for its fixtures are dear; these files share a single
+# worker, for they would disturb each other.
+ONE_BY_ONE = {
+    "test_engines.py": "starts vLLM",
+    "test_vlm.py": "starts vLLM",
+    "test_real.py": "starts vLLM",
+    "test_graded.py": "starts vLLM",
+    "test_early.py": "measures time",
+    "test_kill.py": "measures time, starts vLLM",
+    "test_pool.py": "measures time and compares one worker with two",
+    "test_sandbox.py": "measures time",
+    "test_trainers.py": "trains with all cores",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell pytest-xdist (--dist loadgroup) which tests belong into one worker."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("one-by-one" if item.path.name in ONE_BY_ONE else item.path.stem))
+
+
 @dataclass
 class Result:
     """What one call of `star` left behind."""

@@ -126,7 +126,8 @@ def test_half_a_cache_with_a_torn_line_is_half_the_work_and_the_same_verdicts(st
         judge.offer(p, r)
     waited(judge)
     judge.close()
-    assert len(VerdictCache(path)) == len(items)
+    with VerdictCache(path) as known:
+        assert len(known) == len(items)
 
 
 def test_a_verdict_counts_for_the_very_text_it_was_given_on(store: Store) -> None:
@@ -137,8 +138,8 @@ def test_a_verdict_counts_for_the_very_text_it_was_given_on(store: Store) -> Non
         judge.offer(p, text(p, r.sample, "something else"))
     waited(judge)
     judge.close()
-    known = VerdictCache(path)
-    assert len(known) == 4 and [known(p, r) for p, r in items] == [None] * 4
+    with VerdictCache(path) as known:
+        assert len(known) == 4 and [known(p, r) for p, r in items] == [None] * 4
 
 
 def test_what_a_busy_machine_may_have_caused_is_never_kept(store: Store) -> None:
@@ -165,10 +166,9 @@ def test_the_workers_stand_back(store: Store) -> None:
     judge = EarlyGrading(Unruly(), store.root / "x" / "y.jsonl", 1)
     judge.offer(problem(0), text(problem(0), 0, "ok"))
     waited(judge)
-    known = VerdictCache(judge.path)
     judge._file.flush()
     pid = int(json.loads(judge.path.read_bytes())["verdict"]["answer"])
-    assert os.getpriority(os.PRIO_PROCESS, pid) == early.NICE and not len(known)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == early.NICE and not len(judge.known)
     judge.close()
 
 
@@ -267,7 +267,7 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
     for key, begin in (("1" * 32, True), ("2" * 32, False)):
         generate(store, tmp_path, key, spec, sums, grader=grader, early=begin)
         made = store.commit(store.draft(key), {"stage": "generate", "tag": {"round": 1}, "inputs": {}, "metrics": {}})
-        rows = sum(1 for _ in open(made.path / Rationale.file))
+        rows = len((made.path / Rationale.file).read_text().splitlines())
         made.manifest["files"][Rationale.file] |= {"rows": rows, "schema": Rationale.schema}
         assert cache_file(store.root, key, grader).exists() == begin
         draft = store.draft(key[::-1] + "f")
@@ -324,9 +324,8 @@ def test_early_verdicts_leave_no_trace_in_the_artifacts_of_a_run(tmp_path: Path)
     for cache in (tmp_path / "true" / "artifacts" / FOLDER).glob("*.jsonl"):
         assert cache.name.partition("-")[0] in written
     home = tmp_path / "true"
-    assert sum(len(VerdictCache(c)) for c in (home / "artifacts" / FOLDER).glob("*")) > 10, (
-        "next to nothing was judged early"
-    )
+    lines = [line for c in (home / "artifacts" / FOLDER).glob("*") for line in c.read_bytes().splitlines()]
+    assert len(lines) > 10, "next to nothing was judged early"
 
 
 # ---- known answers that no grader can use --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -51,18 +52,31 @@ def mark_of(problem: Problem, rationale: Rationale) -> str:
 
 
 class VerdictCache:
-    """The verdicts of a cache file, found by what they judge; only their places are held in memory."""
+    """The verdicts of a cache file, found by what they judge; only their places are held in memory.
+
+    The file stays open until ``close``, or the end of a ``with``.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
-        try:
+        self._file: IO[bytes] | None = None
+        with suppress(FileNotFoundError):
             self._file = open(path, "rb")
-        except FileNotFoundError:
-            return
-        for line in self._file:
+        for line in self._file or ():
             self._note(line)
+
+    def __enter__(self) -> VerdictCache:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; nothing can be looked up from here on."""
+        if self._file is not None:
+            self._file.close()
 
     def _note(self, line: bytes) -> None:
         try:
@@ -80,7 +94,7 @@ class VerdictCache:
 
     def __call__(self, problem: Problem, rationale: Rationale) -> Verdict | None:
         at = self._places.get(mark_of(problem, rationale)) if self._places else None
-        if at is None:
+        if at is None or self._file is None:
             return None
         self._file.seek(at[0])
         return _line.decode(self._file.read(at[1])).verdict
@@ -143,11 +157,11 @@ class EarlyGrading:
         self._halt()
         with suppress(OSError):
             self._file.flush()
-        known = VerdictCache(self.path)
-        for problem, rationale, verdict in graded(self.grader, items, self.workers, known=known):
-            if not known.holds(problem, rationale):
-                self._keep(problem, rationale, verdict)
-            yield problem, rationale, verdict
+        with VerdictCache(self.path) as known:
+            for problem, rationale, verdict in graded(self.grader, items, self.workers, known=known):
+                if not known.holds(problem, rationale):
+                    self._keep(problem, rationale, verdict)
+                yield problem, rationale, verdict
 
     def _halt(self) -> None:
         pool, self._pool = self._pool, None
@@ -158,5 +172,6 @@ class EarlyGrading:
     def close(self) -> None:
         """End the workers; what was judged is on disk."""
         self._halt()
+        self.known.close()
         with suppress(OSError):
             self._file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +59,10 @@ def grade_all(
 
     Verdicts that this grader gave while the text was being written (early.py) are taken as they are.
     """
-    known = VerdictCache(cache_file(rationales.path.parent, rationales.key, grader)) if grader.isolated else None
-    for problem, rationale, verdict in judged(grader, joined(problems, rationales), workers, known):
-        yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
+    at = cache_file(rationales.path.parent, rationales.key, grader)
+    with VerdictCache(at) if grader.isolated else nullcontext() as known:
+        for problem, rationale, verdict in judged(grader, joined(problems, rationales), workers, known):
+            yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
 
 
 def with_wrong_steps(task: Task, problem: Problem, rationale: Rationale, verdict: Verdict) -> Verdict:

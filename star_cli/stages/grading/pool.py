@@ -184,7 +184,8 @@ class _Driver(threading.Thread):
             send(worker.stdin, pickle.dumps((sys.path, self.grader, self.memory, self.nice)))
             receive(worker.stdout, time.monotonic() + START)
         except (EOFError, BrokenPipeError, TimeoutError):
-            said = worker.stderr.read().decode("utf-8", "replace").strip().splitlines() if self.kill() else []
+            with worker.stderr:
+                said = worker.stderr.read().decode("utf-8", "replace").strip().splitlines() if self.kill() else []
             raise StarError(
                 f"a grading process did not start: {said[-1] if said else 'no message'}",
                 hint="star grade with one line shows whether the grader works here",
@@ -256,8 +257,9 @@ def _exactly(pipe: IO[bytes], size: int, deadline: float | None) -> bytes:
 
 
 def _drain(pipe: IO[bytes]) -> None:
-    while pipe.read(1 << 16):
-        pass
+    with pipe:
+        while pipe.read(1 << 16):
+            pass
     pipe.close()
 
 
