@@ -6,14 +6,12 @@ import json
 
 import typer
 
-from star_cli.cli.app import app
-
-PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
+from star_cli.cli.app import PASS, app
 
 
 @app.command(
     context_settings=PASS,
-    epilog="star forecast experiment=rl_star_tabular   |   star forecast demo   |   "
+    epilog="Examples:  star forecast experiment=rl_star_tabular   |   star forecast demo   |   "
     "star forecast demo pilot.problems=300   |   star run forecast=true",
 )
 def forecast(context: typer.Context, as_json: bool = typer.Option(False, "--json", help="Print JSON only.")) -> None:

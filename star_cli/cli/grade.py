@@ -109,8 +109,10 @@ def agree(
     second: Annotated[str, typer.Argument(help="Another grader's name.")],
     as_json: Json = False,
 ) -> None:
-    """How far two graders agree on the same rationales: confusion table, Cohen's kappa and the samples they judge
-    differently."""
+    """How far two graders agree on the same rationales.
+
+    Shows the confusion table, Cohen's kappa and the samples that they judge differently.
+    """
     from star_cli.analysis.agreement import confusion
     from star_cli.report.confusion import show
     from star_cli.report.terminal import Terminal, console

@@ -80,8 +80,10 @@ def diff(
 
 @app.command(epilog="Example:  star doctor --json")
 def doctor(as_json: Json = False) -> None:
-    """Say what was found on this machine, what is missing, and the command that mends it. Exit code 1 when star run
-    cannot work."""
+    """Say what was found on this machine, what is missing, and the command that mends it.
+
+    The exit code is 1 when star run cannot work.
+    """
     from star_cli.report.terminal import console
     from star_cli.run.doctor import findings
 

@@ -19,7 +19,7 @@ def main() -> None:
 
     try:
         with extras_named():
-            app(standalone_mode=True)
+            app(prog_name="star")
     except StarError as e:
         sys.stdout.flush()
         typer.echo(f"star: {e}", err=True)

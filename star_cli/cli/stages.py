@@ -84,9 +84,7 @@ def finetune(context: typer.Context, input: Inputs, round: Round = 1, as_json: J
     context_settings=PASS, epilog="Example:  star evaluate --input model=demo/round-2/finetune evaluation.split=test"
 )
 def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: Json = False) -> None:
-    """Accuracy of a model (input: model) on the evaluation split, or of rationales that are there (input:
-    rationales).
-    """
+    """Measure accuracy. Input: model (it answers the evaluation split), or rationales (that are there already)."""
     _run("evaluate", context, input, as_json, round)
 
 
@@ -96,7 +94,5 @@ def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: J
     "--input rationales=demo/round-3/candidates verification.score_by=engine",
 )
 def score(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
-    """Scores of solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from
-    them).
-    """
+    """Score solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from them)."""
     _run("score", context, input, as_json, 1)

@@ -32,7 +32,7 @@ FIGURE = typer.Option(None, "--figure", help="Write the curves to this .svg or .
 JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 
 
-@theory.command(epilog="star theory predict --steps 3 --states 64 --delta 0.1,0.3,0.05 --rounds 6")
+@theory.command(epilog="Example:  star theory predict --steps 3 --states 64 --delta 0.1,0.3,0.05 --rounds 6")
 def predict(
     steps: int = STEPS,
     states: int = STATES,
@@ -52,7 +52,9 @@ def predict(
         show_prediction(told)
 
 
-@theory.command(epilog="star theory check --delta 0,0.1,0.1   |   star theory check --delta 0,0,0.3 || echo hopeless")
+@theory.command(
+    epilog="Examples:  star theory check --delta 0,0.1,0.1   |   star theory check --delta 0,0,0.3 || echo hopeless"
+)
 def check(
     steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION, as_json: bool = JSON
 ) -> None:
@@ -68,7 +70,9 @@ def check(
         raise typer.Exit(1)
 
 
-@theory.command(epilog="star theory compare demo   |   star theory compare demo --delta 0.4 --convention generator")
+@theory.command(
+    epilog="Examples:  star theory compare demo   |   star theory compare demo --delta 0.4 --convention generator"
+)
 def compare(
     run: str = typer.Argument(help="A run on a task that knows its true steps (zip)."),
     delta: str | None = typer.Option(
