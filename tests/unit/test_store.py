@@ -167,7 +167,10 @@ def test_samples_outlive_a_kill_before_the_manifest(store, monkeypatch):
     monkeypatch.setattr(module, "write_json", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         store.commit(draft, MANIFEST)
-    assert list(store.draft(KEY).journal(Problem).offsets) == [("a",)]
+    draft.close()
+    again = store.draft(KEY)
+    assert list(again.journal(Problem).offsets) == [("a",)]
+    again.close()
 
 
 def test_a_lock_is_held_by_one_and_the_other_is_told_once(store):
