@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from star_cli.backends.models.tiny import Tiny
-from star_cli.backends.trainers.sft import Sft, weights_sha256
+from star_cli.backends.trainers.sft import Sft
 from star_cli.backends.training.forward import likelihoods
 from star_cli.backends.verifiers.dpo import Dpo
 from star_cli.backends.verifiers.orm import Orm, weights
+from star_cli.backends.weights import weights_sha256
 from star_cli.core.parts import ModelRef, TrainJob, VerifyJob
 from star_cli.core.records import Example, Labelled, Pair
 from star_cli.core.settings import Runtime, Verification

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from star_cli.backends.engines._memory import InMemory, plain
+from star_cli.backends.engines._memory import InMemory, text_of
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
@@ -92,7 +92,7 @@ class FakeSession(InMemory):
         return f"<scratch>\n{a} + {b}\n</scratch>\n" + " ".join(str(total))
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
-        return [fake_score(self.skill, plain(prompt), completion) for prompt, completion in items]
+        return [fake_score(self.skill, text_of(prompt), completion) for prompt, completion in items]
 
     def swap(self, model: ModelRef) -> bool:
         self.model = model
