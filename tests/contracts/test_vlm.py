@@ -25,7 +25,7 @@ from star_cli.core.parts import ModelRef, Prompt, Request, TrainJob
 from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import StarError
 from star_cli.run.live_engine import LiveEngine, distance
-from star_cli.stages.base import placed
+from star_cli.stages.base import with_picture_paths
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 TASK = registry.get("task", "tiny_scenes")(train=24, dev=12)
@@ -33,7 +33,7 @@ LESSONS = {"caption": 24, "full": 24, "answer": 24}
 
 
 def examples(seed: int = 0) -> list[Any]:
-    return placed(list(TASK.lesson_examples(LESSONS, seed)), TASK.picture)
+    return with_picture_paths(list(TASK.lesson_examples(LESSONS, seed)), TASK.picture)
 
 
 def trained(

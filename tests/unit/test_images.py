@@ -16,7 +16,6 @@ from star_cli.core import registry
 from star_cli.errors import StarError
 from star_cli.lib import images
 from star_cli.report import html
-from star_cli.stages.sampling import prompt_key
 from star_cli.tasks import tiny_scenes
 from star_cli.tasks.base.visual import BLOCKS
 
