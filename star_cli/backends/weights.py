@@ -146,6 +146,10 @@ class DamagedShard(Exception):
         if self.promised == self.size:
             self.promised = None
 
+    def wrong_size(self, path: Path) -> str:
+        """The fault as a sentence's beginning."""
+        return f"{path} is damaged: it has {self.size} bytes where its header promises {self.promised}"
+
 
 def tensor_shapes(path: Path) -> dict[str, list[int]]:
     """Name and shape of every tensor of one safetensors file, from its header alone. Raises DamagedShard."""
@@ -180,7 +184,7 @@ def directory_shapes(here: Path) -> dict[str, list[int]]:
             if e.promised is None:
                 what = f"{path} is not a safetensors file ({e.size} bytes, its header cannot be read)"
             else:
-                what = f"{path} is damaged: it has {e.size} bytes where its header promises {e.promised}"
+                what = e.wrong_size(path)
             raise StarError(what, hint=REBUILD) from None
     return shapes
 
@@ -192,8 +196,10 @@ def check_shard(path: Path) -> None:
     except DamagedShard as e:
         if e.promised is None:
             what = f"{path} is not a readable safetensors file (its header is broken)"
-        else:
+        elif e.size < e.promised:
             what = f"{path} is truncated: {e.size} bytes of {e.promised}"
+        else:
+            what = e.wrong_size(path)
         raise StarError(what, hint=COPY_AGAIN) from None
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from star_cli.backends.models.tiny import Tiny
 from star_cli.backends.trainers.sft import Sft
@@ -173,6 +176,17 @@ def test_engine_and_forward_pass_score_alike(dpo):
 
 def test_equal_trainings_give_equal_bytes(sft, dpo, tmp_path):
     assert Dpo().train(job(sft, tmp_path))["end_weights"] == dpo[1]["end_weights"]
+
+
+def test_a_verifier_keeps_the_precision_of_its_start(sft, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    half = shutil.copytree(sft, tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(sft, dtype="bfloat16").save_pretrained(half)
+    for name, verifier in (("dpo", Dpo()), ("orm", Orm())):
+        verifier.train(replace(job(sft, tmp_path / name, steps=2), start=replace(ref(half), dtype="auto")))
+        with safe_open(tmp_path / name / "model" / "model.safetensors", framework="numpy") as file:
+            assert {file.get_slice(tensor).get_dtype() for tensor in file.keys()} == {"BF16"}, name
 
 
 def test_orm_learns_to_tell_right_from_wrong(sft, orm):

@@ -61,9 +61,9 @@ class Plan:
     def share(self, rank: int) -> Iterator[list[int]]:
         """The rows of each forward pass of one device, ``parts`` to a step."""
         for rows in self.stream():
-            mine = rows[rank :: self.world]
-            cuts = [i * len(mine) // self.parts for i in range(self.parts + 1)]
-            yield from (mine[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+            dealt = rows[rank :: self.world]
+            cuts = [i * len(dealt) // self.parts for i in range(self.parts + 1)]
+            yield from (dealt[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True))
 
     def total(self, counts: Sequence[int]) -> int:
         """The sum over the whole training of a count of each row, such as its completion tokens."""
