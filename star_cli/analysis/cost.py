@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from star_cli.backends.weights import count
+from star_cli.backends.weights import count_parameters
 from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.ledger import Event, Run
 
@@ -122,4 +122,4 @@ def parameters_of(model: Artifact) -> int | None:
     if model.has_file("base.json"):
         folder = Path(str(json.loads(model.file("base.json").read_bytes())["path"]))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return count(files) if files else None
+    return count_parameters(files) if files else None

@@ -18,7 +18,7 @@ from typing import (
 
 from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
-from star_cli.errors import StarError, need
+from star_cli.errors import need
 
 RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
 
@@ -61,24 +61,6 @@ class ModelRef:
         return (
             Prompt(canary["prompt"], tuple(str(Path(self.path) / n) for n in names)) if names else str(canary["prompt"])
         )
-
-    def render(self, tokenizer: Any, prompt: str) -> str:
-        """The exact text the model reads: through the chat template where there is one. Engine and trainer share it."""
-        template = getattr(tokenizer, "chat_template", None)
-        if self.chat and not template:
-            raise StarError(
-                f"model.chat=true, but the tokenizer of {self.path} has no chat template", hint="set model.chat=false"
-            )
-        if self.chat is False or not template:
-            return prompt
-        turn = [{"role": "user", "content": prompt}]
-        return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-
-    def encode(self, tokenizer: Any, prompt: str) -> list[int]:
-        """The token ids of the rendered prompt, special tokens as the tokenizer adds them to plain text."""
-        text = self.render(tokenizer, prompt)
-        templated = text != prompt
-        return list(tokenizer(text, add_special_tokens=not templated)["input_ids"])
 
 
 @dataclass(frozen=True)

@@ -418,7 +418,7 @@ def test_what_to_install_is_said_where_vllm_is_missing(
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("star_cli.backends.engines.vllm.version", missing)
+    monkeypatch.setattr("star_cli.backends.engines._vllm_cpu.version", missing)
     with pytest.raises(StarError, match="(?s)vLLM, which is not installed.*pip install"):
         Vllm().open(models["plain"], runtime)
 

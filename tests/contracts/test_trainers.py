@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from star_cli.backends import threads
 from star_cli.backends.models.tiny import Tiny
-from star_cli.backends.trainers.sft import Data, Plan, Sft, encode, encode_prompts
-from star_cli.backends.training import loop as _loop
+from star_cli.backends.tokens import encode_prompt, encode_prompts
+from star_cli.backends.trainers.sft import Sft
+from star_cli.backends.training import environment
+from star_cli.backends.training.data import encode_examples
+from star_cli.backends.training.plan import Plan
 from star_cli.core.parts import ModelRef, TrainJob
 from star_cli.core.records import Example
 from star_cli.core.settings import Runtime
@@ -109,8 +113,7 @@ def test_the_loss_is_the_mean_over_completion_and_end_of_text_only(base, tmp_pat
 
 
 def test_the_prompt_and_the_padding_teach_nothing(base):
-    job, part = job_of(base, Path("unused")), Sft()
-    data = encode(part, job, base)
+    data = encode_examples(Sft(), job_of(base, Path("unused")))
     for row, example in zip(data.rows, EXAMPLES, strict=True):
         taught = [t for t in row["labels"] if t != -100]
         assert row["labels"][: len(row["labels"]) - len(taught)] == [-100] * (len(row["labels"]) - len(taught))
@@ -133,11 +136,11 @@ def test_it_is_adamw_with_clipping_and_a_linear_schedule(base, tmp_path):
     part.train(job)
     model, _ = load(base)
     model.train()
-    data = encode(part, job, base)
+    data = encode_examples(part, job)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}])
-    for step, rows in enumerate(Plan.of(part, job, data, 1).stream()):
+    for step, rows in enumerate(Plan.of(part, job, data.lengths(), 1).stream()):
         total = 0.0
         taught = sum(label != -100 for i in rows for label in data.rows[i]["labels"])
         for i in rows:
@@ -227,11 +230,11 @@ def test_a_chat_model_reads_its_template(base, tmp_path):
     _, tokenizer = load(base)
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}\n"
     tokenizer.save_pretrained(tmp_path)
-    for model in (ref(base), ref(base, chat=None)):
-        prompts = [e.prompt for e in EXAMPLES[:3]]
-        found = encode_prompts(model, tokenizer, prompts)
-        assert found == {p: model.encode(tokenizer, p) for p in prompts}
-    assert tokenizer.decode(found[prompts[0]]).startswith("<user>")
+    prompts = [e.prompt for e in EXAMPLES[:3]]
+    for model, shown in ((ref(base), "{}"), (ref(base, chat=None), "<user>{}")):
+        encoded = encode_prompts(model, tokenizer, prompts)
+        assert {p: tokenizer.decode(ids) for p, ids in encoded.items()} == {p: shown.format(p) for p in prompts}
+        assert encoded == {p: encode_prompt(model, tokenizer, p) for p in prompts}
 
 
 # ---- the plan of the sequences ---------------------------------------------------------------------------------------
@@ -240,7 +243,7 @@ def plan(lengths, **given):
         Sft(batch=given.pop("batch", 8), micro_batch=given.pop("micro_batch", None)),
         job_of("", Path("x"), **given),
     )
-    return Plan.of(part, job, Data([{"input_ids": [0] * n} for n in lengths], [], 0, None), given.pop("world", 1))
+    return Plan.of(part, job, lengths, given.pop("world", 1))
 
 
 def test_every_sequence_is_seen_once_a_pass():
@@ -293,8 +296,9 @@ def test_what_surrounds_a_training_is_put_back(base, tmp_path, capfd):
 
 
 def test_threads_are_set_where_a_living_engine_replaced_the_setter(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch, "_star_set_num_threads", torch.set_num_threads, raising=False)
-    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    monkeypatch.setattr(torch, "set_num_threads", torch.set_num_threads)  # put back whatever happens here
+    with threads.thread_setter_kept():
+        torch.set_num_threads = lambda n: None  # what vLLM does as it starts
     seen = []
     job = job_of(base, tmp_path, steps=1, progress=lambda *_: seen.append(torch.get_num_threads()))
     job.runtime.train_threads = 2
@@ -408,7 +412,7 @@ def test_the_output_is_a_plain_directory_of_any_machine(base, tmp_path):
 def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
     part, seen = Sft(lr=1e-3, batch=8, lora_rank=lora_rank), []
     one = train(base, tmp_path / "a", part, steps=5)
-    monkeypatch.setattr(_loop, "processes", lambda gpus: 2)
+    monkeypatch.setattr(environment, "processes", lambda gpus: 2)
     two = train(base, tmp_path / "b", part, steps=5, progress=lambda done, total, loss: seen.append(done))
     assert seen == [1, 2, 3, 4, 5]
     assert one["loss_first"] == pytest.approx(two["loss_first"], abs=1e-4)
@@ -418,6 +422,6 @@ def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
 
 @pytest.mark.slow
 def test_two_processes_say_what_went_wrong(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(_loop, "processes", lambda gpus: 2)
+    monkeypatch.setattr(environment, "processes", lambda gpus: 2)
     with pytest.raises(StarError, match="not finite at step 2"):
         train(base, tmp_path, Sft(lr=1e30, batch=8), steps=4)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from star_cli.backends.models.tiny import Tiny
-from star_cli.backends.trainers.sft import Sft, weights_sha256
+from star_cli.backends.trainers.sft import Sft
 from star_cli.backends.training.forward import likelihoods
 from star_cli.backends.verifiers.dpo import Dpo
 from star_cli.backends.verifiers.orm import Orm, weights
+from star_cli.backends.weights import weights_sha256
 from star_cli.core.parts import ModelRef, TrainJob, VerifyJob
 from star_cli.core.records import Example, Labelled, Pair
 from star_cli.core.settings import Runtime, Verification
@@ -172,6 +176,17 @@ def test_engine_and_forward_pass_score_alike(dpo):
 
 def test_equal_trainings_give_equal_bytes(sft, dpo, tmp_path):
     assert Dpo().train(job(sft, tmp_path))["end_weights"] == dpo[1]["end_weights"]
+
+
+def test_a_verifier_keeps_the_precision_of_its_start(sft, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    half = shutil.copytree(sft, tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(sft, dtype="bfloat16").save_pretrained(half)
+    for name, verifier in (("dpo", Dpo()), ("orm", Orm())):
+        verifier.train(replace(job(sft, tmp_path / name, steps=2), start=replace(ref(half), dtype="auto")))
+        with safe_open(tmp_path / name / "model" / "model.safetensors", framework="numpy") as file:
+            assert {file.get_slice(tensor).get_dtype() for tensor in file.keys()} == {"BF16"}, name
 
 
 def test_orm_learns_to_tell_right_from_wrong(sft, orm):

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from conftest import start
 
+from star_cli.backends import vision
 from star_cli.backends.engines.transformers import Transformers
 from star_cli.backends.engines.vllm import Vllm
-from star_cli.backends.trainers import sft
-from star_cli.backends.training import vision as _vision
+from star_cli.backends.training.data import TrainingData, encode_examples
 from star_cli.core import registry
 from star_cli.core.parts import ModelRef, Prompt, Request, TrainJob
 from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import StarError
 from star_cli.run.live_engine import LiveEngine, distance
-from star_cli.stages.base import placed
+from star_cli.stages.base import with_picture_paths
 
 has_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 TASK = registry.get("task", "tiny_scenes")(train=24, dev=12)
@@ -33,7 +33,7 @@ LESSONS = {"caption": 24, "full": 24, "answer": 24}
 
 
 def examples(seed: int = 0) -> list[Any]:
-    return placed(list(TASK.lesson_examples(LESSONS, seed)), TASK.picture)
+    return with_picture_paths(list(TASK.lesson_examples(LESSONS, seed)), TASK.picture)
 
 
 def trained(
@@ -94,9 +94,9 @@ def written(session: Any, **sampling: Any) -> dict[Any, Any]:
 
 
 # ---- what is learnt -------------------------------------------------------------------------------------------------
-def encoded(start: ModelRef, rows: list[Any]) -> sft.Data:
+def encoded(start: ModelRef, rows: list[Any]) -> TrainingData:
     job = TrainJob(start=start, examples=rows, out=Path("-"), scratch=Path("-"), seed=0, runtime=Runtime(), steps=1)
-    return sft.encode(registry.get("trainer", "sft")(), job, Path(start.path))
+    return encode_examples(registry.get("trainer", "sft")(), job)
 
 
 def test_only_the_completion_and_the_end_of_text_are_learnt(untrained):
@@ -109,13 +109,13 @@ def test_only_the_completion_and_the_end_of_text_are_learnt(untrained):
         assert taught[-1] == data.tokenizer.eos_token_id
         assert row["input_ids"][-len(taught) :] == taught, "labels stand where their tokens stand"
         shown = row["input_ids"][: -len(taught)]
-        assert shown.count(data.eyes.token_id) == 4 and data.tokenizer.decode(shown).endswith(example.prompt)
+        assert shown.count(data.processor.token_id) == 4 and data.tokenizer.decode(shown).endswith(example.prompt)
 
 
 def test_a_batch_holds_every_row_s_own_picture_and_its_padding_teaches_nothing(untrained):
     data = encoded(untrained, examples())
     rows = sorted(data.rows, key=lambda r: -len(r["input_ids"]))[:3] + data.rows[:1]
-    batch = _vision.collate(rows, data.eyes, 1)
+    batch = vision.collate(data.processor, rows, 1)
     assert batch["pixel_values"].shape == (4, 1, 3, 32, 32)
     for i, row in enumerate(rows):
         length = len(row["input_ids"])
@@ -123,7 +123,7 @@ def test_a_batch_holds_every_row_s_own_picture_and_its_padding_teaches_nothing(u
         assert batch["labels"][i, :length].tolist() == row["labels"]
         assert (batch["labels"][i, length:] == -100).all()
         assert batch["attention_mask"][i].tolist() == [1] * length + [0] * (batch["input_ids"].shape[1] - length)
-        alone = _vision.collate([row], data.eyes, 1)["pixel_values"]
+        alone = vision.collate(data.processor, [row], 1)["pixel_values"]
         assert (batch["pixel_values"][i] == alone[0]).all(), "the picture of this row"
     assert (batch["pixel_values"][0] != batch["pixel_values"][1]).any()
 
@@ -134,8 +134,8 @@ def test_rows_with_other_numbers_of_pictures_and_without_any_make_one_batch(untr
 
     rows = [one, msgspec.structs.replace(two, images=two.images + one.images), msgspec.structs.replace(one, images=[])]
     data = encoded(untrained, rows)
-    assert [r["input_ids"].count(data.eyes.token_id) for r in data.rows] == [4, 8, 0]
-    batch = _vision.collate(data.rows, data.eyes, 1)
+    assert [r["input_ids"].count(data.processor.token_id) for r in data.rows] == [4, 8, 0]
+    batch = vision.collate(data.processor, data.rows, 1)
     assert batch["pixel_values"].shape == (2, 2, 3, 32, 32)
     assert not batch["pixel_values"][0, 1].any(), "what one row lacks is empty"
 
@@ -145,7 +145,7 @@ def test_a_text_that_looks_like_a_picture_stays_text(untrained):
 
     row = msgspec.structs.replace(examples()[0], prompt="what is <image> or <eos>?", completion="<image><eos>")
     data = encoded(untrained, [row])
-    assert data.rows[0]["input_ids"].count(data.eyes.token_id) == 4
+    assert data.rows[0]["input_ids"].count(data.processor.token_id) == 4
     taught = [i for i in data.rows[0]["labels"] if i != -100]
     assert taught.count(data.tokenizer.eos_token_id) == 1 and data.tokenizer.decode(taught[:-1]) == "<image><eos>"
 
@@ -271,8 +271,8 @@ def test_a_chat_template_says_where_the_picture_stands(talker):
     text = data.tokenizer.decode(shown)
     assert text.startswith("U:<fake_token_around_image>") and text.endswith(f"{row.prompt}A:")
     prompt = Prompt(row.prompt, tuple(row.images))
-    assert data.eyes.ids(prompt).count(data.eyes.token_id) == 1 and shown.count(data.eyes.token_id) == 4
-    assert len(data.eyes.ids(prompt)) + data.eyes.extra(prompt) == len(shown)
+    assert data.processor.ids(prompt).count(data.processor.token_id) == 1 and shown.count(data.processor.token_id) == 4
+    assert len(data.processor.ids(prompt)) + data.processor.extra(prompt) == len(shown)
 
 
 def test_a_text_with_the_picture_s_own_token_is_a_sentence_where_a_template_would_read_it(talker):

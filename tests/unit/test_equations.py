@@ -4,13 +4,14 @@ them.
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from star_cli.lib.text.equations import distance, equations, holds, pick, sound, value
+from star_cli.lib.text.equations import CANDIDATES, COMPARED, OTHERS, equations, holds, pick, sound, value
 from star_cli.tasks.addition import Addition, problem_of
 
 GSM8K = "He sold 48/2 = <<48/2=24>>24 clips in May.\nThat is 48+24 = <<48 + 24 = 72>>72 altogether.\n#### 72"
@@ -99,15 +100,28 @@ def slow(a: str, b: str) -> int:
     return row[-1]
 
 
-@given(st.text("abc", max_size=90), st.text("abcd", max_size=90))
-def test_the_edit_distance_is_the_textbooks(a, b):
-    assert distance(a, b) == slow(a, b) == distance(b, a)
-
-
 @given(st.lists(st.text("abc", max_size=12), min_size=1, max_size=7))
 def test_the_text_that_is_furthest_from_the_others_is_picked(texts):
     sums = [sum(slow(a, b) for b in texts) for a in texts]
     assert pick(texts) == sums.index(max(sums))
+
+
+def test_the_picks_are_those_of_the_textbook_s_distance_in_any_script():
+    draw = random.Random(5)
+    letters = "ab 1+=\n\u00e4\u4e2d\U0001f916"
+    for _ in range(60):
+        texts = ["".join(draw.choices(letters, k=draw.randrange(40))) for _ in range(draw.randint(1, 8))]
+        texts += draw.choices(texts, k=draw.randrange(4))  # a text that was written twice counts twice
+        sums = [sum(slow(a, b) for b in texts) for a in texts]
+        assert pick(texts) == sums.index(max(sums))
+
+
+def test_of_very_many_texts_a_part_is_compared():
+    texts = [f"{i}" for i in range(CANDIDATES)] + ["longer than any candidate"]
+    others = texts[:CANDIDATES][:: CANDIDATES // OTHERS]
+    sums = [sum(slow(a, b) for b in others) for a in texts[:CANDIDATES]]
+    assert pick(texts) == sums.index(max(sums)) < CANDIDATES
+    assert pick(["x" * COMPARED + "yyyy", "x" * COMPARED + "z"]) == 0, "what follows the first characters is not read"
 
 
 def test_nothing_to_pick_from_is_a_mistake_of_the_caller():

@@ -163,6 +163,17 @@ def cut(d):
     (d / "model.safetensors").write_bytes(data[:-100])
 
 
+def grown(d):
+    with open(d / "model.safetensors", "ab") as f:
+        f.write(b"more")
+
+
+def with_a_gap(d):
+    """As long as it promises, and yet four bytes belong to no tensor."""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}).encode()
+    (d / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+
+
 def shard(d):
     (d / "model.safetensors").rename(d / "model-00001-of-00002.safetensors")
     names = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -185,6 +196,8 @@ def adapter(d):
         (remove("model.safetensors"), r"has no weights \(model.safetensors\)"),
         (cut, r"model.safetensors is truncated: \d+ bytes of \d+"),
         (lambda d: (d / "model.safetensors").write_bytes(b"hello, this is not it"), "header is broken"),
+        (grown, r"model.safetensors is damaged: it has \d+ bytes where its header promises \d+"),
+        (with_a_gap, "header is broken"),
         (lambda d: (d / "model.safetensors").write_bytes(b""), "header is broken"),
         (lambda d: (d / "config.json").write_text("{"), "config.json is not valid JSON"),
         (lambda d: (d / "config.json").write_text("{}"), "names no model_type"),
@@ -192,7 +205,7 @@ def adapter(d):
         (pickle, r"pickled \(pytorch_model.bin\)"),
         (adapter, "holds a LoRA adapter"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_damaged_directory_is_named_with_what_is_wrong(copy, damage, says):
     damage(copy)

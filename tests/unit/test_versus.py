@@ -9,7 +9,7 @@ from conftest import SMALL, call
 
 from star_cli.analysis.compare import Arm, Group, Point, Spending, Versus, compare_runs, grouped
 from star_cli.analysis.cost import Cost, spending
-from star_cli.backends.weights import count
+from star_cli.backends.weights import count_parameters
 from star_cli.core.keys import key
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError
@@ -133,7 +133,7 @@ def test_a_budget_counts_what_the_models_were_made_of_and_nothing_else(tmp_path)
 def test_parameters_are_counted_over_all_files_each_tensor_once(tmp_path):
     tensors(tmp_path / "1.safetensors", a=(3, 4), b=(2,))
     tensors(tmp_path / "2.safetensors", b=(2,), c=())
-    assert count(sorted(tmp_path.glob("*.safetensors"))) == 12 + 2 + 1
+    assert count_parameters(sorted(tmp_path.glob("*.safetensors"))) == 12 + 2 + 1
 
 
 def test_the_sampling_that_a_method_decides_by_is_counted(tmp_path):

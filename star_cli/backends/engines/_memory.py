@@ -5,7 +5,7 @@ from __future__ import annotations
 from star_cli.core.parts import Prompt
 
 
-def plain(prompt: str | Prompt) -> str:
+def text_of(prompt: str | Prompt) -> str:
     """The text of a prompt; these engines see no pictures."""
     return prompt if isinstance(prompt, str) else prompt.text
 

@@ -18,7 +18,7 @@ TAIL = 15  # lines of the log in an error
 
 
 @contextmanager
-def aside(log: Path) -> Iterator[None]:
+def output_to(log: Path) -> Iterator[None]:
     """Send descriptors 1 and 2, and what this thread prints, to ``log``; a progress bar in another thread goes on."""
     kept, streams = [os.dup(1), os.dup(2)], [sys.stdout, sys.stderr]
     for stream in streams:
@@ -91,7 +91,7 @@ def tail(log: Path) -> str:
 _scratch: tempfile.TemporaryDirectory[str] | None = None
 
 
-def scratch(name: str) -> str:
+def scratch_path(name: str) -> str:
     """A path in a directory that goes with this process."""
     global _scratch
     if _scratch is None:
@@ -106,7 +106,7 @@ def log_to(log: Path) -> None:
 
 def log_config(log: Path) -> str:
     """The path of a logging configuration that does the same in the processes vLLM starts."""
-    path = scratch("logging.json")
+    path = scratch_path("logging.json")
     Path(path).write_text(json.dumps(_settings(log)))
     return path
 

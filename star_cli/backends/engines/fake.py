@@ -1,4 +1,4 @@
-"""fake: an engine without a model, for tests and for learning the tool. It can be told to fail.
+"""fake: an engine without a model, for tests and for learning the tool. Settings make it fail on purpose.
 
 It solves sums ("6 2 4 + 2 5 9") with a probability that the fake model's ``skill`` gives, always by the request's seed.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from star_cli.backends.engines._memory import InMemory, plain
+from star_cli.backends.engines._memory import InMemory, text_of
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import RUNTIME, Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
@@ -80,19 +80,19 @@ class FakeSession(InMemory):
         return Completion(request.id, text, len(text.split()) + 1, "stop", round(-5 * draw, 4))
 
     def _solve(self, request: Request) -> str:
-        found = SUM.search(request.prompt.text)
-        if found is None:
-            return sections(request) or f"an answer to {len(request.prompt.text)} characters"
-        a, b = (int(g.replace(" ", "")) for g in found.groups())
+        summands = SUM.search(request.prompt.text)
+        if summands is None:
+            return guess_choice(request) or f"an answer to {len(request.prompt.text)} characters"
+        a, b = (int(digits.replace(" ", "")) for digits in summands.groups())
         hinted = "Target: " in request.prompt.text
         chance = self.skill + (1 - self.skill) * 0.5 if hinted else self.skill
-        fate = request.seed if request.sampling.temperature else seed_of("greedy", request.prompt.text)
-        right = random.Random(fate).random() < chance
+        seed = request.seed if request.sampling.temperature else seed_of("greedy", request.prompt.text)
+        right = random.Random(seed).random() < chance
         total = a + b if right else a + b + 1
         return f"<scratch>\n{a} + {b}\n</scratch>\n" + " ".join(str(total))
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
-        return [fake_score(self.skill, plain(prompt), completion) for prompt, completion in items]
+        return [fake_score(self.skill, text_of(prompt), completion) for prompt, completion in items]
 
     def swap(self, model: ModelRef) -> bool:
         self.model = model
@@ -101,13 +101,16 @@ class FakeSession(InMemory):
         return True
 
 
-def sections(request: Request) -> str | None:
-    """A guess at a multiple-choice question: the headings in the prompt's last line, with a letter below CONCLUSION."""
+def guess_choice(request: Request) -> str | None:
+    """A guess at a multiple-choice question: the headings in the prompt's last line, a letter after CONCLUSION.
+
+    None where the prompt shows no choices.
+    """
     letters = [a or b for a, b in CHOICE.findall(request.prompt.text)]
     if not letters:
         return None
-    fate = request.seed if request.sampling.temperature else seed_of("guess", request.prompt.text)
-    letter = random.Random(fate).choice(letters)
+    seed = request.seed if request.sampling.temperature else seed_of("guess", request.prompt.text)
+    letter = random.Random(seed).choice(letters)
     return "\n".join(
         f"{tag}: ({letter})" if tag == "CONCLUSION" else f"{tag}: a guess"
         for tag in request.prompt.text.splitlines()[-1].split()

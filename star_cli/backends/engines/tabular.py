@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from star_cli.backends.engines._memory import InMemory, plain
+from star_cli.backends.engines._memory import InMemory, text_of
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
 from star_cli.core.settings import Runtime
@@ -37,7 +37,7 @@ class TabularSession(InMemory):
             yield Completion(r.id, text, len(text.split()) + 1, "stop", round(logprob, 4))
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
-        return [self._score(plain(prompt), completion) for prompt, completion in items]
+        return [self._score(text_of(prompt), completion) for prompt, completion in items]
 
     def _score(self, prompt: str, completion: str) -> float:
         try:

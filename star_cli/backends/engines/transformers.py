@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from star_cli.backends import weights as directory
-from star_cli.backends.engines import _vision as vision
-from star_cli.backends.vision import joined
+from star_cli.backends import vision
+from star_cli.backends.model_config import REBUILD, checked_context, gist, model_class, saved_dtype
+from star_cli.backends.tokens import Codec, load_tokenizer
+from star_cli.backends.weights import check_directory
 from star_cli.core.extras import command
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
@@ -40,14 +41,12 @@ class Transformers(Engine):
 
     def open(self, model: ModelRef, runtime: Runtime) -> TransformersSession:
         """Load the model on the GPU where there is one, else on the CPU."""
-        directory.check_directory(model)
+        check_directory(model)
         try:
             import torch
             import transformers
         except ImportError as e:
-            raise StarError(
-                f"engine=transformers cannot be used: {directory.gist(e)}", hint=command("transformers")
-            ) from e
+            raise StarError(f"engine=transformers cannot be used: {gist(e)}", hint=command("transformers")) from e
         transformers.utils.logging.disable_progress_bar()
         return TransformersSession(self, model, runtime, "cuda" if torch.cuda.is_available() else "cpu")
 
@@ -73,31 +72,27 @@ class TransformersSession:
 
     def _load(self, model: ModelRef) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-        tokenizer = directory.load_tokenizer(model)
+        tokenizer = load_tokenizer(model)
         dtype = self.spec.dtype if self.spec.dtype != "auto" else model.dtype
-        dtype = directory.saved_dtype(model) if dtype == "auto" else dtype
-        limit = directory.context(model, self.runtime.max_model_len) or 1 << 20
+        dtype = saved_dtype(model) if dtype == "auto" else dtype
+        limit = checked_context(model, self.runtime.max_model_len) or 1 << 20
         self._net = None
         try:
-            kind = AutoModelForImageTextToText if vision.has_eyes(model) else AutoModelForCausalLM
-            net, info = kind.from_pretrained(
+            net, info = model_class(model).from_pretrained(
                 model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True
             )
         except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
-            raise StarError(
-                f"the model {model.path} cannot be loaded: {directory.gist(e)}", hint=directory.BUILD
-            ) from e
+            raise StarError(f"the model {model.path} cannot be loaded: {gist(e)}", hint=REBUILD) from e
         if info["missing_keys"]:
             raise StarError(
                 f"the weights in {model.path} lack {len(info['missing_keys'])} tensors, "
                 f"for example {sorted(info['missing_keys'])[0]}",
-                hint=directory.BUILD,
+                hint=REBUILD,
             )
         self._net = net.to(self.device).eval()
-        self._eyes = vision.load_eyes(model, self.runtime.max_images)
-        self.model, self._codec = model, directory.Codec(model, tokenizer, limit, self._eyes)
+        self._processor = vision.load_processor(model, self.runtime.max_images)
+        self.model, self._codec = model, Codec(model, tokenizer, limit, self._processor)
 
     # ---- writing --------------------------------------------------------------------------------------------------
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -114,19 +109,19 @@ class TransformersSession:
     def _row(self, request: Request) -> Row:
         import torch
 
-        prompt = self._whole(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        prompt = self._prompt_ids(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
         source = torch.Generator().manual_seed(request.seed)
         return Row(request, prompt, torch.rand(request.max_tokens, generator=source, dtype=torch.float64))
 
-    def _whole(self, prompt: Prompt, where: str, room: int) -> list[int]:
+    def _prompt_ids(self, prompt: Prompt, where: str, room: int) -> list[int]:
         """The ids of a prompt, every picture as long as it is."""
         ids = self._codec.prompt(prompt, where, room)
-        return self._eyes.read(prompt)[0] if self._eyes and prompt.images else ids
+        return self._processor.read(prompt)[0] if self._processor and prompt.images else ids
 
     def _pixels(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
         """The tensors of all pictures of a batch, in order; empty where there are none."""
-        shown = [self._eyes.read(p)[1] for p in prompts if p.images] if self._eyes else []
-        return {n: v.to(self.device) for n, v in joined(shown).items()}
+        pictures = [self._processor.read(p)[1] for p in prompts if p.images] if self._processor else []
+        return {n: v.to(self.device) for n, v in vision.join_pictures(pictures).items()}
 
     def _write(self, rows: list[Row]) -> Iterator[Completion]:
         """Decode one batch with a key/value cache; a finished row is yielded at once and leaves the batch."""
@@ -147,9 +142,9 @@ class TransformersSession:
             for at, (row, token, logprob) in enumerate(zip(rows, ids.tolist(), chosen, strict=True)):
                 row.ids.append(token)
                 row.logprob += logprob
-                done = self._finished(row)
-                if done:
-                    yield done
+                completion = self._finished(row)
+                if completion:
+                    yield completion
                 else:
                     keep.append(at)
             step += 1
@@ -198,7 +193,7 @@ class TransformersSession:
             len(row.ids),
             "stop" if stopped else "length",
             logprob,
-            self._eyes.counted(row.prompt) if self._eyes else 0,
+            self._processor.count_image_tokens(row.prompt) if self._processor else 0,
         )
 
     def _pad(self, prompts: Sequence[list[int]]) -> tuple[Any, Any]:
@@ -217,8 +212,8 @@ class TransformersSession:
         rows = []
         for i, (prompt, completion) in enumerate(items):
             ids = self._codec.completion(completion)
-            asked = Prompt(prompt) if isinstance(prompt, str) else prompt
-            rows.append((i, self._whole(asked, f"item {i}", len(ids)), ids, asked))
+            prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
+            rows.append((i, self._prompt_ids(prompt, f"item {i}", len(ids)), ids, prompt))
         rows.sort(key=lambda row: len(row[1]) + len(row[2]))
         scores, vocab = [0.0] * len(rows), self._net.config.get_text_config().vocab_size
         while rows:
@@ -239,7 +234,7 @@ class TransformersSession:
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=positions,
-                **self._pixels([shown for _, _, shown in batch]),
+                **self._pixels([prompt for _, _, prompt in batch]),
             )
             logits = out.logits.float()[:, :-1]
             each = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0].double()
@@ -249,7 +244,7 @@ class TransformersSession:
     def swap(self, model: ModelRef) -> bool:
         """Load other weights, of any architecture."""
         self._ready()
-        directory.check_directory(model)
+        check_directory(model)
         self._load(model)
         return True
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.weights import content_of
+from star_cli.backends.weights import content_key
 from star_cli.core.parts import Model
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
@@ -63,7 +63,7 @@ class HuggingFace(Model):
         self.check()
         here = self.directory()
         if here:
-            return {"path": str(here), "revision": None, "content": content_of(here)}
+            return {"path": str(here), "revision": None, "content": content_key(here)}
         commit = commit_of(self.path, self.revision)
         return {"path": self.path, "revision": commit, "content": f"hub:{self.path}@{commit}"}
 

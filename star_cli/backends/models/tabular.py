@@ -38,12 +38,12 @@ class Tabular(Model):
             need(-0.5 <= value <= 1, f"model.delta must be at most (M-1)/M, got {value}")
 
     def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
-        found = [told for text in texts for line in lines_of(text)[:1] if (told := read_state(line))]
-        if not found:
+        states_read = [state for text in texts for line in lines_of(text)[:1] if (state := read_state(line))]
+        if not states_read:
             raise StarError(
                 "no state of the zip task is among the lessons of this task", hint="model=tabular works with task=zip"
             )
-        base, length = 1 + max(max(letters) for _, letters in found), len(found[0][1]) // 2
+        base, length = 1 + max(max(letters) for _, letters in states_read), len(states_read[0][1]) // 2
         states = base ** (2 * length)
         deltas = self.deltas or [self.delta] * length
         if len(deltas) != length:

@@ -36,7 +36,7 @@ class FakeTrainer(Trainer):
                 "prompt": e.prompt,
                 "completion": e.completion,
                 "tokens": 1 + len(e.completion),
-                "logprob": self.opinion(after, e.prompt, e.completion),
+                "logprob": self.canary_logprob(after, e.prompt, e.completion),
             }
             for e in job.examples[:4]
         ]
@@ -51,6 +51,6 @@ class FakeTrainer(Trainer):
         }
 
     @staticmethod
-    def opinion(skill: float, prompt: str, completion: str) -> float:
+    def canary_logprob(skill: float, prompt: str, completion: str) -> float:
         """The log-probability the fake engine gives with these weights."""
         return round(math.log(0.01 + 0.99 * skill) * (1 + len(completion)) - len(prompt) * 1e-3, 5)

@@ -1,1 +1,1 @@
-"""Fine-tuning itself: data, plan, loop, checkpoints, and several processes."""
+"""Fine-tuning itself: recipe, data as token ids, plan of the batches, loop, checkpoints, several processes."""

@@ -11,76 +11,41 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from star_cli.backends.training import loop as _loop
-from star_cli.backends.training import vision as _vision
+from star_cli.backends.model_config import model_class
+from star_cli.backends.threads import cpu_count
+from star_cli.backends.training.checkpoints import Checkpoints
+from star_cli.backends.training.data import encode_examples
+from star_cli.backends.training.environment import training_environment
+from star_cli.backends.training.loop import fit
+from star_cli.backends.training.plan import Plan
+from star_cli.backends.training.recipe import Recipe
+from star_cli.backends.weights import save_model
 from star_cli.core.parts import ModelRef, TrainJob
 from star_cli.core.records import Example, encode, read_records
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
 
-if TYPE_CHECKING:
-    from star_cli.backends.trainers.sft import Plan, Sft
 
-
-def fit_apart(
-    part: Sft, job: TrainJob, plan: Plan, scratch: Path, mark: str, resume: str | None
+# ---- in the process that starts them -------------------------------------------------------------------------------
+def fit_in_processes(
+    recipe: Recipe, job: TrainJob, plan: Plan, checkpoints: Checkpoints, resume: str | None
 ) -> tuple[list[float], Any]:
-    """``fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole."""
+    """``loop.fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole."""
     import torch
 
     here = job.scratch / "processes"
-    shutil.rmtree(here, ignore_errors=True)
-    here.mkdir(parents=True)
-    (here / "examples.jsonl").write_bytes(
-        b"".join(
-            encode(
-                Example(
-                    problem_id=str(i),
-                    sample=0,
-                    prompt=e.prompt,
-                    completion=e.completion,
-                    origin=e.origin,
-                    images=e.images,
-                )
-            )
-            for i, e in enumerate(job.examples)
-        )
-    )
-    (here / "job.json").write_text(
-        json.dumps(
-            {
-                "part": asdict(part),
-                "start": asdict(job.start),
-                "out": str(job.out),
-                "checkpoints": str(scratch),
-                "seed": job.seed,
-                "runtime": asdict(job.runtime),
-                "steps": plan.steps,
-                "world": plan.world,
-                "mark": mark,
-                "resume": resume,
-            }
-        )
-    )
-    threads = max(1, (job.runtime.train_threads or len(os.sched_getaffinity(0))) // plan.world)
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={plan.world}",
-        "-m",
-        __name__,
-        str(here / "job.json"),
-    ]
+    _write_job(here, recipe, job, plan, checkpoints, resume)
+    threads = max(1, (job.runtime.train_threads or cpu_count()) // plan.world)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={plan.world}"]
     with (
         open(here / "log.txt", "wb") as log,
         subprocess.Popen(
-            command,
+            [*torchrun, "-m", __name__, str(here / "job.json")],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -90,70 +55,100 @@ def fit_apart(
         try:
             for line in running.stdout or ():
                 if line.startswith('{"step"'):
-                    said = json.loads(line)
-                    job.progress(said["step"], plan.steps, said["loss"])
+                    report = json.loads(line)
+                    job.progress(report["step"], plan.steps, report["loss"])
         finally:
             running.terminate()  # nothing to end when all went well
     if not (here / "losses.json").exists():
         raise _failure(here, running.returncode)
     losses = json.loads((here / "losses.json").read_bytes())
     shutil.rmtree(here)
-    model = _vision.model_class(str(job.out)).from_pretrained(str(job.out), dtype=torch.float32)
+    trained = ModelRef(key="", path=str(job.out))
+    model = model_class(trained).from_pretrained(trained.path, dtype=torch.float32)
     return losses, model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _write_job(
+    here: Path, recipe: Recipe, job: TrainJob, plan: Plan, checkpoints: Checkpoints, resume: str | None
+) -> None:
+    """All that the processes need, as files in ``here``: the examples under numbers of their own, and job.json."""
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir(parents=True)
+    (here / "examples.jsonl").write_bytes(b"".join(encode(e) for e in _numbered(job.examples)))
+    body = {
+        "recipe": {name: getattr(recipe, name) for name in Recipe.__dataclass_fields__},
+        "start": asdict(job.start),
+        "out": str(job.out),
+        "checkpoints": str(checkpoints.folder),
+        "fingerprint": checkpoints.fingerprint,
+        "seed": job.seed,
+        "runtime": asdict(job.runtime),
+        "steps": plan.steps,
+        "world": plan.world,
+        "resume": resume,
+    }
+    (here / "job.json").write_text(json.dumps(body))
+
+
+def _numbered(examples: Sequence[Example]) -> list[Example]:
+    """The same texts and pictures; one problem may have several of them, and a file takes each name once."""
+    return [
+        Example(problem_id=str(i), sample=0, prompt=e.prompt, completion=e.completion, origin=e.origin, images=e.images)
+        for i, e in enumerate(examples)
+    ]
+
+
 def _failure(here: Path, code: int) -> StarError:
-    """What one of the processes said before all ended, or the last words of their log."""
-    for said in sorted(here.glob("error-*.json")):
-        error = json.loads(said.read_bytes())
+    """What one of the processes reported before all ended, or the last line of their log."""
+    for report in sorted(here.glob("error-*.json")):
+        error = json.loads(report.read_bytes())
         return StarError(error["what"], hint=error["hint"])
-    words = [line for line in (here / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in (here / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
     return StarError(
-        f"the training processes ended with code {code}: {words[-1] if words else 'without a word'}",
+        f"the training processes ended with code {code}: {lines[-1] if lines else 'without a word'}",
         hint=f"their log is {here / 'log.txt'}; runtime.gpus=1 trains in one process",
     )
 
 
+# ---- in each of the processes --------------------------------------------------------------------------------------
 def main(path: str) -> None:
-    """One of several training processes."""
+    """Train as one of several processes, as ``path`` (job.json) says."""
+    here, rank = Path(path).parent, int(os.environ["RANK"])
+    try:
+        with training_environment(int(os.environ["OMP_NUM_THREADS"])):
+            _fit(json.loads(Path(path).read_bytes()), here, rank)
+    except StarError as e:
+        (here / f"error-{rank}.json").write_text(json.dumps({"what": e.what, "hint": e.hint}))
+        raise SystemExit(1) from e
+
+
+def _fit(body: dict[str, Any], here: Path, rank: int) -> None:
     import torch
-
-    from star_cli.backends.trainers import sft
-
-    given = json.loads(Path(path).read_bytes())
-    rank = int(os.environ["RANK"])
-    here = Path(path).parent
 
     def report(done: int, total: int, loss: float) -> None:
         print(json.dumps({"step": done, "loss": loss}), flush=True)
 
     job = TrainJob(
-        start=ModelRef(**given["start"]),
+        start=ModelRef(**body["start"]),
         examples=list(read_records(here / "examples.jsonl", Example)),
-        out=Path(given["out"]),
+        out=Path(body["out"]),
         scratch=here,
-        seed=given["seed"],
-        runtime=Runtime(**given["runtime"]),
-        steps=given["steps"],
+        seed=body["seed"],
+        runtime=Runtime(**body["runtime"]),
+        steps=body["steps"],
         progress=report,
     )
-    part = sft.Sft(**given["part"])
-    try:
-        with _loop.ground(int(os.environ["OMP_NUM_THREADS"])):
-            if torch.cuda.is_available():
-                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-            start = sft.directory_of(job.start)
-            data = sft.encode(part, job, start)
-            plan = sft.Plan.of(part, job, data, given["world"])
-            checkpoints = Path(given["checkpoints"])
-            losses, model = _loop.fit(part, job, start, data, plan, checkpoints, given["mark"], given["resume"])
-            if rank == 0:
-                sft.save(model, start, job.out)
-                (here / "losses.json").write_text(json.dumps(losses))
-            torch.distributed.destroy_process_group()
-    except StarError as e:
-        (here / f"error-{rank}.json").write_text(json.dumps({"what": e.what, "hint": e.hint}))
-        raise SystemExit(1) from e
+    recipe = Recipe(**body["recipe"])
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    data = encode_examples(recipe, job)
+    plan = Plan.of(recipe, job, data.lengths(), body["world"])
+    checkpoints = Checkpoints(Path(body["checkpoints"]), body["fingerprint"])
+    losses, model = fit(recipe, job, data, plan, checkpoints, body["resume"])
+    if rank == 0:
+        save_model(model, Path(job.start.path), job.out)
+        (here / "losses.json").write_text(json.dumps(losses))
+    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

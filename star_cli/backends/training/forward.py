@@ -7,26 +7,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from star_cli.backends.trainers.sft import context_of, directory_of, encode_prompts
-from star_cli.backends.training import loop as _loop
+from star_cli.backends.model_config import context_length
+from star_cli.backends.tokens import encode_prompts, load_tokenizer, pad_id
+from star_cli.backends.training.environment import tokens_at_once, training_environment
+from star_cli.backends.weights import local_model
 from star_cli.core.parts import ModelRef
 from star_cli.errors import need
 
 Row = tuple[list[int], list[int]]  # token ids of the prompt, and of the completion with its end of text
 
 
-def encode_pairs(ref: ModelRef, tokenizer: Any, items: Sequence[tuple[str, str]]) -> list[Row]:
+def encode_pairs(model: ModelRef, tokenizer: Any, items: Sequence[tuple[str, str]]) -> list[Row]:
     """(prompt, completion) texts as token ids, exactly as ``sft`` trains on them."""
     if not items:
         return []
-    prompts = encode_prompts(ref, tokenizer, list(dict.fromkeys(p for p, _ in items)))
+    prompts = encode_prompts(model, tokenizer, list(dict.fromkeys(p for p, _ in items)))
     completions = tokenizer([c for _, c in items], add_special_tokens=False)["input_ids"]
     return [(prompts[p], [*ids, tokenizer.eos_token_id]) for (p, _), ids in zip(items, completions, strict=True)]
 
 
 def batches(rows: Sequence[Row], tokens: int | None = None) -> Iterator[list[int]]:
     """Indices of rows in batches of about as many tokens as a forward pass takes, the longest first."""
-    room = tokens or 4 * _loop.tokens_at_once()
+    room = tokens or 4 * tokens_at_once()
     order = sorted(range(len(rows)), key=lambda i: -sum(map(len, rows[i])))
     while order:
         size = max(1, room // max(1, sum(map(len, rows[order[0]]))))
@@ -35,7 +37,7 @@ def batches(rows: Sequence[Row], tokens: int | None = None) -> Iterator[list[int
 
 
 def padded(rows: Sequence[Row], pad: int, device: Any) -> tuple[Any, Any]:
-    """Token ids and attention mask of rows, padded on the right."""
+    """Token ids and attention mask of rows, padded on the right: (rows, tokens) both."""
     import torch
 
     width = max(len(p) + len(c) for p, c in rows)
@@ -48,52 +50,50 @@ def padded(rows: Sequence[Row], pad: int, device: Any) -> tuple[Any, Any]:
     return ids.to(device), mask.to(device)
 
 
-def logprobs(model: Any, rows: Sequence[Row], pad: int) -> list[float]:
+def logprobs(net: Any, rows: Sequence[Row], pad: int) -> list[float]:
     """log P(completion, end of text | prompt) in nats of each row."""
     import torch
 
-    found = [0.0] * len(rows)
-    for at in batches(rows):
-        these = [rows[i] for i in at]
-        ids, mask = padded(these, pad, model.device)
+    totals = [0.0] * len(rows)
+    for indices in batches(rows):
+        batch = [rows[i] for i in indices]
+        ids, mask = padded(batch, pad, net.device)
         with torch.inference_mode():
-            hidden = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
-            taught = torch.zeros_like(mask[:, 1:], dtype=torch.bool)
-            for n, (prompt, completion) in enumerate(these):
-                taught[n, len(prompt) - 1 : len(prompt) + len(completion) - 1] = True
-            each = hidden[taught].float().log_softmax(-1).gather(1, ids[:, 1:][taught][:, None])[:, 0].double().cpu()
+            logits = net(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+            scored = torch.zeros_like(mask[:, 1:], dtype=torch.bool)
+            for n, (prompt, completion) in enumerate(batch):
+                scored[n, len(prompt) - 1 : len(prompt) + len(completion) - 1] = True
+            each = logits[scored].float().log_softmax(-1).gather(1, ids[:, 1:][scored][:, None])[:, 0].double().cpu()
         start = 0
-        for i, (_, completion) in zip(at, these, strict=True):
-            found[i] = float(each[start : start + len(completion)].sum())
+        for i, (_, completion) in zip(indices, batch, strict=True):
+            totals[i] = float(each[start : start + len(completion)].sum())
             start += len(completion)
-    return found
+    return totals
 
 
-def likelihoods(ref: ModelRef, items: Sequence[tuple[str, str]], threads: int) -> list[float]:
+def likelihoods(model: ModelRef, items: Sequence[tuple[str, str]], threads: int) -> list[float]:
     """log P(completion, end of text | prompt) in nats under a model directory, by transformers' own forward pass."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
-    start = directory_of(ref)
-    with _loop.ground(threads):
-        tokenizer = AutoTokenizer.from_pretrained(str(start))
-        rows = cut(encode_pairs(ref, tokenizer, items), context_of(start), ref)
-        model = AutoModelForCausalLM.from_pretrained(str(start), dtype=ref.dtype).eval()
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        return logprobs(model, rows, pad_of(tokenizer))
+    model = local_model(model)
+    with training_environment(threads):
+        tokenizer = load_tokenizer(model)
+        rows = cut(encode_pairs(model, tokenizer, items), model)
+        net = AutoModelForCausalLM.from_pretrained(model.path, dtype=model.dtype).eval()
+        net.to("cuda" if torch.cuda.is_available() else "cpu")
+        return logprobs(net, rows, pad_id(tokenizer))
 
 
-def cut(rows: Sequence[Row], context: int, ref: ModelRef) -> list[Row]:
+def cut(rows: Sequence[Row], model: ModelRef) -> list[Row]:
     """Rows no longer than the model reads: a solution that ran out of tokens loses its end; a prompt never does."""
+    context = context_length(model)
+    if context is None:
+        return list(rows)
     longest = max((len(p) for p, _ in rows), default=0)
     need(
         longest < context,
-        f"a prompt has {longest} tokens; the verifier {ref.path} reads at most {context}",
+        f"a prompt has {longest} tokens; the verifier {model.path} reads at most {context}",
         "take a verifier that reads more",
     )
     return [(p, c[: context - len(p)]) for p, c in rows]
-
-
-def pad_of(tokenizer: Any) -> int:
-    """A token to pad with; it is masked out."""
-    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)

@@ -9,10 +9,21 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.backends.model_config import context_length
+from star_cli.backends.tokens import load_tokenizer, pad_id
+from star_cli.backends.training.data import ENDLESS, MASKED, TrainingData, make_canary
+from star_cli.backends.training.environment import training_environment
+from star_cli.backends.training.forward import encode_pairs, likelihoods, logprobs
+from star_cli.backends.training.model import load_for_training
+from star_cli.backends.training.progress import first_and_last_tenth
+from star_cli.backends.training.verifier_training import VerifierTraining, local_job
+from star_cli.backends.weights import save_model
 from star_cli.core.keys import key
-from star_cli.core.parts import ModelRef, TrainJob, Verifier, VerifyJob
+from star_cli.core.parts import ModelRef, Verifier, VerifyJob
 from star_cli.core.records import Example
 from star_cli.core.registry import register
 from star_cli.core.settings import Runtime
@@ -44,59 +55,31 @@ class Dpo(Verifier):
         """Metrics: losses, steps, pairs, dropped_long, ``preferred_first|last`` (share of pairs ranked right by the
         implicit reward over the first and last tenth of the steps), and the weights' sha256 at start and end.
         """
-        from star_cli.backends.trainers.sft import look_in, save
-        from star_cli.backends.training import loop as _loop
-
-        with _loop.ground(job.runtime.train_threads):
-            course, model, data = self._prepare(job)
-            dtype, config = model.dtype, (copy.deepcopy(model.config), copy.deepcopy(model.generation_config))
-            trainer = self._trainer(course, model, data)
-            logs = course.go(trainer)
-            if course.sft.lora_rank:
-                model = model.merge_and_unload()
-            model.__dict__.pop("forward", None)
-            model.to(dtype)
-            model.config, model.generation_config = config
-            canary = look_in(model, data.spoken)
-            save(model, course.start, job.out)
+        with training_environment(job.runtime.train_threads):
+            job = local_job(job)
+            data = PairData.of(job)
+            training = VerifierTraining(self, job, data.lengths(), key(data.rows))
+            loaded = load_for_training(training.recipe, job.start, job.seed)
+            data.add_reference_logprobs(loaded.model)
+            logs = training.run(self._trainer(training, loaded.model, data))
+            model = loaded.finished()
+            canary = make_canary(model, data.chosen())
+            save_model(model, Path(job.start.path), job.out)
         (job.out / "canary.json").write_text(json.dumps(canary, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        first, last = _loop.tenths([entry["rewards/accuracies"] for entry in logs])
+        first, last = first_and_last_tenth([entry["rewards/accuracies"] for entry in logs])
         return {
-            **course.metrics(logs, job.out),
+            **training.metrics(logs),
             "pairs": len(data.rows),
             "dropped_long": data.dropped,
             "preferred_first": round(first, 4),
             "preferred_last": round(last, 4),
         }
 
-    def _prepare(self, job: VerifyJob) -> Any:
-        from transformers import AutoTokenizer
-
-        from star_cli.backends.trainers.sft import directory_of
-        from star_cli.backends.training import loop as _loop
-        from star_cli.backends.training.course import Course
-
-        start = directory_of(job.start)
-        tokenizer = AutoTokenizer.from_pretrained(str(start))
-        data = PairData.of(job, tokenizer, start)
-        course = Course(
-            self,
-            job,
-            [len(r["prompt_ids"]) * 2 + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in data.rows],
-            key(data.rows),
-        )
-        train = TrainJob(
-            start=job.start, examples=[], out=job.out, scratch=job.scratch, seed=job.seed, runtime=job.runtime
-        )
-        model = _loop.build(course.sft, start, train)[0]
-        data.refer(model)
-        return course, model, data
-
-    def _trainer(self, course: Any, model: Any, data: PairData) -> Any:
+    def _trainer(self, training: VerifierTraining, model: Any, data: PairData) -> Any:
         import datasets
         from trl import DPOConfig, DPOTrainer
 
-        settings = course.arguments(
+        arguments = training.arguments(
             DPOConfig, beta=self.beta, loss_type=self.loss, max_length=None, precompute_ref_log_probs=True, bf16=False
         )
 
@@ -110,7 +93,7 @@ class Dpo(Verifier):
                 return dataset
 
             def get_train_dataloader(self) -> Any:
-                return course.loader(data.rows, self.data_collator)
+                return training.loader(data.rows, self.data_collator)
 
             def create_model_card(self, *args: Any, **kwargs: Any) -> None:
                 """A checkpoint needs no page about itself."""
@@ -120,16 +103,14 @@ class Dpo(Verifier):
             tokenizer.pad_token = tokenizer.eos_token
         return Loop(
             model=model,
-            args=settings,
+            args=arguments,
             train_dataset=datasets.Dataset.from_list(data.rows[:1]),
             processing_class=tokenizer,
-            callbacks=[course.watch()],
+            callbacks=[training.callback()],
         )
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         """log V(completion, end of text | prompt) in nats."""
-        from star_cli.backends.training.forward import likelihoods
-
         return likelihoods(model, items, runtime.train_threads)
 
     def engine_is_faster(self) -> bool:
@@ -139,26 +120,29 @@ class Dpo(Verifier):
         return bool(torch.cuda.is_available())
 
 
+@dataclass
 class PairData:
-    """Pairs as token ids, the reference's log-probabilities of both sides, and a few of them as spoken texts."""
+    """Pairs as token ids: rows of {"prompt_ids", "chosen_ids", "rejected_ids"}, to which training adds
+    ``ref_chosen_logps`` and ``ref_rejected_logps``; ``dropped`` counts pairs that were too long.
+    """
 
-    def __init__(self, rows: list[dict[str, Any]], dropped: int, tokenizer: Any, spoken: Any) -> None:
-        self.rows, self.dropped, self.tokenizer, self.spoken = rows, dropped, tokenizer, spoken
+    rows: list[dict[str, Any]]
+    examples: list[Example]  # the chosen sides
+    dropped: int
+    tokenizer: Any
 
     @classmethod
-    def of(cls, job: VerifyJob, tokenizer: Any, start: Any) -> PairData:
-        """The pairs of a job; one longer than the model reads is left out and counted."""
-        from star_cli.backends.trainers.sft import Data, context_of
-        from star_cli.backends.training.forward import encode_pairs
-
+    def of(cls, job: VerifyJob) -> PairData:
+        """The pairs of a job; one longer than the model reads is left out and counted. StarError where none is left."""
+        tokenizer = load_tokenizer(job.start)
         texts = [(p.prompt, t) for p in job.pairs for t in (p.chosen, p.rejected)]
-        ids, limit = encode_pairs(job.start, tokenizer, texts), context_of(start)
+        ids, limit = encode_pairs(job.start, tokenizer, texts), context_length(job.start) or ENDLESS
         rows: list[dict[str, Any]] = []
-        kept: list[Example] = []
+        examples: list[Example] = []
         for pair, (prompt, chosen), (_, rejected) in zip(job.pairs, ids[::2], ids[1::2], strict=True):
             if len(prompt) + max(len(chosen), len(rejected)) <= limit:
                 rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
-                kept.append(
+                examples.append(
                     Example(
                         problem_id=pair.problem_id, sample=0, prompt=pair.prompt, completion=pair.chosen, origin="own"
                     )
@@ -168,20 +152,29 @@ class PairData:
                 f"all {len(job.pairs)} pairs are longer than the {limit} tokens the verifier reads",
                 hint="lower sampling.max_tokens, or take a model that reads more",
             )
-        taught = [
-            {"input_ids": r["prompt_ids"] + r["chosen_ids"], "labels": [-100] * len(r["prompt_ids"]) + r["chosen_ids"]}
-            for r in rows
+        return cls(rows, examples, len(job.pairs) - len(rows), tokenizer)
+
+    def lengths(self) -> list[int]:
+        """The tokens of each pair, both sides with their prompt."""
+        return [len(r["prompt_ids"]) * 2 + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in self.rows]
+
+    def chosen(self) -> TrainingData:
+        """The right side of every pair as training examples."""
+        rows = [
+            {
+                "input_ids": r["prompt_ids"] + r["chosen_ids"],
+                "labels": [MASKED] * len(r["prompt_ids"]) + r["chosen_ids"],
+            }
+            for r in self.rows
         ]
-        return cls(rows, len(job.pairs) - len(rows), tokenizer, Data(taught, kept, 0, tokenizer))
+        return TrainingData(rows, self.examples, 0, self.tokenizer)
 
-    def refer(self, model: Any) -> None:
+    def add_reference_logprobs(self, model: Any) -> None:
         """Note the log-probability of both sides under the weights as they are now: the reference."""
-        from star_cli.backends.training.forward import logprobs, pad_of
-
-        was = model.training
+        was_training = model.training
         model.eval()
         for side in ("chosen", "rejected"):
-            found = logprobs(model, [(r["prompt_ids"], r[f"{side}_ids"]) for r in self.rows], pad_of(self.tokenizer))
-            for row, value in zip(self.rows, found, strict=True):
+            pairs = [(row["prompt_ids"], row[f"{side}_ids"]) for row in self.rows]
+            for row, value in zip(self.rows, logprobs(model, pairs, pad_id(self.tokenizer)), strict=True):
                 row[f"ref_{side}_logps"] = value
-        model.train(was)
+        model.train(was_training)

@@ -40,9 +40,9 @@ class FakeVerifier(Verifier):
             json.loads((Path(model.path) / "config.json").read_bytes())["pairs"]
         except (OSError, ValueError, KeyError):
             raise StarError(f"{model.path} holds no fake verifier", hint="use verifier=fake with model=fake") from None
-        return [self._opinion(prompt, completion) for prompt, completion in items]
+        return [self._score(prompt, completion) for prompt, completion in items]
 
-    def _opinion(self, prompt: str, completion: str) -> float:
+    def _score(self, prompt: str, completion: str) -> float:
         numbers = re.search(r"(\d[\d ]*?) \+ (\d[\d ]*)", prompt)
         draw = seed_of("opinion", prompt, completion, bits=16) / 65536
         if numbers is None or draw > self.keenness:

@@ -8,8 +8,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
+from star_cli.backends.model_config import context_length
+from star_cli.backends.tokens import load_tokenizer, pad_id
+from star_cli.backends.training.data import ENDLESS
+from star_cli.backends.training.environment import training_environment
+from star_cli.backends.training.forward import batches, cut, encode_pairs, padded
+from star_cli.backends.training.model import LoadedModel
+from star_cli.backends.training.recipe import Recipe
+from star_cli.backends.training.verifier_training import VerifierTraining, local_job
+from star_cli.backends.weights import local_model, save_model
 from star_cli.core.keys import key
 from star_cli.core.parts import ModelRef, Verifier, VerifyJob
 from star_cli.core.records import Labelled
@@ -50,133 +60,143 @@ class Orm(Verifier):
         """Metrics: losses, steps, right and wrong solutions, ``told_apart_last`` (share of the last tenth of the steps'
         solutions on the right side of 0), and the weights' sha256 at start and end.
         """
-        import torch
-        from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
+        from transformers import set_seed
 
-        from star_cli.backends.trainers.sft import context_of, directory_of, save
-        from star_cli.backends.training import loop as _loop
-        from star_cli.backends.training.course import Course
-        from star_cli.backends.training.forward import encode_pairs, pad_of, padded
-
-        shares = weights(job.labelled, self.balance)
-        labelled = [x for x, share in zip(job.labelled, shares, strict=True) if share]
+        with training_environment(job.runtime.train_threads):
+            job = local_job(job)
+            tokenizer = load_tokenizer(job.start)
+            of_one_kind, solutions = self._solutions(job)
+            rows = _encode(job.start, tokenizer, solutions)
+            training = VerifierTraining(
+                self,
+                job,
+                [len(row.prompt) + len(row.completion) for row in rows],
+                key([[[row.prompt, row.completion], row.label, row.weight] for row in rows]),
+            )
+            set_seed(job.seed % 2**32)
+            loaded = _load_for_training(job.start, training.recipe)
+            hits: list[bool] = []
+            logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits))
+            save_model(loaded.merged(), Path(job.start.path), job.out)
+        (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
         right = sum(x.correct for x in job.labelled)
-        if not labelled or not 0 < right < len(job.labelled):
+        return {
+            **training.metrics(logs),
+            "right": right,
+            "wrong": len(job.labelled) - right,
+            "of_one_kind": of_one_kind,
+            "dropped_long": len(solutions) - len(rows),
+            "told_apart_last": round(sum(hits) / max(1, len(hits)), 4),
+        }
+
+    def _solutions(self, job: VerifyJob) -> tuple[int, list[tuple[Labelled, float]]]:
+        """How many solutions are left out for their problem has one kind only, and the others with their weights."""
+        weighted = list(zip(job.labelled, weights(job.labelled, self.balance), strict=True))
+        solutions = [(x, weight) for x, weight in weighted if weight]
+        right = sum(x.correct for x in job.labelled)
+        if not solutions or not 0 < right < len(job.labelled):
             raise StarError(
                 f"the verifier's data has {right} right and {len(job.labelled) - right} wrong solutions"
                 f"{', but none of both kinds of one problem' if right else ''}; it needs both",
                 hint="more samples, a higher temperature or other problems give both",
             )
-        start = directory_of(job.start)
-        with _loop.ground(job.runtime.train_threads):
-            tokenizer = AutoTokenizer.from_pretrained(str(start))
-            pad, limit = pad_of(tokenizer), context_of(start)
-            rows = [
-                (row, float(x.correct), share)
-                for row, x, share in zip(
-                    encode_pairs(job.start, tokenizer, [(x.prompt, x.completion) for x in labelled]),
-                    labelled,
-                    [s for s in shares if s],
-                    strict=True,
-                )
-                if len(row[0]) + len(row[1]) <= limit
-            ]
-            need(
-                bool(rows),
-                f"all {len(labelled)} solutions are longer than the {limit} tokens the verifier reads",
-                "lower sampling.max_tokens, or take a model that reads more",
-            )
-            course = Course(self, job, [len(p) + len(c) for (p, c), _, _ in rows], key([list(r) for r in rows]))
-            set_seed(job.seed % 2**32)
-            model = load(str(start), job.start.dtype)
-            dtype = model.dtype
-            if course.sft.lora_rank:
-                model = adapted(model, course.sft)
-            else:
-                model.to(torch.float32)
-            every, told = self.every_token, [0, 0]
+        return len(weighted) - len(solutions), solutions
 
-            def collate(batch: list[Any]) -> dict[str, Any]:
-                ids, mask = padded([row for row, _, _ in batch], pad, "cpu")
-                asked = torch.zeros(ids.shape)
-                for n, ((prompt, completion), _, share) in enumerate(batch):
-                    end = len(prompt) + len(completion)
-                    if every:
-                        asked[n, len(prompt) : end] = share / len(completion)
-                    else:
-                        asked[n, end - 1] = share
-                return {
-                    "input_ids": ids,
-                    "attention_mask": mask,
-                    "asked": asked,
-                    "ends": mask.sum(1) - 1,
-                    "labels": torch.tensor([label for _, label, _ in batch]),
-                }
+    def _trainer(
+        self, training: VerifierTraining, model: Any, rows: Sequence[Solution], pad: int, hits: list[bool]
+    ) -> Any:
+        """transformers' Trainer with the loss of the head; ``hits`` gets, for every solution of the last tenth of the
+        steps, whether the logit at its end is on its side of 0.
+        """
+        import torch
+        from transformers import Trainer, TrainingArguments
 
-            class Loop(Trainer):  # type: ignore[misc]
-                """transformers' Trainer with the loss of the head."""
+        every_token, plan = self.every_token, training.plan
 
-                def get_train_dataloader(self) -> Any:
-                    return course.loader(rows, collate)
+        def collate(batch: list[Solution]) -> dict[str, Any]:
+            ids, mask = padded([(row.prompt, row.completion) for row in batch], pad, "cpu")
+            weight = torch.zeros(ids.shape)  # of each token's logit in the loss
+            for n, row in enumerate(batch):
+                start, end = len(row.prompt), len(row.prompt) + len(row.completion)
+                if every_token:
+                    weight[n, start:end] = row.weight / len(row.completion)
+                else:
+                    weight[n, end - 1] = row.weight
+            return {
+                "input_ids": ids,
+                "attention_mask": mask,
+                "weight": weight,
+                "ends": mask.sum(1) - 1,
+                "labels": torch.tensor([row.label for row in batch]),
+            }
 
-                def compute_loss(
-                    self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-                ) -> Any:
-                    logits = (
-                        model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-                        .logits[..., 0]
-                        .float()
-                    )
-                    labels = inputs["labels"][:, None].expand_as(logits)
-                    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        class Loop(Trainer):  # type: ignore[misc]
+            """transformers' Trainer with the loss of the head."""
+
+            def get_train_dataloader(self) -> Any:
+                return training.loader(rows, collate)
+
+            def compute_loss(
+                self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+            ) -> Any:
+                logits = _logits(model, inputs["input_ids"], inputs["attention_mask"])
+                labels = inputs["labels"][:, None].expand_as(logits)
+                each = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+                if self.state.global_step >= 0.9 * plan.steps:
                     at_end = logits.detach().gather(1, inputs["ends"][:, None])[:, 0]
-                    if self.state.global_step >= 0.9 * course.plan.steps:
-                        told[0] += int(((at_end > 0) == (inputs["labels"] > 0)).sum())
-                        told[1] += len(at_end)
-                    return (each * inputs["asked"]).sum() / course.plan.batch
+                    hits.extend(((at_end > 0) == (inputs["labels"] > 0)).tolist())
+                return (each * inputs["weight"]).sum() / plan.batch
 
-            trainer = Loop(model=model, args=course.arguments(TrainingArguments), callbacks=[course.watch()])
-            trainer.model_accepts_loss_kwargs = True  # the loss is already divided by the whole step's solutions
-            logs = course.go(trainer)
-            if course.sft.lora_rank:
-                model = model.merge_and_unload()
-            model.to(dtype)
-            save(model, start, job.out)
-        (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
-        return {
-            **course.metrics(logs, job.out),
-            "right": right,
-            "wrong": len(job.labelled) - right,
-            "of_one_kind": len(job.labelled) - len(labelled),
-            "dropped_long": len(labelled) - len(rows),
-            "told_apart_last": round(told[0] / max(1, told[1]), 4),
-        }
+        trainer = Loop(model=model, args=training.arguments(TrainingArguments), callbacks=[training.callback()])
+        trainer.model_accepts_loss_kwargs = True  # the loss is already divided by the whole step's solutions
+        return trainer
 
     def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
         """The logit at the end of each solution; 0 is undecided."""
         import torch
-        from transformers import AutoTokenizer
 
-        from star_cli.backends.trainers.sft import context_of, directory_of
-        from star_cli.backends.training import loop as _loop
-        from star_cli.backends.training.forward import batches, cut, encode_pairs, pad_of, padded
-
-        start = directory_of(model)
-        if not (start / CONFIG).exists():
-            raise StarError(f"{start} holds no outcome reward model", hint="train one with verifier=orm")
-        found = [0.0] * len(items)
-        with _loop.ground(runtime.train_threads):
-            tokenizer = AutoTokenizer.from_pretrained(str(start))
-            rows = cut(encode_pairs(model, tokenizer, items), context_of(start), model)
-            net = load(str(start), model.dtype).eval()
+        model = local_model(model)
+        if not (Path(model.path) / CONFIG).exists():
+            raise StarError(f"{model.path} holds no outcome reward model", hint="train one with verifier=orm")
+        scores = [0.0] * len(items)
+        with training_environment(runtime.train_threads):
+            tokenizer = load_tokenizer(model)
+            rows = cut(encode_pairs(model, tokenizer, items), model)
+            net = _with_head(model).eval()
             net.to("cuda" if torch.cuda.is_available() else "cpu")
-            for at in batches(rows):
-                ids, mask = padded([rows[i] for i in at], pad_of(tokenizer), net.device)
+            for indices in batches(rows):
+                ids, mask = padded([rows[i] for i in indices], pad_id(tokenizer), net.device)
                 with torch.inference_mode():
-                    logits = net(input_ids=ids, attention_mask=mask, use_cache=False).logits[..., 0].float()
-                for i, value in zip(at, logits.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0].tolist(), strict=True):
-                    found[i] = value
-        return found
+                    at_end = _logits(net, ids, mask).gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]
+                for i, value in zip(indices, at_end.tolist(), strict=True):
+                    scores[i] = value
+        return scores
+
+
+class Solution(NamedTuple):
+    """A labelled solution as token ids: ``label`` 1.0 is right, ``weight`` its share in the loss."""
+
+    prompt: list[int]
+    completion: list[int]
+    label: float
+    weight: float
+
+
+def _encode(model: ModelRef, tokenizer: Any, solutions: Sequence[tuple[Labelled, float]]) -> list[Solution]:
+    """Solutions as token ids without those the model cannot read whole; a StarError where none is left."""
+    limit = context_length(model) or ENDLESS
+    pairs = encode_pairs(model, tokenizer, [(x.prompt, x.completion) for x, _ in solutions])
+    rows = [
+        Solution(prompt, completion, float(x.correct), weight)
+        for (prompt, completion), (x, weight) in zip(pairs, solutions, strict=True)
+        if len(prompt) + len(completion) <= limit
+    ]
+    need(
+        bool(rows),
+        f"all {len(solutions)} solutions are longer than the {limit} tokens the verifier reads",
+        "lower sampling.max_tokens, or take a model that reads more",
+    )
+    return rows
 
 
 def weights(rows: Sequence[Labelled], balance: str) -> list[float]:
@@ -185,34 +205,44 @@ def weights(rows: Sequence[Labelled], balance: str) -> list[float]:
         return [1.0] * len(rows)
     group = (lambda x: x.problem_id) if balance == "problem" else (lambda x: "")
     counts: Counter[tuple[str, bool]] = Counter((group(x), x.correct) for x in rows)
-    found = []
+    shares = []
     for x in rows:
         mine, other = counts[group(x), x.correct], counts[group(x), not x.correct]
-        found.append(0.5 * (mine + other) / mine if other else 0.0)
-    return found
+        shares.append(0.5 * (mine + other) / mine if other else 0.0)
+    return shares
 
 
-def load(path: str, dtype: str) -> Any:
+# ---- the model -----------------------------------------------------------------------------------------------------
+def _with_head(model: ModelRef) -> Any:
     """The model with its scalar head; a fresh head where the directory has none."""
     from transformers import AutoConfig, AutoModelForTokenClassification
 
-    config = AutoConfig.from_pretrained(path, num_labels=1)
+    config = AutoConfig.from_pretrained(model.path, num_labels=1)
     config.classifier_dropout = 0.0
-    return AutoModelForTokenClassification.from_pretrained(path, config=config, dtype=dtype)
+    return AutoModelForTokenClassification.from_pretrained(model.path, config=config, dtype=model.dtype)
 
 
-def adapted(model: Any, settings: Any) -> Any:
-    """The model with low-rank adapters and a head that is trained whole."""
+def _logits(net: Any, ids: Any, mask: Any) -> Any:
+    """The head's logit at every token, in float32: (rows, tokens)."""
+    return net(input_ids=ids, attention_mask=mask, use_cache=False).logits[..., 0].float()
+
+
+def _load_for_training(model: ModelRef, recipe: Recipe) -> LoadedModel:
+    """The model with its head in float32, or beneath low-rank adapters and a head that is trained whole."""
+    import torch
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            target_modules="all-linear",
-            task_type="TOKEN_CLS",
-            modules_to_save=["score"],
-            exclude_modules=["score"],
-        ),
+    loaded = LoadedModel.of(_with_head(model))
+    if not recipe.lora_rank:
+        loaded.model.to(torch.float32)
+        return loaded
+    lora = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        target_modules="all-linear",
+        task_type="TOKEN_CLS",
+        modules_to_save=["score"],
+        exclude_modules=["score"],
     )
+    loaded.adapters, loaded.model = True, get_peft_model(loaded.model, lora)
+    return loaded
