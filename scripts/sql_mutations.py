@@ -18,8 +18,9 @@ from pathlib import Path
 
 from star_cli.core.registry import get
 from star_cli.lib.sql.execute import Failed, instances, run
-from star_cli.lib.sql.parse import AGGREGATES
+from star_cli.lib.sql.files import locate
 from star_cli.lib.sql.results import same
+from star_cli.lib.sql.syntax import AGGREGATES
 from star_cli.lib.sql.text import Token, flat, ordered, tokens
 
 DOCS = Path(__file__).parent.parent / "docs" / "star_sql.md"
@@ -115,7 +116,7 @@ def main() -> None:
     counts: dict[str, list[list[bool]]] = defaultdict(list)
     for split in ("train", "dev", "test"):
         for problem in task.problems(split):
-            gold, paths = problem.answer, instances(Path(problem.meta["database"]))
+            gold, paths = problem.answer, instances(locate(problem.meta["database"]))
             per_kind: dict[str, int] = defaultdict(int)
             for kind, sql in mutants(gold, problem.meta["schema"]):
                 mark = (problem.meta["db"], flat(gold) + "\n" + flat(sql))

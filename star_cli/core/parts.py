@@ -1,7 +1,7 @@
-"""The vocabulary on one page: Task, Grader, Engine, Trainer, Method, Model, and the values they exchange.
+"""The kinds of parts on one page: Task, Grader, Engine, Trainer, Verifier, Model, and the values they exchange.
 
 Every part is a ``@dataclass(kw_only=True)`` made by ``@register``: its fields are its configuration, its documentation
-and its identity. ``Runtime`` says where and how fast, never what, and enters no key.
+and its identity. ``Runtime`` says where and how fast, never what, and enters no key. Methods are in run/lab.py.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does n
 
 @dataclass(kw_only=True)
 class Part:
-    """Anything registered. ``check`` raises a StarError that names a setting without sense."""
+    """Whatever is registered by kind and name."""
 
     def check(self) -> None:
-        """Say what is wrong with the settings, before any work is done."""
+        """Check the settings before any work is done, and fill in what depends on files (content hashes).
+
+        Raises StarError that names a setting without sense. May be called more than once.
+        """
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -56,7 +59,7 @@ class ModelRef:
     canary: tuple[dict[str, Any], ...] = ()  # texts whose log-probability the trainer itself computed
 
     def shown(self, canary: dict[str, Any]) -> str | Prompt:
-        """The prompt of a canary; its pictures lie beside the weights."""
+        """The prompt of a canary text; its pictures lie beside the weights."""
         names = canary.get("images")
         return (
             Prompt(canary["prompt"], tuple(str(Path(self.path) / n) for n in names)) if names else str(canary["prompt"])
@@ -77,7 +80,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back: ``finish`` is "stop" or "length"; ``logprob`` the sum over its ``tokens`` tokens in nats."""
+    """What an engine wrote for a request.
+
+    ``finish`` is "stop" (the model ended it) or "length" (it ran out of tokens); ``logprob`` is the sum over its
+    ``tokens`` tokens in nats.
+    """
 
     id: tuple[str, int]
     text: str
@@ -97,8 +104,9 @@ class Session(Protocol):
         """Completions as they finish, in any order. Requests are pulled lazily. Raises EngineDied."""
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
-        """log P(completion, end of text | prompt) in nats for (prompt, completion), in order; a Prompt may have
-        pictures.
+        """log P(completion, end of text | prompt) in nats for each (prompt, completion), in order.
+
+        A prompt is a text, or a Prompt where it has pictures.
         """
 
     def swap(self, model: ModelRef) -> bool:
@@ -115,20 +123,20 @@ class Session(Protocol):
 
 
 class Task(Part):
-    """Problems, and how they are put to a model. Subclass, register, and open the file with a sample row."""
+    """Problems, and how they are put to a model. A subclass is registered, and its file opens with a sample row."""
 
     grader: ClassVar[dict[str, Any]] = {"name": "exact"}  # the grader used with grader=auto, and its settings
-    max_tokens: ClassVar[int] = 256
-    stop: ClassVar[tuple[str, ...]] = ()
+    max_tokens: ClassVar[int] = 256  # of an answer
+    stop: ClassVar[tuple[str, ...]] = ()  # texts before which an answer ends
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
     lessons: dict[str, int]
 
     def problems(self, split: str) -> Iterator[Problem]:
-        """All problems of a split, always in the same order."""
+        """All problems of a split, always in the same order. Raises StarError for a split that does not exist."""
         raise NotImplementedError
 
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
-        """What the model is asked; with ``hint`` the bare final answer is shown too (rationalization)."""
+        """What the model reads; with ``hint`` the bare final answer, too (STaR's rationalization)."""
         raise NotImplementedError
 
     def training_prompt(self, problem: Problem) -> str:
@@ -160,25 +168,28 @@ class Task(Part):
         return name
 
     def measures(self, problem: Problem, text: str) -> dict[str, float]:
-        """Further measures of one answer beside right and wrong, as {name: 0.0 to 1.0}; evaluate reports their
-        means.
-        """
+        """Further measures of one answer beside right and wrong, as {name: 0.0 to 1.0}; means are reported."""
         return {}
 
     def left_out(self, split: str) -> dict[str, int]:
-        """How many problems of a split were not given when it was read last, by reason: {"bad_picture": 3}."""
+        """How many problems were left out when a split was last read, by reason: {"bad_picture": 3}."""
         return {}
 
+    def split_note(self, split: str) -> str | None:
+        """What to know of how a split came about (rows held out by a hash, ...), as a sentence; None if nothing."""
+        return None
+
     def check_split(self, split: str) -> None:
+        """Raise StarError for a split that the task does not have."""
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
 
 
 @runtime_checkable
 class StepwiseTask(Protocol):
-    """A task that can prompt for every step of a rationale by itself, and teach it by itself."""
+    """A task that can ask for each step of a rationale in a prompt of its own, and train on each step alone."""
 
     def stepwise(self) -> bool:
-        """Whether it does, with its settings."""
+        """Whether it does so with its present settings."""
 
     def converse(self, session: Session, requests: Iterable[Request]) -> Iterator[Completion]:
         """Completions for requests, each written in several turns."""
@@ -195,17 +206,19 @@ class ChainTask(Protocol):
         """(steps N, states M)."""
 
     def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
-        """For each step whether it is right given the state it started from, right or wrong; None where unknown."""
+        """For each step whether it is right given the state it started from; None where the text cannot be read."""
 
 
 def stepwise(task: Task) -> StepwiseTask | None:
-    """The task as one that is prompted for and learnt step by step; None where it is not."""
+    """The task as a StepwiseTask where it is one with its present settings, else None."""
     return task if isinstance(task, StepwiseTask) and task.stepwise() else None
 
 
 class Grader(Part):
-    """Judges one rationale. ``CASES`` is a table that runs as a test: (gold, text, reason of the verdict) and, where
-    it takes more, a dict with ``choices``, ``meta`` or ``finish``.
+    """Judges one rationale.
+
+    ``CASES`` is a table that runs as a test: (gold, text, reason of the verdict) and, where it takes more, a dict with
+    ``choices``, ``meta`` or ``finish``.
     """
 
     CASES: ClassVar[list[tuple[Any, ...]]] = []
@@ -215,19 +228,20 @@ class Grader(Part):
         raise NotImplementedError
 
     def gold_fault(self, problem: Problem) -> str | None:
-        """Why no text can be judged by this problem's known answer or tests; None where it can. Checked before
-        writing.
+        """Why no text can be judged by this problem's known answer or tests; None where it can.
+
+        It is asked before anything is generated.
         """
         return None
 
     @property
     def isolated(self) -> bool:
-        """True where judging can hang or explode: then it happens in worker processes with a hard limit (pool.py)."""
+        """Whether judging can hang or exhaust memory: then it is done in worker processes with a hard limit."""
         return False
 
     @property
     def cheap(self) -> bool:
-        """Cheap enough to judge while text is being written."""
+        """Whether it is quick enough to judge in the process that writes."""
         return not self.isolated
 
     @property
@@ -236,7 +250,7 @@ class Grader(Part):
         return 10.0
 
     def judged(self, text: str) -> str:
-        """The part of a right text that was judged, and is worth learning: what runs on after it is left out."""
+        """The part of a right text that was judged and is trained on; what runs on after it is left out."""
         return text
 
 
@@ -250,7 +264,7 @@ class Engine(Part):
 
 @dataclass
 class TrainJob:
-    """What a trainer is given. ``steps`` wins over ``epochs``; ``scratch`` survives a crash (checkpoints)."""
+    """What a trainer works from. ``steps`` wins over ``epochs``; the directory ``scratch`` keeps checkpoints."""
 
     start: ModelRef
     examples: list[Example]
@@ -279,7 +293,7 @@ class Trainer(Part):
 
 @dataclass
 class VerifyJob:
-    """What a verifier learns from: its initial weights and pairs, or labelled solutions, of D_VER."""
+    """What a verifier learns from: initial weights, and pairs or labelled solutions (V-STaR's D_VER)."""
 
     start: ModelRef
     pairs: list[Pair]
@@ -333,7 +347,7 @@ class Meter(Protocol):
     """A progress display of one piece of work."""
 
     def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
-        """Count ``n`` more items; what is known beside is shown (tokens/s, running accuracy, loss)."""
+        """Count ``n`` more items, with their tokens, how many are right, or the loss, where that is known."""
 
     def close(self) -> None:
         """End the display."""

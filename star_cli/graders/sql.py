@@ -11,14 +11,15 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.core.keys import key
 from star_cli.core.parts import RUNTIME, Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
 from star_cli.lib.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
-from star_cli.lib.sql.files import made, placed
+from star_cli.lib.sql.files import address_of_scripts, addresses_below, locate
 from star_cli.lib.sql.forms import exact_match
-from star_cli.lib.sql.results import Rules, name_of, same
+from star_cli.lib.sql.results import Rules, result_name, same
 from star_cli.lib.sql.text import ordered, sql_of
 from star_cli.lib.text.answers import own
 
@@ -42,8 +43,9 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELEC
 class Sql(Grader):
     """The last fenced block is the SQL, or the final statement. The known answer is the gold query.
 
-    Of a problem's ``meta``: ``database`` (a folder of instances, or one file; below ``databases`` where that is set) or
-    ``tables`` (CREATE TABLE and INSERT statements, a text for each instance). A verdict takes at most ``seconds``, gold
+    Of a problem's ``meta``: ``database`` (its address, or the path of a folder of instances or of one file; below
+    ``databases`` where that is set, whose hash is filled in as ``databases_content``) or ``tables`` (CREATE TABLE and
+    INSERT statements, a text for each instance). A verdict takes at most ``seconds``, gold
     (half of them) and all instances together. ``order``: rows compare as lists where the ``gold`` has an ORDER BY,
     ``always`` or ``never``. ``columns``: in ``any`` order or the ``same``. ``nulls`` are ``distinct`` or like ``empty``
     text, ``affinity=loose`` takes '1' for 1. ``empty``: where the gold is empty on every instance the SQL must
@@ -64,6 +66,7 @@ class Sql(Grader):
     memory_mb: int = 256
     truncated: bool = False
     databases: str | None = field(default=None, metadata=RUNTIME)
+    databases_content: str | None = None
     CASES: ClassVar[list[tuple[Any, ...]]] = [
         (NAMES, f"```sql\n{NAMES}\n```", "MATCH", {"meta": PETS}),
         (NAMES, f"Those above two.\n```sql\n{NAMES};\n```\nDone.", "MATCH", {"meta": PETS}),
@@ -125,6 +128,14 @@ class Sql(Grader):
             f"grader.databases={self.databases} is no directory",
             "give the folder that holds a folder for each database",
         )
+        if self.databases is not None:
+            content = key(["databases", addresses_below(Path(self.databases))])
+            need(
+                self.databases_content in (None, content),
+                f"grader.databases_content={self.databases_content}, but those at {self.databases} are {content}",
+                "a file is another one or was changed; leave it out to take them as they are",
+            )
+            self.databases_content = content
 
     @property
     def isolated(self) -> bool:
@@ -159,12 +170,13 @@ class Sql(Grader):
         """The instances of a problem's database. Raises BadDatabase, StarError."""
         told, tables = problem.meta.get("database"), problem.meta.get("tables")
         if tables:
-            return instances(made("given", [tables] if isinstance(tables, str) else list(tables)))
+            scripts = [tables] if isinstance(tables, str) else list(tables)
+            return instances(locate(address_of_scripts("given", scripts)))
         if not told:
             raise BadDatabase("the problem names no database")
         if self.databases is not None:
             return instances(Path(self.databases) / Path(told).name)
-        return instances(placed(told))
+        return instances(locate(told))
 
     def golds(self, problem: Problem, deadline: float) -> list[tuple[Path, Result]]:
         """Every instance with the gold's result. Raises Failed, and BadDatabase where a database is to blame."""
@@ -217,7 +229,7 @@ class Sql(Grader):
         answer = ""
         for path, wanted in golds:
             found = run(path, sql, deadline, self.limits)
-            answer = answer or name_of(found, ordered(sql), self.rules)
+            answer = answer or result_name(found, ordered(sql), self.rules)
             if not same(wanted, found, lists, self.rules):
                 return "MISMATCH", answer
         if self.empty == "match" and not any(result.rows for _, result in golds) and not exact_match(gold, sql):

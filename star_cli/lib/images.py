@@ -1,4 +1,4 @@
-"""Pictures on disk: what addresses them, and how one is opened. What cannot be a picture becomes a sentence."""
+"""Pictures on disk: their content hash, checked and decoded. Whatever is wrong with a file is raised as StarError."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ MEND = "replace or remove the file; task.bad_images=skip leaves such problems ou
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a picture's bytes in hex: its address, wherever it lies. Raises StarError where there is no
-    file.
-    """
+    """The sha256 of a picture's bytes in hex, whatever its name. Raises StarError where there is no file."""
     name, size, changed = _stat(Path(path))
     return _digest(name, size, changed)
 
 
 def check(path: str | os.PathLike[str], pixels: int = PIXELS) -> tuple[int, int]:
-    """(width, height) of a picture after a look at all of it. Raises StarError for what is missing, empty, truncated,
-    no picture, or larger than ``pixels``; nothing larger is ever decoded.
+    """Decode a whole picture to see that it can be read; (width, height).
+
+    Raises StarError for a file that is missing, empty, truncated, no picture, or has more than ``pixels`` pixels;
+    nothing larger is ever decoded.
     """
     name, size, changed = _stat(Path(path))
-    found = _look(name, size, changed, pixels)
-    if isinstance(found, str):
-        raise StarError(found, hint=MEND)
-    return found
+    result = _size_or_fault(name, size, changed, pixels)
+    if isinstance(result, str):
+        raise StarError(result, hint=MEND)
+    return result
 
 
 def load(path: str | os.PathLike[str], pixels: int = PIXELS) -> Any:
-    """The picture as a PIL image in RGB, upright as its camera meant it; transparent parts become white.
+    """The picture as a PIL image in RGB, turned upright by its EXIF orientation; transparent parts become white.
 
     Raises StarError as ``check`` does.
     """
@@ -46,8 +46,9 @@ def load(path: str | os.PathLike[str], pixels: int = PIXELS) -> Any:
 
 
 def embedded(path: str | os.PathLike[str], edge: int = 320) -> str:
-    """A picture as a ``data:`` address for a page, at most ``edge`` pixels wide and high; small ones are enlarged
-    without blur. Raises StarError as ``check`` does.
+    """A picture as a ``data:`` URL for a page, at most ``edge`` pixels wide and high; small ones are enlarged.
+
+    Raises StarError as ``check`` does.
     """
     from PIL import Image
 
@@ -64,13 +65,14 @@ def embedded(path: str | os.PathLike[str], edge: int = 320) -> str:
 
 
 def _stat(path: Path) -> tuple[str, int, int]:
+    """(path, size in bytes, time of the last change in ns): while these are equal, what was read of a file holds."""
     try:
-        told = path.stat()
+        stat = path.stat()
     except OSError:
         raise StarError(f"the picture {path} does not exist", hint=MEND) from None
     if not path.is_file():
         raise StarError(f"the picture {path} is not a file", hint=MEND)
-    return str(path), told.st_size, told.st_mtime_ns
+    return str(path), stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=65536)
@@ -79,7 +81,7 @@ def _digest(name: str, size: int, changed: int) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _look(name: str, size: int, changed: int, pixels: int) -> tuple[int, int] | str:
+def _size_or_fault(name: str, size: int, changed: int, pixels: int) -> tuple[int, int] | str:
     try:
         picture = _decode(Path(name), pixels)
     except StarError as e:

@@ -1,4 +1,4 @@
-"""Intervals. Standard library only."""
+"""95 % intervals of shares: Wilson's score interval, and the interval of a mean over problems."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def wilson(right: float, n: int, z: float = Z95) -> tuple[float, float]:
 
 
 def share_interval(shares: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of per-problem shares in [0, 1] with a 95 % interval: (mean, low, high).
+    """Mean of per-problem shares in [0, 1] with a 95 % interval: (mean, low, high); (0, 0, 1) of none.
 
-    With shares of 0 and 1 only it is Wilson's interval; otherwise the normal interval over problems, since the samples
-    of one problem are not independent, never narrower than one problem's worth (1/n) at the ends.
+    With shares of 0 and 1 only it is Wilson's interval. Otherwise it is the normal interval over problems, since the
+    samples of one problem are not independent, and reaches at least 1/n to each side.
     """
     n = len(shares)
     if not n:

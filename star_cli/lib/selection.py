@@ -1,15 +1,15 @@
-"""Picking an answer from one fixed pool of candidates: estimators of what k of them give, and intervals over problems.
+"""Choosing one answer among k candidates: pass@k, best-of-k and majority votes, with bootstrap intervals over problems.
 
-Arrays are (P, N): P problems, each with N candidates. Every estimator returns (P,): of each problem the expected
-correctness when k of its N candidates, drawn without replacement, are all there is. Means over problems, their
-intervals and paired differences come from one set of bootstrap resamples of the problems. numpy only.
+Arrays are (P, N): P problems, each with N candidates. Every estimator returns (P,): for each problem the expected
+correctness, in [0, 1], when k of its N candidates are drawn without replacement. Means over problems, their intervals
+and paired differences come from one set of bootstrap resamples of the problems. numpy only.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from itertools import combinations, islice
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,31 +19,35 @@ from star_cli.lib.intervals import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-SUBSETS = 2000  # of a vote: all k-subsets where there are no more than these, else as many drawn by seed
-SAME = 1e-9  # weighted votes closer than this, relative to the largest, are a tie
+SUBSETS = 2000  # a vote looks at all k-subsets where there are no more than these, else at this many drawn by seed
+TIE = 1e-9  # weighted votes closer than this, relative to the largest, are a tie
 
 
 def pass_at_k(correct: Floats, k: int) -> Floats:
-    """1 - C(N-c, k)/C(N, k) with c right ones of N: unbiased pass@k, and the oracle's share at k."""
+    """Unbiased pass@k (Chen et al. 2021): 1 - C(N-c, k) / C(N, k) where c of N candidates are right.
+
+    ``correct`` is (P, N) of 0 and 1. Returns (P,). Raises StarError unless 1 <= k <= N.
+    """
     n = _checked(correct, k)
     table = np.array([1 - math.comb(n - c, k) / math.comb(n, k) for c in range(n + 1)])
     return np.asarray(table[correct.sum(axis=1).round().astype(int)])
 
 
 def best_of_k(correct: Floats, scores: Floats, k: int) -> Floats:
-    """The candidate with the highest score of k (V-STaR, eq. 3): sum over i of C(N-i-1, k-1)/C(N, k) alpha_i.
+    """Best-of-k (V-STaR, Hosseini et al. 2024, eq. 3): the expected correctness of the highest-scored of k candidates.
 
-    alpha_i is the correctness in order of falling score. A tie is broken at random: every alpha of a group of equal
-    scores is the group's mean.
+    It is the sum over i of C(N-i-1, k-1) / C(N, k) alpha_i, where alpha_i is the correctness in order of falling score.
+    Ties are broken at random: every alpha of a group of equal scores is the group's mean. ``correct`` and ``scores``
+    are (P, N). Returns (P,). Raises StarError for a NaN score, and unless 1 <= k <= N.
     """
     n = _checked(correct, k)
     if np.isnan(scores).any():
         raise StarError("a verifier's score is not a number (NaN)", hint="look at the scores with star show")
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked, alpha = np.take_along_axis(scores, order, 1), np.take_along_axis(correct, order, 1)
-    fresh = np.ones(ranked.shape, dtype=bool)
-    fresh[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    group = np.cumsum(fresh.ravel()) - 1
+    starts_group = np.ones(ranked.shape, dtype=bool)
+    starts_group[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    group = np.cumsum(starts_group.ravel()) - 1
     means = np.bincount(group, alpha.ravel()) / np.bincount(group)
     weights = np.array([math.comb(n - i - 1, k - 1) / math.comb(n, k) for i in range(n)])
     return np.asarray(means[group].reshape(alpha.shape) @ weights)
@@ -51,8 +55,9 @@ def best_of_k(correct: Floats, scores: Floats, k: int) -> Floats:
 
 @cache
 def subsets(n: int, k: int, seed: int = 0, limit: int = SUBSETS) -> tuple[Ints, bool]:
-    """(S, k) indices of k-subsets of n, and whether they are all there are; else ``limit`` of them drawn by
-    ``seed``.
+    """The k-subsets of n as indices (S, k), and whether these are all of them.
+
+    Where there are more than ``limit``, that many are drawn by ``seed``.
     """
     if math.comb(n, k) <= limit:
         return np.array(list(combinations(range(n), k)), dtype=np.int64).reshape(-1, k), True
@@ -63,47 +68,47 @@ def subsets(n: int, k: int, seed: int = 0, limit: int = SUBSETS) -> tuple[Ints, 
 def vote_at_k(
     correct: Floats, answers: Ints, k: int, weights: Floats | None = None, *, seed: int = 0, limit: int = SUBSETS
 ) -> Floats:
-    """The answer with most votes (or most summed ``weights`` >= 0) among k: exact where C(N, k) <= ``limit``.
+    """The vote among k: the answer with the most votes, or with the largest sum of ``weights`` >= 0.
 
-    ``answers`` numbers equal answers alike; -1 is an unparsed one, which counts as wrong and never wins unless nothing
-    was parsed. Answers with equally many votes share the win evenly. An answer is as right as its candidates are on
-    average (all alike, unless a grader refuses some for their form). Above ``limit`` the expectation is the mean over
-    ``limit`` subsets drawn by ``seed``, the same for every problem and every selector.
+    ``correct``, ``answers`` and ``weights`` are (P, N). ``answers`` numbers equal answers alike; -1 is an unparsed one,
+    which counts as wrong and never wins unless nothing was parsed. Answers with equally many votes share the win
+    evenly. An answer is as right as its candidates are on average (all alike, unless a grader refuses some for their
+    form). The result (P,) is exact where C(N, k) <= ``limit``; above, it is the mean over ``limit`` subsets drawn by
+    ``seed``, the same for every problem and every selector. Raises StarError unless 1 <= k <= N.
     """
     n = _checked(correct, k)
-    chosen, _ = subsets(n, k, seed, limit)
-    member = np.zeros((len(chosen), n))
-    np.put_along_axis(member, chosen, 1.0, axis=1)
+    members, _ = subsets(n, k, seed, limit)
+    is_member = np.zeros((len(members), n))
+    np.put_along_axis(is_member, members, 1.0, axis=1)
     return np.array(
-        [
-            _vote(member, right, said, None if weights is None else weights[i])
-            for i, (right, said) in enumerate(zip(correct, answers, strict=True))
-        ]
+        [_vote(is_member, correct[i], answers[i], None if weights is None else weights[i]) for i in range(len(correct))]
     )
 
 
-def _vote(member: Floats, right: Floats, said: Ints, weights: Floats | None) -> float:
-    names, mine = np.unique(said[said >= 0], return_inverse=True)
-    if not len(names) or not right.any():
+def _vote(is_member: Floats, right: Floats, answers: Ints, weights: Floats | None) -> float:
+    """The mean correctness of one problem's winners over all subsets; ``is_member`` is (S, N), the others are (N,)."""
+    distinct, which = np.unique(answers[answers >= 0], return_inverse=True)
+    if not len(distinct) or not right.any():
         return 0.0
-    column = np.zeros((len(said), len(names)))
-    column[np.flatnonzero(said >= 0), mine] = 1.0
+    column = np.zeros((len(answers), len(distinct)))
+    column[np.flatnonzero(answers >= 0), which] = 1.0
     value = (right @ column) / column.sum(axis=0)
-    count = member @ column
+    count = is_member @ column
     if weights is None:
         total = count
     else:
-        total = np.where(count > 0, member @ (column * weights[:, None]), -1.0)
+        total = np.where(count > 0, is_member @ (column * weights[:, None]), -1.0)
     best = total.max(axis=1, keepdims=True)
-    wins = (total >= best - SAME * np.abs(best)) & (count > 0)
-    shared = wins.sum(axis=1)
-    return float(np.where(shared > 0, (wins @ value) / np.maximum(shared, 1), 0.0).mean())
+    wins = (total >= best - TIE * np.abs(best)) & (count > 0)
+    winners = wins.sum(axis=1)
+    return float(np.where(winners > 0, (wins @ value) / np.maximum(winners, 1), 0.0).mean())
 
 
 def vote_weights(scores: Floats) -> tuple[Floats, str]:
-    """Scores as weights of a vote: probabilities (all in [0, 1]) as they are, log-likelihoods and logits by exp.
+    """Scores (P, N) as the weights of a vote, and which kind they were: "probability" or "exp".
 
-    exp is taken relative to the best candidate of a problem, which changes no vote. Says which it was.
+    Probabilities (all in [0, 1]) stay as they are; of log-likelihoods and logits the exponential is taken, relative to
+    the best candidate of a problem, which changes no vote.
     """
     if scores.size and scores.min() >= 0 and scores.max() <= 1:
         return scores, "probability"
@@ -111,11 +116,12 @@ def vote_weights(scores: Floats) -> tuple[Floats, str]:
 
 
 def resampled(problems: int, resamples: int, seed: int) -> Floats:
-    """(R, P) weights of a bootstrap over problems: each row how often a problem was drawn, divided by P."""
+    """The weights (R, P) of a bootstrap over problems: each row says how often each problem was drawn, divided by P."""
     rng = np.random.default_rng([seed, problems])
     drawn = rng.integers(problems, size=(resamples, problems))
-    rows = np.arange(resamples)[:, None] * problems
-    return np.bincount((drawn + rows).ravel(), minlength=resamples * problems).reshape(resamples, problems) / problems
+    offsets = np.arange(resamples)[:, None] * problems
+    counts = np.bincount((drawn + offsets).ravel(), minlength=resamples * problems)
+    return counts.reshape(resamples, problems) / problems
 
 
 def bounds(means: Floats) -> tuple[Floats, Floats]:
@@ -125,8 +131,9 @@ def bounds(means: Floats) -> tuple[Floats, Floats]:
 
 
 def level(values: Floats, means: Floats) -> tuple[float, float, float]:
-    """(mean, low, high) of per-problem shares. Where all are 0 or all are 1 it is Wilson's: nothing varies to
-    resample.
+    """(mean, low, high) of per-problem shares (P,) with their resampled ``means`` (R,).
+
+    Where all shares are 0 or all are 1 nothing varies between resamples, and the interval is Wilson's.
     """
     mean = float(values.mean())
     if len(values) and (values == values[0]).all() and values[0] in (0.0, 1.0):
@@ -136,7 +143,10 @@ def level(values: Floats, means: Floats) -> tuple[float, float, float]:
 
 
 def difference(a: Floats, b: Floats, weights: Floats) -> tuple[float, float, float]:
-    """(mean, low, high) of the paired difference a - b; of fewer than two problems nothing is known: (-1, 1)."""
+    """(mean, low, high) of the paired difference a - b of shares (P,), by bootstrap ``weights`` (R, P).
+
+    Of fewer than two problems nothing is known: the interval is (-1, 1).
+    """
     gap = a - b
     if len(gap) < 2:
         return float(gap.mean()), -1.0, 1.0
@@ -145,22 +155,17 @@ def difference(a: Floats, b: Floats, weights: Floats) -> tuple[float, float, flo
 
 
 def verdict_of(low: float | None, high: float | None) -> str:
-    """What an interval of a difference says; one that holds 0 shows nothing."""
+    """What the interval of a difference shows: "higher", "lower", or, where it holds 0, "no difference shown"."""
     if low is None or high is None or low <= 0 <= high:
         return "no difference shown"
     return "higher" if low > 0 else "lower"
 
 
 def _checked(correct: Floats, k: int) -> int:
+    """N of an array (P, N). Raises StarError unless 1 <= k <= N."""
     n = int(correct.shape[1])
     if not 1 <= k <= n:
         raise StarError(
             f"k={k} of {n} candidates a problem cannot be chosen", hint=f"take k from 1 to {n}, or sample more"
         )
     return n
-
-
-def powers_of_two(n: int) -> list[int]:
-    """1, 2, 4, ... up to ``n``, and ``n`` itself."""
-    found = list(islice((2**i for i in range(64)), max(n, 1).bit_length()))
-    return found if found[-1] == n else [*found, n]

@@ -13,7 +13,7 @@ from typing import Any
 from star_cli.core.records import Problem
 from star_cli.errors import StarError
 from star_cli.lib.sql.execute import Failed, Result, instances, run
-from star_cli.lib.sql.files import made, placed
+from star_cli.lib.sql.files import address_of_scripts, locate
 from star_cli.lib.sql.results import same
 from star_cli.lib.sql.text import ordered, sql_of
 from star_cli.report.text import one_line
@@ -41,9 +41,11 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
     try:
         tables = problem.meta.get("tables")
         paths = instances(
-            made("given", [tables] if isinstance(tables, str) else list(tables))
-            if tables
-            else placed(str(problem.meta["database"]))
+            locate(
+                address_of_scripts("given", [tables] if isinstance(tables, str) else list(tables))
+                if tables
+                else str(problem.meta["database"])
+            )
         )
     except (Failed, StarError) as e:
         return [*found, ("results", f"not shown: {e}")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
 from star_cli.errors import need
-from star_cli.lib.health import MEANING, History, Looked, health
+from star_cli.lib.health import MEANING, History, JudgedSample, health
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import with_verdicts
 from star_cli.store.artifacts import Artifact, write_json
@@ -42,7 +42,7 @@ class Health(Stage):
         roles = ("problems", "rationales", "verdicts")
         sources = list(zip(*(context.numbered(role) for role in roles), strict=True))
         kept = [e for _, _, verdicts in sources for e in verdicts.read(Example)]
-        judged = (Looked(*row) for source in sources for row in with_verdicts(*source))
+        judged = (JudgedSample(*row) for source in sources for row in with_verdicts(*source))
         measures, history = health(judged, kept, history_of(context.inputs.get("before")), self.wanted)
         values = {name: measures[name] for name in MEANING if name in measures}  # (value, how many it rests on)
         context.draft.write(

@@ -28,6 +28,9 @@ class Problems(Stage):
     round: int = 0
 
     def run(self, context: StageContext) -> dict[str, Any]:
+        note = self.task.split_note(self.split)
+        if note:
+            context.warn(note)
         rows = context.draft.write(Problem, self.chosen())
         if not rows:
             raise StarError(f"the split {self.split!r} of this task holds no problems", hint="choose another split")

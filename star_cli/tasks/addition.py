@@ -24,6 +24,7 @@ from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
 from star_cli.errors import need
+from star_cli.tasks.base.lessons import lesson
 
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a sum falls into by hash
 
@@ -82,13 +83,7 @@ class Addition(Task):
             pairs = sums(int(digits), count, "train", seed_of("lesson", seed, name), repeat=True)
             for i, (a, b) in enumerate(pairs):
                 p = problem_of(a, b, int(digits))
-                yield Example(
-                    problem_id=f"lesson/{name}/{i}",
-                    sample=0,
-                    prompt=self.prompt(p, form == "hinted").text,
-                    completion=self.gold(p) or "",
-                    origin="gold",
-                )
+                yield lesson(name, i, self.prompt(p, form == "hinted").text, self.gold(p) or "")
 
     def groups(self, problem: Problem) -> dict[str, str]:
         return {"digits": str(problem.meta["digits"])}
@@ -121,17 +116,17 @@ def spaced(n: int | str) -> str:
 
 
 def scratchpad(a: int, b: int) -> list[str]:
-    """The lines between <scratch> and </scratch>: the next digits to add, the digits produced, the carry."""
+    """The lines between <scratch> and </scratch>: the next digits to add, the digits of the sum so far, the carry."""
     left, right = str(a), str(b)
     width = max(len(left), len(right))
     left, right = left.zfill(width), right.zfill(width)
-    lines, done, carry = [f"{spaced(left)} + {spaced(right)} , C: 0"], "", 0
+    lines, digits, carry = [f"{spaced(left)} + {spaced(right)} , C: 0"], "", 0
     for i in range(width - 1, -1, -1):
         total = int(left[i]) + int(right[i]) + carry
-        done, carry = str(total % 10) + done, total // 10
-        ahead = f"{left[i - 1]} + {right[i - 1]} " if i else ""
-        lines.append(f"{ahead}, {spaced(done)} C: {carry}")
-    return [*lines, spaced(f"{carry}{done}")]
+        digits, carry = str(total % 10) + digits, total // 10
+        next_pair = f"{left[i - 1]} + {right[i - 1]} " if i else ""
+        lines.append(f"{next_pair}, {spaced(digits)} C: {carry}")
+    return [*lines, spaced(f"{carry}{digits}")]
 
 
 def sums(digits: int, count: int, split: str, seed: int, *, repeat: bool = False) -> Iterator[tuple[int, int]]:

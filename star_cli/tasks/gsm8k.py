@@ -3,7 +3,8 @@
 {"id": "pens", "question": "Ana buys 3 pens at $2 each. How much does she pay?",
  "answer": "3 * 2 = <<3*2=6>>6\\n#### 6"}
 
-Data: openai/gsm8k on the hub, or its JSON lines. It has no dev split: a tenth of train is kept back by hash.
+Data: openai/gsm8k on the hub, or JSON lines like these with ``task.path``. It has no dev split: a tenth of the training
+rows is held out as dev, by a hash.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
 from star_cli.errors import StarError
-from star_cli.tasks.base.dataset import Sourced
+from star_cli.tasks.base.dataset import FewShotDatasetTask
 
 
-@register("task", "gsm8k")
-class GSM8K(Sourced):
+@register("task", "gsm8k", version=2)
+class GSM8K(FewShotDatasetTask):
     """The known answer is what stands after ``####``; the gold rationale comes without its ``<<calculator>>`` marks."""
 
     hub: ClassVar[str] = "openai/gsm8k"
+    hub_revision: ClassVar[str | None] = "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"
     hub_config: ClassVar[str | None] = "main"
-    wants: ClassVar[dict[str, type]] = {"question": str, "answer": str}
+    required: ClassVar[dict[str, type]] = {"question": str, "answer": str}
     prompt_file: ClassVar[str] = "gsm8k.txt"
     instruction: ClassVar[str] = "Think step by step, then give the answer on a last line as: #### <number>"
     grader: ClassVar[dict[str, Any]] = {"name": "numeric"}
@@ -34,12 +36,12 @@ class GSM8K(Sourced):
         if not mark or not answer.strip():
             raise StarError(
                 f"{where}: the answer has no '####' before its number: {row['answer'][-40:]!r}",
-                hint="give GSM8K's own format, or use task=jsonl with grader=numeric",
+                hint="end it like GSM8K's, '...\\n#### 72', or use task=jsonl grader=numeric for bare answers",
             )
-        clean = re.sub(r"<<[^<>]*>>", "", solution).strip()
+        rationale = re.sub(r"<<[^<>]*>>", "", solution).strip()
         return Problem(
             id=id,
             question=row["question"].strip(),
             answer=answer.strip(),
-            meta={"gold": f"{clean}\n#### {answer.strip()}"} if clean else {},
+            meta={"gold": f"{rationale}\n#### {answer.strip()}"} if rationale else {},
         )

@@ -1,11 +1,10 @@
-r"""math: competition problems with a boxed answer (Hendrycks et al. 2021, arXiv 2103.03874), or any data in that
-format.
+r"""math: competition problems with a boxed answer (Hendrycks et al. 2021, arXiv 2103.03874), or data in that format.
 
-{"problem": "What is $1 + \\frac{1}{2}$?", "solution": "It is $\\boxed{\\frac{3}{2}}$.", "level": "Level 1",
- "type": "Prealgebra"}
+{"problem": "What is $1 + \\frac{1}{2}$?", "solution": "It is $\\boxed{\\frac{3}{2}}$.",
+ "level": "Level 1", "type": "Prealgebra"}
 
-Data: the JSON lines of a MATH-like set with task.path, or any hub set of that format with task.dataset and
-task.revision.
+Data: EleutherAI/hendrycks_math on the hub, one subject at a time (``task.config``), another hub set of that format with
+``task.dataset`` and ``task.revision``, or JSON lines with ``task.path``.
 """
 
 from __future__ import annotations
@@ -14,22 +13,43 @@ from typing import Any, ClassVar
 
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
-from star_cli.errors import StarError
+from star_cli.errors import StarError, need
 from star_cli.lib.text.answers import finals
-from star_cli.tasks.base.dataset import Sourced
+from star_cli.tasks.base.dataset import FewShotDatasetTask
+
+HUB = "EleutherAI/hendrycks_math"
+SUBJECTS = (
+    "algebra",
+    "counting_and_probability",
+    "geometry",
+    "intermediate_algebra",
+    "number_theory",
+    "prealgebra",
+    "precalculus",
+)
 
 
-@register("task", "math")
-class Math(Sourced):
+@register("task", "math", version=2)
+class Math(FewShotDatasetTask):
     """The known answer is the last box of the solution, or the field ``answer`` where there is one."""
 
-    dataset: str = "EleutherAI/hendrycks_math"
+    dataset: str = HUB
     config: str | None = None
-    wants: ClassVar[dict[str, type]] = {"problem": str, "solution": str}
+    hub: ClassVar[str] = HUB
+    hub_revision: ClassVar[str | None] = "21a5633873b6a120296cce3e2df9d5550074f4a3"
+    required: ClassVar[dict[str, type]] = {"problem": str, "solution": str}
     prompt_file: ClassVar[str] = "math.txt"
     instruction: ClassVar[str] = r"Think step by step, then give the final answer as \boxed{...}."
     grader: ClassVar[dict[str, Any]] = {"name": "math"}
     max_tokens: ClassVar[int] = 512
+
+    def check(self) -> None:
+        need(
+            bool(self.path) or self.dataset != HUB or self.config in SUBJECTS,
+            f"task.config must name a subject of {HUB}, got {self.config!r}",
+            f"one of {', '.join(SUBJECTS)}; or give your own data with task.path=FILE",
+        )
+        super().check()
 
     def source(self) -> tuple[str, str | None]:
         return self.dataset, self.config
@@ -50,8 +70,8 @@ class Math(Sourced):
             meta={**meta, "gold": row["solution"].strip()},
         )
 
-    def final_of(self, answer: str) -> str:
-        return next((f.text for f in finals(answer)), answer)
+    def final_answer(self, shot: str) -> str:
+        return next((final.text for final in finals(shot)), shot)
 
     def answer_only(self, problem: Problem) -> str:
         return f" The answer is $\\boxed{{{problem.answer}}}$."

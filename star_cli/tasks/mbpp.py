@@ -1,11 +1,12 @@
 """mbpp: short Python functions with three tests each (Austin et al. 2021, arXiv 2108.07732).
 
-{"task_id": 1, "text": "Write a function to double a number.", "code": "def twice(x):\\n    return 2 * x",
- "test_setup_code": "",
- "test_list": ["assert twice(2) == 4", "assert twice(0) == 0", "assert twice(-1) == -2"], "challenge_test_list": []}
+{"task_id": 1, "text": "Write a function to double a number.",
+ "code": "def twice(x):\\n    return 2 * x", "test_setup_code": "",
+ "test_list": ["assert twice(2) == 4", "assert twice(0) == 0", "assert twice(-1) == -2"],
+ "challenge_test_list": []}
 
-Data: google-research-datasets/mbpp on the hub, or its JSON lines. A prompt shows the first test, as the signature;
-the hint shows all of them, never the solution.
+Data: google-research-datasets/mbpp on the hub, or its JSON lines with ``task.path``. A prompt shows the first test, as
+the signature; the hint shows all of them, never the solution.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
 from star_cli.errors import StarError
-from star_cli.tasks.base.dataset import Sourced
+from star_cli.tasks.base.dataset import FewShotDatasetTask
+
+MUST_PASS = "It must pass:"
 
 
-@register("task", "mbpp")
-class MBPP(Sourced):
+@register("task", "mbpp", version=2)
+class MBPP(FewShotDatasetTask):
     """``shown_tests`` is how many tests an unhinted prompt shows (published figures show all three)."""
 
     shown_tests: int = 1
     hub: ClassVar[str] = "google-research-datasets/mbpp"
+    hub_revision: ClassVar[str | None] = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
     hub_config: ClassVar[str | None] = "full"
     hub_splits: ClassVar[dict[str, str]] = {"train": "train", "dev": "validation", "test": "test"}
-    wants: ClassVar[dict[str, type]] = {"text": str, "code": str, "test_list": list}
+    required: ClassVar[dict[str, type]] = {"text": str, "code": str, "test_list": list}
     prompt_file: ClassVar[str] = "mbpp.txt"
     instruction: ClassVar[str] = "Explain briefly, then give the whole program in one ```python block."
     grader: ClassVar[dict[str, Any]] = {"name": "code"}
@@ -38,8 +42,8 @@ class MBPP(Sourced):
         return "id" if self.path else "task_id"
 
     def problem(self, row: dict[str, Any], id: str, where: str) -> Problem:
-        setup = [str(row.get("test_setup_code") or "")]
-        tests = [t for t in (*setup, *row["test_list"], *(row.get("challenge_test_list") or [])) if t.strip()]
+        setup = str(row.get("test_setup_code") or "")
+        tests = [t for t in (setup, *row["test_list"], *(row.get("challenge_test_list") or [])) if t.strip()]
         if not row["test_list"]:
             raise StarError(
                 f"{where}: test_list is empty, so nothing can be graded", hint="add tests, or remove this row"
@@ -63,29 +67,33 @@ class MBPP(Sourced):
             },
         )
 
-    def ask(self, problem: Problem) -> str:
-        shown = "\n".join(problem.meta["shown"])
-        return f"{problem.question}\nIt must pass:\n{shown}" if shown else problem.question
+    def question_text(self, problem: Problem) -> str:
+        tests = "\n".join(problem.meta["shown"])
+        return f"{problem.question}\n{MUST_PASS}\n{tests}" if tests else problem.question
 
-    def show(self, question: str, final: str) -> str:
-        return f"{question.partition(chr(10) + 'It must pass:')[0]}\nIt must pass:\n{final}" if final else question
+    def with_answer(self, question: str, answer: str) -> str:
+        """The question with the tests ``answer`` in place of those it has."""
+        return f"{question.partition(f'{chr(10)}{MUST_PASS}')[0]}\n{MUST_PASS}\n{answer}" if answer else question
 
-    def final_of(self, answer: str) -> str:
-        return ""  # the few-shot examples show their test anyway
+    def final_answer(self, shot: str) -> str:
+        return ""  # the question of a few-shot example shows its test anyway
 
     def answer_only(self, problem: Problem) -> str:
         return f" {problem.meta['gold']}"
 
 
 def provided(code: str, tests: list[str]) -> list[str]:
-    """The names the tests use that the reference solution defines or imports: all a program may bring."""
-    made: set[str] = set()
+    """The names that the tests use and the reference solution defines or imports: all that a program may bring.
+
+    Raises SyntaxError where the code or a test is no Python.
+    """
+    defined: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            made.add(node.name)
+            defined.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not hasattr(builtins, node.id):
-            made.add(node.id)
+            defined.add(node.id)
         elif isinstance(node, ast.alias):
-            made.add((node.asname or node.name).split(".")[0])
+            defined.add((node.asname or node.name).split(".")[0])
     used = {n.id for t in tests for n in ast.walk(ast.parse(t)) if isinstance(n, ast.Name)}
-    return sorted(used & made)
+    return sorted(used & defined)

@@ -26,12 +26,13 @@ from star_cli.tasks.base.multi_turn import in_turns
 
 @register("task", "zip")
 class Zip(Task):
-    """All ``base ** (2 * length)`` questions; every split holds all of them, as in the paper: the test is the chain.
+    """All ``base ** (2 * length)`` questions; every split holds all of them, as in the paper.
 
     ``delta`` (the generator's convention) sets how good the lessons of a tiny base are: each step is right with
     probability 1/M + delta, otherwise one of the M - 1 wrong states; ``zero_step`` makes that step a guess (delta 0).
-    ``pairwise`` prompts for each step by itself, with the state before as all there is to see: then the model is the
-    Markov chain of the theory. Without it one text holds the whole chain, and a step may look back to the question.
+    ``pairwise`` asks for each step in a prompt of its own that holds the state before and nothing else: then the model
+    is the Markov chain of the theory. Without it one text holds the whole chain, and a step may look back to the
+    question.
     """
 
     base: int = 2
@@ -56,13 +57,13 @@ class Zip(Task):
             f"task.zero_step must be 0 (none) to {self.length}, got {self.zero_step}",
         )
 
-    def words(self) -> Iterator[tuple[int, ...]]:
-        """All states: the letters of both words, one after the other."""
+    def states(self) -> Iterator[tuple[int, ...]]:
+        """All M = base ** (2 * length) states, each as the letters of both words, one after the other."""
         return product(range(self.base), repeat=2 * self.length)
 
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
-        for letters in self.words():
+        for letters in self.states():
             a, b = letters[: self.length], letters[self.length :]
             name = "".join(map(str, a)) + "." + "".join(map(str, b))
             yield Problem(
@@ -81,7 +82,7 @@ class Zip(Task):
         return [state(letters, k) for k in range(1, self.length + 1)]
 
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
-        everything = list(self.words())
+        every_state = list(self.states())
         for name, count in lessons.items():
             need(
                 name in ("chain", "clean"),
@@ -89,26 +90,23 @@ class Zip(Task):
             )
             rng = random.Random(seed_of("zip", seed, self.base, self.length, self.delta, self.zero_step))
             for i in range(count):
-                start = everything[i % len(everything)]
-                states = (
-                    self.noisy_chain(start, everything, rng)
-                    if name == "chain"
-                    else [state(start, step) for step in range(1, self.length + 1)]
-                )
-                whole = f"{state(start, 0)}\n", "\n".join(states)
+                start = every_state[i % len(every_state)]
+                right = [state(start, step) for step in range(1, self.length + 1)]
+                lines = self.noisy_chain(start, every_state, rng) if name == "chain" else right
+                whole = f"{state(start, 0)}\n", "\n".join(lines)
                 for n, (prompt, completion) in enumerate(self.pieces(*whole) if self.pairwise else [whole]):
                     yield Example(
                         problem_id=f"lesson/{name}/{i}", sample=n, prompt=prompt, completion=completion, origin="gold"
                     )
 
-    def noisy_chain(self, start: tuple[int, ...], everything: list[tuple[int, ...]], rng: random.Random) -> list[str]:
+    def noisy_chain(self, start: tuple[int, ...], every_state: list[tuple[int, ...]], rng: random.Random) -> list[str]:
         """One pretraining trajectory: each step starts from the state reached, right or wrong."""
         states, here = [], start
         for step in range(1, self.length + 1):
-            right = 1 / len(everything) + (0.0 if step == self.zero_step else self.delta)
+            right = 1 / len(every_state) + (0.0 if step == self.zero_step else self.delta)
             if rng.random() >= right:
-                other = rng.randrange(len(everything) - 1)
-                here = everything[other + (everything[other] >= here)]
+                other = rng.randrange(len(every_state) - 1)
+                here = every_state[other + (every_state[other] >= here)]
             states.append(state(here, step))
         return states
 

@@ -15,7 +15,7 @@ import pytest
 from star_cli.core import registry
 from star_cli.core.records import Problem, Rationale
 from star_cli.errors import StarError
-from star_cli.tasks.base.dataset import Sourced
+from star_cli.tasks.base.dataset import DatasetTask
 
 DATA = Path(__file__).parents[1] / "data"
 PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -68,8 +68,8 @@ def grade(task: Any, problem: Problem, text: str) -> str:
 
 
 def test_every_task_with_a_source_is_tested_here() -> None:
-    assert TASKS == [n for n in TASKS if issubclass(registry.get("task", n), Sourced)]
-    sourced = {n for n in registry.names("task") if issubclass(registry.get("task", n), Sourced)}
+    assert TASKS == [n for n in TASKS if issubclass(registry.get("task", n), DatasetTask)]
+    sourced = {n for n in registry.names("task") if issubclass(registry.get("task", n), DatasetTask)}
     assert sourced - {"visual_qa"} <= set(TASKS), "tests/unit/test_images.py has visual_qa"
 
 
@@ -234,8 +234,10 @@ def test_unknown_splits_missing_files_and_missing_pins_are_sentences(tmp_path: P
             path.write_text("x")
         with pytest.raises(StarError, match=told):
             task_of("gsm8k", path)
-    with pytest.raises(StarError, match="task=gsm8k does not know its data"):
-        registry.get("task", "gsm8k")().check()
+    for task in (registry.get("task", "jsonl")(), registry.get("task", "math")(dataset="owner/name")):
+        with pytest.raises(StarError, match="does not know its data") as e:
+            task.check()
+        assert "git ls-remote" in (e.value.hint or "")
     with pytest.raises(StarError, match="branches and tags move"):
         registry.get("task", "gsm8k")(revision="main").check()
 
@@ -249,7 +251,7 @@ def test_content_is_identity_and_the_place_is_not(tmp_path: Path) -> None:
     assert key(task_of("gsm8k", here)) == key(task_of("gsm8k", there))
     write(there, rows[:2])
     assert key(task_of("gsm8k", here)) != key(task_of("gsm8k", there))
-    with pytest.raises(StarError, match="the file is another one or was changed"):
+    with pytest.raises(StarError, match="is another one or was changed"):
         task_of("gsm8k", there, content=task_of("gsm8k", here).content)
 
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import SMALL, call
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
-from star_cli.lib.health import MEANING, History, Looked, balance, easiest, health, leaks
+from star_cli.lib.health import MEANING, History, JudgedSample, balance, easiest, health, leaks
 from star_cli.store.artifacts import Store
 from star_cli.store.ledger import Run
 from star_cli.store.maintenance import verify
@@ -14,7 +14,7 @@ def looked(name, *samples, hinted=False, tokens=10):
     """Samples of one problem: (text, right)."""
     problem = Problem(id=name, question="1 + 1", answer="2")
     return [
-        Looked(
+        JudgedSample(
             problem,
             Rationale(
                 problem_id=name,

@@ -15,8 +15,8 @@ from PIL import Image
 from star_cli.core import registry
 from star_cli.errors import StarError
 from star_cli.lib import images
+from star_cli.lib.scenes import KINDS, cells_of
 from star_cli.report import html
-from star_cli.tasks import tiny_scenes
 from star_cli.tasks.base.visual import BLOCKS
 
 TASK = registry.get("task", "tiny_scenes")(train=40, dev=40)
@@ -172,7 +172,7 @@ def test_a_changed_picture_changes_the_address_and_a_moved_folder_does_not(tmp_p
     changed = task_of(tmp_path / "two" / "data.jsonl")
     assert changed.content != one.content
     assert prompt_key(changed.prompt(problem)) != prompt_key(one.prompt(problem))
-    with pytest.raises(StarError, match="a picture is another one or was changed"):
+    with pytest.raises(StarError, match="is another one or was changed"):
         task_of(tmp_path / "two" / "data.jsonl", content=one.content)
 
 
@@ -255,9 +255,9 @@ def test_gold_texts_are_right_by_the_grader_and_by_the_scene():
 def test_errors_of_seeing_and_of_reasoning_are_told_apart():
     told = []
     for p in TASK.problems("dev"):
-        cells = tiny_scenes.cells_of(p.meta["scene"])
+        cells = cells_of(p.meta["scene"])
         place = next(n for n, thing in cells.items() if thing != "-")
-        blurred = TASK.written(p, {**cells, place: "-"})
+        blurred = TASK.rationale(p, {**cells, place: "-"})
         gold = TASK.gold(p)
         letters = "abcde"[: len(p.choices)]
         other = letters[letters.index(p.answer.lower()) - 1]
@@ -289,4 +289,4 @@ def test_splits_share_no_scene_and_every_kind_is_there():
     )
     lessons = {e.images[0].removesuffix(".png") for e in TASK.lesson_examples({"full": 200, "caption": 200}, 0)}
     assert not lessons & scenes["dev"] and not lessons & scenes["test"]
-    assert {p.meta["kind"] for p in TASK.problems("dev")} == set(tiny_scenes.KINDS)
+    assert {p.meta["kind"] for p in TASK.problems("dev")} == set(KINDS)

@@ -18,7 +18,6 @@ from star_cli.lib.selection import (
     difference,
     level,
     pass_at_k,
-    powers_of_two,
     resampled,
     subsets,
     verdict_of,
@@ -133,10 +132,6 @@ def test_a_k_that_is_too_large_is_a_sentence():
         pass_at_k(np.zeros((1, 7)), 8)
     with pytest.raises(StarError, match="NaN"):
         best_of_k(np.zeros((1, 2)), np.array([[0.0, np.nan]]), 1)
-
-
-def test_powers_of_two_end_with_all():
-    assert [powers_of_two(n) for n in (1, 2, 5, 8)] == [[1], [1, 2], [1, 2, 4, 5], [1, 2, 4, 8]]
 
 
 # ---- intervals

@@ -12,10 +12,10 @@ from star_cli.core import registry
 from star_cli.errors import StarError
 from star_cli.lib.sql.determinism import flags, with_keys, without_limit
 from star_cli.lib.sql.execute import Failed, Limits, Result, instances, run
-from star_cli.lib.sql.files import made, write
+from star_cli.lib.sql.files import address_of_scripts, locate, write_database
 from star_cli.lib.sql.forms import LEVELS, exact_match, hardness
 from star_cli.lib.sql.questions import KINDS, Draw
-from star_cli.lib.sql.results import Rules, name_of, same
+from star_cli.lib.sql.results import Rules, result_name, same
 from star_cli.lib.sql.text import ordered, sql_of
 from star_cli.lib.sql.worlds import world
 
@@ -133,20 +133,23 @@ def test_results_compare_by_stated_rules(a: Result, b: Result, rules: Rules, lis
     assert same(a, b, True, rules) is lists and same(a, b, False, rules) is set_
     assert same(b, a, True, rules) is lists and same(b, a, False, rules) is set_
     if set_:
-        assert name_of(a, False, rules) == name_of(b, False, rules)
+        assert result_name(a, False, rules) == result_name(b, False, rules)
     elif len(a.columns) == len(b.columns):
-        assert name_of(a, False, rules) != name_of(b, False, rules)
+        assert result_name(a, False, rules) != result_name(b, False, rules)
 
 
 def test_names_of_results_tell_apart_ordered_from_unordered() -> None:
     up, down = table((1,), (2,)), table((2,), (1,))
-    assert name_of(up, True) != name_of(down, True) != name_of(down, False) == name_of(up, False)
+    assert result_name(up, True) != result_name(down, True) != result_name(down, False) == result_name(up, False)
 
 
 @pytest.fixture(scope="module")
 def place() -> Path:
-    rows = "INSERT INTO t VALUES (1, 5, 'x'), (2, 5, 'y'), (3, 7, 'x'), (4, 1, 'z');"
-    return instances(made("unit", ["CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, s TEXT);" + rows]))[0]
+    script = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, s TEXT);"
+        "INSERT INTO t VALUES (1, 5, 'x'), (2, 5, 'y'), (3, 7, 'x'), (4, 1, 'z');"
+    )
+    return instances(locate(address_of_scripts("unit", [script])))[0]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_limits_are_kept(place: Path, limits: Limits, told: str) -> None:
 def test_scripts_make_tables_and_nothing_else(tmp_path: Path) -> None:
     for script in ("ATTACH 'x.sqlite' AS x", "PRAGMA journal_mode=WAL", "DROP TABLE t", "nonsense"):
         with pytest.raises(StarError, match="tables of a database cannot be made"):
-            write(tmp_path / "a.sqlite", script)
+            write_database(tmp_path / "a.sqlite", script)
 
 
 def test_a_world_is_the_same_each_time_and_its_questions_have_their_hardness() -> None:
@@ -199,7 +202,7 @@ def test_a_world_is_the_same_each_time_and_its_questions_have_their_hardness() -
 
     w = world(0, 1, 2, 9, 24)
     assert w == world(0, 1, 2, 9, 24) != world(1, 1, 2, 9, 24) and w.scripts[0] != w.scripts[1]
-    paths = instances(made(w.schema.name, list(w.scripts)))
+    paths = instances(locate(address_of_scripts(w.schema.name, list(w.scripts))))
     assert len(paths) == 2
     for level in LEVELS:
         for kind in KINDS[level]:

@@ -24,47 +24,46 @@ CLOCK = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP")
 def flags(path: Path, sql: str, deadline: float, limits: Limits | None = None) -> list[str]:
     """What is not determined about a query's result on one database: limit_tie, bare_column, order_tie, clock.
 
-    Raises Failed where the query gives no result.
+    ``deadline`` is in seconds of ``time.monotonic``. A database above 16 MiB is looked at for ``clock`` alone. Raises
+    Failed where the query gives no result.
     """
     limits = limits or Limits()
-    found = ["clock"] if any(t.word in CLOCK or t.value.lower() == "'now'" for t in tokens(sql)) else []
+    clock = ["clock"] if any(t.word in CLOCK or t.value.lower() == "'now'" for t in tokens(sql)) else []
     result = run(path, sql, deadline, limits)
     if path.stat().st_size > LARGEST:
-        return found
-    tied = _tie(path, sql, result, deadline, limits)
-    if tied:
-        return [*found, tied]
+        return clock
+    tie = _tie(path, sql, result, deadline, limits)
+    if tie:
+        return [*clock, tie]
     rules, lists = Rules(columns="same"), ordered(sql)
     for order in ORDERS:
         try:
-            other = query(copied(path, order), sql, deadline, limits, str(path))
+            other = query(reordered_copy(path, order), sql, deadline, limits, str(path))
         except Failed:
-            return found  # it has a result; that a copy gives none in time, or lacks an index it names, says nothing
+            return clock  # it has a result; that a copy gives none in time, or lacks an index it names, says nothing
         if same(result, other, lists, rules):
             continue
         if lists and same(result, other, False, rules):
-            return [*found, "order_tie"]
-        return [*found, _cut(path, sql, order, deadline, limits)]
-    return found
+            return [*clock, "order_tie"]
+        return [*clock, _limit_or_column(path, sql, order, deadline, limits)]
+    return clock
 
 
-def _cut(path: Path, sql: str, order: str, deadline: float, limits: Limits) -> str:
+def _limit_or_column(path: Path, sql: str, order: str, deadline: float, limits: Limits) -> str:
     """limit_tie where the result is determined without the final LIMIT, else bare_column."""
     whole = without_limit(sql)
     if whole is None:
         return "limit_tie" if any(t.word == "LIMIT" for t in tokens(sql)) else "bare_column"
     try:
         first = run(path, whole, deadline, limits)
-        other = query(copied(path, order), whole, deadline, limits, str(path))
+        other = query(reordered_copy(path, order), whole, deadline, limits, str(path))
     except Failed:
         return "limit_tie"
     return "limit_tie" if same(first, other, False, Rules(columns="same")) else "bare_column"
 
 
 def _tie(path: Path, sql: str, result: Result, deadline: float, limits: Limits) -> str | None:
-    """limit_tie or order_tie where rows that differ have equal sort keys; None where they do not, or it cannot be
-    told.
-    """
+    """limit_tie or order_tie where rows that differ have equal sort keys; None where not, or where it is unknown."""
     keyed = with_keys(sql)
     if keyed is None:
         return None
@@ -81,9 +80,9 @@ def _tie(path: Path, sql: str, result: Result, deadline: float, limits: Limits) 
 
 def with_keys(sql: str) -> str | None:
     """The query without its LIMIT, its sort keys as further columns; None where that cannot be written."""
-    found, depth = list(tokens(sql)), 0
-    places: dict[str, tuple[int, int]] = {}
-    for i, token in enumerate(found):
+    words, depth = list(tokens(sql)), 0
+    places: dict[str, tuple[int, int]] = {}  # of a clause's word in the text, and among the tokens
+    for i, token in enumerate(words):
         depth += (token.word == "(") - (token.word == ")")
         if depth == 0 and token.word in ("UNION", "INTERSECT", "EXCEPT", "DISTINCT", "WITH", "OFFSET"):
             return None
@@ -91,11 +90,11 @@ def with_keys(sql: str) -> str | None:
             places.setdefault(token.word, (token.at, i))
     if "FROM" not in places or "ORDER" not in places:
         return None
-    start, end = places["ORDER"][1] + 2, len(found)
+    start, end = places["ORDER"][1] + 2, len(words)
     stop = min([at for word, (at, _) in places.items() if word in ("LIMIT", ";")], default=len(sql))
     keys, depth = [], 0
     for i in range(start, end):
-        token = found[i]
+        token = words[i]
         if token.at >= stop:
             break
         depth += (token.word == "(") - (token.word == ")")
@@ -116,30 +115,32 @@ def without_limit(sql: str) -> str | None:
     return sql[:at].rstrip() if at is not None else None
 
 
-def copied(path: Path, order: str) -> sqlite3.Connection:
-    """``copy``; where SQLite's memory is full of copies, the others are given up. Raises BadDatabase."""
+def reordered_copy(path: Path, order: str) -> sqlite3.Connection:
+    """A copy in memory of a database with the rows of every table in another order, one of ``ORDERS``.
+
+    Copies are kept; where SQLite's memory is full of them, the others are given up. Raises BadDatabase.
+    """
     for _ in range(2):
         try:
-            return copy(str(path), path.stat().st_mtime_ns, order)
+            return _copy(str(path), path.stat().st_mtime_ns, order)
         except MemoryError:
-            copy.cache_clear()
+            _copy.cache_clear()
     raise BadDatabase(f"the database {path} needs too much memory to be copied")
 
 
 @lru_cache(maxsize=40)
-def copy(name: str, changed: int, order: str) -> sqlite3.Connection:
-    """A copy in memory of a database with the rows of every table in another order. Raises BadDatabase."""
+def _copy(name: str, changed: int, order: str) -> sqlite3.Connection:
     source, target = connect(Path(name)), sqlite3.connect(":memory:", isolation_level=None)
     target.text_factory = source.text_factory
     try:
         for (table,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             columns = source.execute(f"PRAGMA table_info({_quoted(table)})").fetchall()
-            made = ", ".join(f"{_quoted(c[1])} {c[2]}" for c in columns)
+            definitions = ", ".join(f"{_quoted(c[1])} {c[2]}" for c in columns)
             rows = source.execute(f"SELECT * FROM {_quoted(table)}").fetchall()
             rows.reverse() if order == "reversed" else random.Random(f"{order}{table}").shuffle(rows)
             if table.lower().startswith("sqlite_"):
                 continue  # SQLite keeps these itself
-            target.execute(f"CREATE TABLE {_quoted(table)} ({made})")
+            target.execute(f"CREATE TABLE {_quoted(table)} ({definitions})")
             target.executemany(f"INSERT INTO {_quoted(table)} VALUES ({', '.join('?' * len(columns))})", rows)
         for (view,) in source.execute("SELECT sql FROM sqlite_master WHERE type = 'view'").fetchall():
             target.execute(view)

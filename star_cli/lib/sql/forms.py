@@ -1,17 +1,20 @@
 """Hardness and exact-set match of SQL, after the definitions of Spider's evaluation (Yu et al. 2018, section 6).
 
-Hardness counts components: (1) WHERE, GROUP BY, ORDER BY, LIMIT, JOIN, OR, LIKE; (2) nested queries and UNION,
-INTERSECT, EXCEPT; (3) more than one aggregate, selected column, WHERE condition or grouping column.
+Hardness counts three groups of components: (1) WHERE, GROUP BY, ORDER BY, LIMIT, JOIN, OR, LIKE; (2) nested queries and
+UNION, INTERSECT, EXCEPT; (3) more than one aggregate, selected column, WHERE condition or grouping column.
+
 Exact-set match compares clause by clause as sets, without values and aliases.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from star_cli.lib.sql.parse import AGGREGATES, Expr, Query, Test, Unparsed, parse
+from star_cli.lib.sql.parse import parse
+from star_cli.lib.sql.reader import Unparsed
+from star_cli.lib.sql.syntax import AGGREGATES, Expr, Query, Test
 from star_cli.lib.sql.text import flat
 
 LEVELS = ("easy", "medium", "hard", "extra")
@@ -26,9 +29,9 @@ def hardness(sql: str) -> str | None:
 
 
 def level(q: Query) -> str:
-    """The hardness of a parsed query."""
+    """The hardness of a parsed query, by the thresholds of Spider's evaluation script."""
     conditions = [*q.on, *q.where, *q.having]
-    first = (
+    clauses = (
         bool(q.where)
         + bool(q.group)
         + bool(q.order)
@@ -46,20 +49,21 @@ def level(q: Query) -> str:
         + sum(_aggregated(e) for e, _ in q.order)
     )
     others = (aggregates > 1) + (len(q.items) > 1) + (len(q.where) > 1) + (len(q.group) > 1)
-    if first <= 1 and others == 0 and nested == 0:
+    if clauses <= 1 and others == 0 and nested == 0:
         return "easy"
-    if nested == 0 and ((others <= 2 and first <= 1) or (first <= 2 and others < 2)):
+    if nested == 0 and ((others <= 2 and clauses <= 1) or (clauses <= 2 and others < 2)):
         return "medium"
     if (
-        (nested == 0 and others > 2 and first <= 2)
-        or (2 < first <= 3 and others <= 2 and nested == 0)
-        or (first <= 1 and others == 0 and nested <= 1)
+        (nested == 0 and others > 2 and clauses <= 2)
+        or (2 < clauses <= 3 and others <= 2 and nested == 0)
+        or (clauses <= 1 and others == 0 and nested <= 1)
     ):
         return "hard"
     return "extra"
 
 
 def _aggregated(e: Expr) -> int:
+    """How many aggregates an expression applies, those between its signs included."""
     return int(e.kind == "call" and e.name in AGGREGATES) + sum(
         _aggregated(p) for p in e.parts if isinstance(p, Expr) and e.kind == "sign"
     )
@@ -73,73 +77,73 @@ def exact_match(gold: str, other: str, links: list[tuple[str, str]] | None = Non
     if flat(gold) == flat(other):
         return True
     try:
-        wanted = form(parse(gold), links or [])
+        expected = normal_form(parse(gold), links or [])
     except (Unparsed, RecursionError):
         return None
     try:
-        return bool(form(parse(other), links or []) == wanted)
+        return bool(normal_form(parse(other), links or []) == expected)
     except (Unparsed, RecursionError):
         return False
 
 
-def form(q: Query, links: list[tuple[str, str]]) -> Any:
-    """A query in a form that exactly matching queries share."""
-    one = _united(links)
-    names = {alias: inner for alias, inner in q.sources if isinstance(inner, str)}
-    alone = next(iter(names.values())) if len(names) == 1 and len(q.sources) == 1 else ""
+def normal_form(q: Query, links: list[tuple[str, str]]) -> Any:
+    """A query in a form that exactly matching queries share: nested tuples without values and aliases."""
+    linked_name = _linked_names(links)
+    tables = {alias: inner for alias, inner in q.sources if isinstance(inner, str)}
+    only_table = next(iter(tables.values())) if len(tables) == 1 and len(q.sources) == 1 else ""
 
     def column(e: Expr) -> str:
         table, dot, name = e.name.rpartition(".")
         if name == "*":
             return "*"
-        table = names.get(table, table) if dot else alone
-        return one(f"{table}.{name}" if table else name)
+        table = tables.get(table, table) if dot else only_table
+        return linked_name(f"{table}.{name}" if table else name)
 
     def shape(e: Expr | None) -> Any:
         if e is None:
             return None
         if e.kind == "column":
-            return "value" if e.distinct and not alone and "." not in e.name else column(e)
+            return "value" if e.distinct and not only_table and "." not in e.name else column(e)
         if e.kind == "value" or (e.kind == "list" and all(p.kind == "value" for p in e.parts)):
             return "value"
         if e.kind == "query":
-            return form(e.parts[0], links)
+            return normal_form(e.parts[0], links)
         if e.kind == "sign" and e.name in ("+", "*"):
             return (e.name, tuple(sorted(map(repr, (shape(p) for p in e.parts)))))
-        return (e.kind, e.name, e.distinct, tuple(_inside(p, shape) for p in e.parts))
+        return (e.kind, e.name, e.distinct, tuple(_part(p, shape) for p in e.parts))
 
     def right(e: Expr) -> Any:
         """The compared side: a column in double quotes is a text there."""
         return "value" if e.kind == "column" and e.distinct else shape(e)
 
-    def tests(found: list[Test]) -> Any:
-        return _bag((t.op, t.negated, shape(t.left), tuple(map(right, t.right))) for t in found)
+    def tests(conditions: list[Test]) -> Any:
+        return _multiset((t.op, t.negated, shape(t.left), tuple(map(right, t.right))) for t in conditions)
 
-    tables = _bag(inner if isinstance(inner, str) else form(inner, links) for _, inner in q.sources)
+    sources = _multiset(inner if isinstance(inner, str) else normal_form(inner, links) for _, inner in q.sources)
     return (
         q.distinct,
-        _bag(map(shape, q.items)),
-        tables,
+        _multiset(map(shape, q.items)),
+        sources,
         tests(q.where),
-        _bag(map(shape, q.group)),
+        _multiset(map(shape, q.group)),
         tests(q.having),
         tuple((shape(e), down) for e, down in q.order),
         q.limit is not None,
-        _bag(o for o in q.ors if o != "from"),
-        (q.then[0], form(q.then[1], links)) if q.then else None,
+        _multiset(o for o in q.ors if o != "from"),
+        (q.then[0], normal_form(q.then[1], links)) if q.then else None,
     )
 
 
-def _inside(part: Any, shape: Callable[[Expr | None], Any]) -> Any:
+def _part(part: Any, shape: Callable[[Expr | None], Any]) -> Any:
     return (part.op, part.negated, shape(part.left)) if isinstance(part, Test) else shape(part)
 
 
-def _bag(found: Iterator[Any] | Any) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(map(repr, found)).items()))
+def _multiset(items: Iterable[Any]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(map(repr, items)).items()))
 
 
-def _united(links: list[tuple[str, str]]) -> Callable[[str], str]:
-    """One name for all columns that are linked to one another."""
+def _linked_names(links: list[tuple[str, str]]) -> Callable[[str], str]:
+    """A function from a column's name to the one name of all columns that are linked to it (union-find)."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:

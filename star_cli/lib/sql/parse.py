@@ -2,144 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from star_cli.lib.sql.reader import Reader, Unparsed
+from star_cli.lib.sql.syntax import COMPARE, SETS, Expr, Query, Test
 from star_cli.lib.sql.text import Token, tokens
-
-AGGREGATES = ("max", "min", "count", "sum", "avg")
-COMPARE = ("=", "==", "<>", "!=", "<", ">", "<=", ">=")
-SETS = ("UNION", "INTERSECT", "EXCEPT")
-CLAUSES = {
-    "FROM",
-    "WHERE",
-    "GROUP",
-    "HAVING",
-    "ORDER",
-    "LIMIT",
-    "ON",
-    "JOIN",
-    "INNER",
-    "LEFT",
-    "RIGHT",
-    "FULL",
-    "CROSS",
-    "NATURAL",
-    "OUTER",
-    "AND",
-    "OR",
-    "NOT",
-    "USING",
-    "AS",
-    "ASC",
-    "DESC",
-    "OFFSET",
-    "SET",
-    "WHEN",
-    "THEN",
-    "ELSE",
-    "END",
-    "IN",
-    "LIKE",
-    "IS",
-    "BETWEEN",
-    "EXISTS",
-    "SELECT",
-    *SETS,
-}
-DEPTH = 40  # queries and parentheses inside one another
-STEPS = 1000  # of them read in all, those read again after a wrong guess included
-
-
-class Unparsed(Exception):
-    """The statement is outside of what this parser reads."""
-
-
-@dataclass(frozen=True)
-class Expr:
-    """``kind``: column, value, call, sign, query, list or case. ``name`` is the column, function or sign."""
-
-    kind: str
-    name: str = ""
-    parts: tuple[Any, ...] = ()
-    distinct: bool = False
-
-
-@dataclass(frozen=True)
-class Test:
-    """One condition: ``left`` ``op`` ``right``, as in ``age > 3``; ``negated`` where NOT stands before it."""
-
-    op: str
-    left: Expr | None
-    right: tuple[Expr, ...]
-    negated: bool = False
-
-
-@dataclass
-class Query:
-    """One SELECT; ``then`` is (UNION, INTERSECT or EXCEPT, the query after it)."""
-
-    distinct: bool = False
-    items: list[Expr] = field(default_factory=list)
-    sources: list[tuple[str, Any]] = field(default_factory=list)  # (alias, table name or Query)
-    on: list[Test] = field(default_factory=list)
-    where: list[Test] = field(default_factory=list)
-    group: list[Expr] = field(default_factory=list)
-    having: list[Test] = field(default_factory=list)
-    order: list[tuple[Expr, bool]] = field(default_factory=list)  # (what, descending)
-    limit: Expr | None = None
-    ors: list[str] = field(default_factory=list)  # for every OR the clause it stands in
-    then: tuple[str, Query] | None = None
 
 
 def parse(sql: str) -> Query:
     """The structure of a statement. Raises Unparsed."""
-    found = list(tokens(sql))
-    while found and found[-1].word == ";":
-        found.pop()
-    parser = _Parser(found)
+    words = list(tokens(sql))
+    while words and words[-1].word == ";":
+        words.pop()
+    parser = _Parser(words)
     query = parser.query()
-    if parser.at < len(found):
-        raise Unparsed(f"not understood from {found[parser.at].value[:30]!r}")
+    if parser.at < len(words):
+        raise Unparsed(f"not understood from {words[parser.at].value[:30]!r}")
     return query
 
 
-class _Parser:
-    def __init__(self, found: list[Token]) -> None:
-        self.found, self.at, self.depth, self.steps = found, 0, 0, 0
-        self.clause: list[tuple[Query, str]] = []
+class _Parser(Reader):
+    """Recursive descent over the tokens of one statement."""
 
-    # ---- words ----------------------------------------------------------------------------------------------------
-    def look(self, ahead: int = 0) -> str:
-        """The next word in upper case, or sign; empty for anything else and at the end."""
-        place = self.at + ahead
-        return self.found[place].word if place < len(self.found) else ""
-
-    def take(self, *words: str) -> bool:
-        """Read these words if they come next."""
-        if all(self.look(i) == w for i, w in enumerate(words)):
-            self.at += len(words)
-            return True
-        return False
-
-    def need(self, *words: str) -> None:
-        if not self.take(*words):
-            here = self.found[self.at].value if self.at < len(self.found) else "the end"
-            raise Unparsed(f"expected {' '.join(words)}, found {here[:30]!r}")
-
-    def name(self) -> str:
-        """A table, column or alias."""
-        if self.at >= len(self.found) or self.look() in CLAUSES or self.found[self.at].kind not in ("word", "quoted"):
-            raise Unparsed("expected a name")
-        token = self.found[self.at]
-        self.at += 1
-        return (token.value[1:-1] if token.kind == "quoted" else token.value).lower()
-
-    def deeper(self) -> None:
-        self.depth += 1
-        self.steps += 1
-        if self.depth > DEPTH or self.steps > STEPS:
-            raise Unparsed("nested too deeply")
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        self.clause: list[tuple[Query, str]] = []  # the query and clause that conditions are read for
 
     # ---- queries --------------------------------------------------------------------------------------------------
     def query(self) -> Query:
@@ -163,7 +50,7 @@ class _Parser:
         self.need("SELECT")
         q.distinct = self.take("DISTINCT")
         self.take("ALL")
-        q.items = self.listed(self.item)
+        q.items = self.comma_list(self.item)
         if self.take("FROM"):
             self.clause.append((q, "from"))
             self.sources(q)
@@ -171,37 +58,28 @@ class _Parser:
         if self.take("WHERE"):
             q.where = self.tests(q, "where")
         if self.take("GROUP", "BY"):
-            q.group = self.listed(self.expression)
+            q.group = self.comma_list(self.expression)
         if self.take("HAVING"):
             q.having = self.tests(q, "having")
         if self.take("ORDER", "BY"):
-            q.order = self.listed(self.ordering)
+            q.order = self.comma_list(self.sort_key)
         if self.take("LIMIT"):
             q.limit = self.expression()
             if self.take("OFFSET") or self.take(","):
                 self.expression()
         return q
 
-    def listed(self, one: Any) -> list[Any]:
-        found = [one()]
-        while self.take(","):
-            found.append(one())
-        return found
-
     def item(self) -> Expr:
-        found = self.expression()
-        if self.take("AS") or (
-            self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted") and self.look() not in CLAUSES
-        ):
-            self.name()
-        return found
+        expression = self.expression()
+        self.alias()
+        return expression
 
-    def ordering(self) -> tuple[Expr, bool]:
-        found = self.expression()
+    def sort_key(self) -> tuple[Expr, bool]:
+        expression = self.expression()
         descending = self.take("DESC")
         if not descending:
             self.take("ASC")
-        return found, descending
+        return expression, descending
 
     def sources(self, q: Query) -> None:
         self.source(q)
@@ -217,7 +95,7 @@ class _Parser:
             if self.take("ON"):
                 q.on += self.tests(q, "from")
             elif self.take("USING", "("):
-                self.listed(self.name)
+                self.comma_list(self.name)
                 self.need(")")
 
     def source(self, q: Query) -> None:
@@ -229,36 +107,32 @@ class _Parser:
             inner = self.name()
             if self.take("."):
                 inner = self.name()
-        alias = inner if isinstance(inner, str) else ""
-        if self.take("AS") or (
-            self.at < len(self.found) and self.found[self.at].kind in ("word", "quoted") and self.look() not in CLAUSES
-        ):
-            alias = self.name()
-        q.sources.append((alias, inner))
+        q.sources.append((self.alias() or (inner if isinstance(inner, str) else ""), inner))
 
     # ---- conditions -----------------------------------------------------------------------------------------------
     def tests(self, q: Query, clause: str) -> list[Test]:
-        """Conditions joined by AND and OR, parentheses opened; each OR is noted in the query."""
+        """Conditions joined by AND and OR as one list, parentheses opened; each OR is noted in the query."""
         self.clause.append((q, clause))
-        found = self.either()
+        conditions = self.disjunction()
         self.clause.pop()
-        return found
+        return conditions
 
-    def either(self) -> list[Test]:
-        found = self.both()
+    def disjunction(self) -> list[Test]:
+        conditions = self.conjunction()
         while self.take("OR"):
             q, clause = self.clause[-1]
             q.ors.append(clause)
-            found += self.both()
-        return found
+            conditions += self.conjunction()
+        return conditions
 
-    def both(self) -> list[Test]:
-        found = self.single()
+    def conjunction(self) -> list[Test]:
+        conditions = self.condition()
         while self.take("AND"):
-            found += self.single()
-        return found
+            conditions += self.condition()
+        return conditions
 
-    def single(self) -> list[Test]:
+    def condition(self) -> list[Test]:
+        """One condition, or those inside a parenthesis."""
         negated = self.take("NOT")
         if self.take("EXISTS"):
             return [Test("exists", None, (self.value(),), negated)]
@@ -268,7 +142,7 @@ class _Parser:
             try:
                 self.at += 1
                 self.deeper()
-                inner = self.either()
+                inner = self.disjunction()
                 self.need(")")
                 self.depth -= 1
                 if self.look() not in (*COMPARE, "IN", "LIKE", "IS", "BETWEEN", "+", "-", "*", "/"):
@@ -277,9 +151,9 @@ class _Parser:
                 pass
             self.at, self.depth = back, depth
             del self.clause[-1][0].ors[ors:]
-        return [self.compared(negated)]
+        return [self.comparison(negated)]
 
-    def compared(self, negated: bool) -> Test:
+    def comparison(self, negated: bool) -> Test:
         left = self.expression()
         negated = self.take("NOT") or negated
         if self.take("BETWEEN"):
@@ -302,25 +176,25 @@ class _Parser:
 
     # ---- expressions ----------------------------------------------------------------------------------------------
     def expression(self) -> Expr:
-        found = self.term()
+        left = self.term()
         while self.look() in ("+", "-", "||", "&", "|"):
             sign = self.look()
             self.at += 1
-            found = Expr("sign", sign, (found, self.term()))
-        return found
+            left = Expr("sign", sign, (left, self.term()))
+        return left
 
     def term(self) -> Expr:
-        found = self.value()
+        left = self.value()
         while self.look() in ("*", "/", "%"):
             sign = self.look()
             self.at += 1
-            found = Expr("sign", sign, (found, self.value()))
-        return found
+            left = Expr("sign", sign, (left, self.value()))
+        return left
 
     def value(self) -> Expr:
-        if self.at >= len(self.found):
+        if self.at >= len(self.tokens):
             raise Unparsed("it ends too early")
-        token = self.found[self.at]
+        token = self.tokens[self.at]
         if token.word in ("-", "+"):
             self.at += 1
             return self.value()
@@ -349,32 +223,32 @@ class _Parser:
         self.need("(")
         self.deeper()
         if self.look() == "SELECT":
-            found = Expr("query", parts=(self.query(),))
+            content = Expr("query", parts=(self.query(),))
         else:
-            inside = self.listed(self.expression)
-            found = inside[0] if len(inside) == 1 and inside[0].kind != "value" else Expr("list", parts=tuple(inside))
+            items = self.comma_list(self.expression)
+            content = items[0] if len(items) == 1 and items[0].kind != "value" else Expr("list", parts=tuple(items))
         self.need(")")
         self.depth -= 1
-        return found
+        return content
 
     def call(self, name: str) -> Expr:
         distinct = self.take("DISTINCT")
         self.deeper()
-        inside = [] if self.look() == ")" else self.listed(self.expression)
+        arguments = [] if self.look() == ")" else self.comma_list(self.expression)
         if self.take("AS"):  # CAST(x AS INTEGER)
             self.name()
         self.need(")")
         self.depth -= 1
         if self.look() in ("OVER", "FILTER"):
             raise Unparsed(f"{self.look()} is not read")
-        return Expr("call", name, tuple(inside), distinct)
+        return Expr("call", name, tuple(arguments), distinct)
 
     def case(self) -> Expr:
         self.need("CASE")
         parts: list[Any] = [] if self.look() == "WHEN" else [self.expression()]
         while self.take("WHEN"):
             self.clause.append((Query(), "case"))
-            parts += self.either()
+            parts += self.disjunction()
             self.clause.pop()
             self.need("THEN")
             parts.append(self.expression())

@@ -1,4 +1,4 @@
-"""Questions about a little world, each with its gold query, a rationale and its hardness by Spider's definition.
+"""Questions about a little database (worlds.py), each with its gold query, a rationale and Spider's hardness.
 
 name of the shop with the most sale
 join sale to shop; group by shop id; sort by count down; take 1; show name
@@ -25,7 +25,7 @@ class Question:
 
 
 class Draw:
-    """Random choices among the names of a world."""
+    """Random choices among the tables, columns and values of a world."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self.world, self.rng = world, rng
@@ -34,9 +34,11 @@ class Draw:
         self.joining = f"join {self.child} to {self.parent}"
 
     def table(self) -> Table:
+        """A random table."""
         return self.rng.choice(self.world.schema.tables)
 
     def number(self, table: str) -> str:
+        """A random number column of a table."""
         return self.rng.choice([n.partition(".")[2] for n in self.world.numbers if n.startswith(f"{table}.")])
 
     def numbers(self, table: str) -> tuple[str, str]:
@@ -47,26 +49,32 @@ class Draw:
         return first, second
 
     def text(self, table: str) -> str:
+        """The text column of a table whose values are words."""
         return next(n.partition(".")[2] for n in self.world.texts if n.startswith(f"{table}."))
 
     def word(self, table: str) -> str:
+        """A random value of that text column."""
         return self.rng.choice(next(v for n, v in self.world.texts.items() if n.startswith(f"{table}.")))
 
-    def shown(self, table: str) -> str:
-        """A column worth showing."""
+    def column(self, table: str) -> str:
+        """A random column that is neither a key nor a foreign key."""
         columns = next(t for t in self.world.schema.tables if t.name == table).columns
         return self.rng.choice([c.name for c in columns if not c.key and not c.link])
 
     def value(self) -> int:
+        """A random number to compare a column with."""
         return self.rng.randint(LOWEST + 10, HIGHEST - 10)
 
     def side(self) -> tuple[str, str]:
+        """(words, sign) of a comparison."""
         return self.rng.choice([("over", ">"), ("under", "<")])
 
     def end(self) -> tuple[str, str, str]:
+        """(words, words of the plan, SQL) of a sort order."""
         return self.rng.choice([("most", "down", "DESC"), ("least", "up", "ASC")])
 
     def aggregate(self) -> tuple[str, str]:
+        """(words, SQL function) of an aggregate."""
         return self.rng.choice([("average", "avg"), ("largest", "max"), ("smallest", "min"), ("total", "sum")])
 
 
@@ -77,13 +85,13 @@ def count_all(d: Draw) -> Question:
 
 def list_column(d: Draw) -> Question:
     t = d.table().name
-    c = d.shown(t)
+    c = d.column(t)
     return Question(f"{c} of every {t}", f"show {c} of {t}", f"SELECT {c} FROM {t}")
 
 
 def filtered(d: Draw) -> Question:
     t = d.table().name
-    c, n, v, (side, sign) = d.shown(t), d.number(t), d.value(), d.side()
+    c, n, v, (side, sign) = d.column(t), d.number(t), d.value(), d.side()
     return Question(
         f"{c} of each {t} with {n} {side} {v}",
         f"keep {t} with {n} {sign} {v}; show {c}",
@@ -111,15 +119,15 @@ def count_word(d: Draw) -> Question:
 
 def aggregated(d: Draw) -> Question:
     t = d.table().name
-    n, (said, f) = d.number(t), d.aggregate()
-    return Question(f"{said} {n} of all {t}", f"take {f} {n} of {t}", f"SELECT {f}({n}) FROM {t}")
+    n, (word, f) = d.number(t), d.aggregate()
+    return Question(f"{word} {n} of all {t}", f"take {f} {n} of {t}", f"SELECT {f}({n}) FROM {t}")
 
 
 def top(d: Draw) -> Question:
     t = d.table().name
-    c, n, (said, way, order) = d.shown(t), d.number(t), d.end()
+    c, n, (word, way, order) = d.column(t), d.number(t), d.end()
     return Question(
-        f"{c} of the {t} with the {said} {n}",
+        f"{c} of the {t} with the {word} {n}",
         f"sort {t} by {n} {way}; take 1; show {c}",
         f"SELECT {c} FROM {t} ORDER BY {n} {order} LIMIT 1",
     )
@@ -137,9 +145,9 @@ def count_groups(d: Draw) -> Question:
 
 def grouped(d: Draw) -> Question:
     t = d.table().name
-    x, n, (said, f) = d.text(t), d.number(t), d.aggregate()
+    x, n, (word, f) = d.text(t), d.number(t), d.aggregate()
     return Question(
-        f"{said} {n} of {t} for each {x}",
+        f"{word} {n} of {t} for each {x}",
         f"group {t} by {x}; take {f} {n}; show {x}",
         f"SELECT {x}, {f}({n}) FROM {t} GROUP BY {x}",
     )
@@ -156,7 +164,7 @@ def two_columns(d: Draw) -> Question:
 
 
 def joined(d: Draw) -> Question:
-    c, n, v, (side, sign) = d.shown(d.parent), d.number(d.child), d.value(), d.side()
+    c, n, v, (side, sign) = d.column(d.parent), d.number(d.child), d.value(), d.side()
     return Question(
         f"{d.parent} {c} for each {d.child} with {n} {side} {v}",
         f"{d.joining}; keep {n} {sign} {v}; show {c}",
@@ -166,7 +174,7 @@ def joined(d: Draw) -> Question:
 
 def against_average(d: Draw) -> Question:
     t = d.table().name
-    c, n, (side, sign) = d.shown(t), d.number(t), d.side()
+    c, n, (side, sign) = d.column(t), d.number(t), d.side()
     return Question(
         f"{c} of each {t} with {n} {side} the average",
         f"average {n} of {t}; keep {n} {sign} that; show {c}",
@@ -175,7 +183,7 @@ def against_average(d: Draw) -> Question:
 
 
 def without(d: Draw) -> Question:
-    c = d.shown(d.parent)
+    c = d.column(d.parent)
     return Question(
         f"{c} of each {d.parent} without {d.child}",
         f"list {d.world.reference} of {d.child}; keep {d.parent} not in that; show {c}",
@@ -184,18 +192,18 @@ def without(d: Draw) -> Question:
 
 
 def joined_top(d: Draw) -> Question:
-    c, n, (said, way, order) = d.shown(d.parent), d.number(d.child), d.end()
+    c, n, (word, way, order) = d.column(d.parent), d.number(d.child), d.end()
     return Question(
-        f"{d.parent} {c} for the {d.child} with the {said} {n}",
+        f"{d.parent} {c} for the {d.child} with the {word} {n}",
         f"{d.joining}; sort by {n} {way}; take 1; show {c}",
         f"SELECT T2.{c} FROM {d.join} ORDER BY T1.{n} {order} LIMIT 1",
     )
 
 
 def joined_groups(d: Draw) -> Question:
-    x, (n, m), v, (side, sign), (said, f) = (d.text(d.parent), d.numbers(d.child), d.value(), d.side(), d.aggregate())
+    x, (n, m), v, (side, sign), (word, f) = (d.text(d.parent), d.numbers(d.child), d.value(), d.side(), d.aggregate())
     return Question(
-        f"{said} {n} of {d.child} with {m} {side} {v} for each {d.parent} {x}",
+        f"{word} {n} of {d.child} with {m} {side} {v} for each {d.parent} {x}",
         f"{d.joining}; keep {m} {sign} {v}; group by {x}; take {f} {n}; show {x}",
         f"SELECT T2.{x}, {f}(T1.{n}) FROM {d.join} WHERE T1.{m} {sign} {v} GROUP BY T2.{x}",
     )
@@ -212,9 +220,9 @@ def both(d: Draw) -> Question:
 
 
 def most_children(d: Draw) -> Question:
-    c, (said, way, order) = d.shown(d.parent), d.end()
+    c, (word, way, order) = d.column(d.parent), d.end()
     return Question(
-        f"{c} of the {d.parent} with the {said} {d.child}",
+        f"{c} of the {d.parent} with the {word} {d.child}",
         f"{d.joining}; group by {d.parent} id; sort by count {way}; take 1; show {c}",
         f"SELECT T2.{c} FROM {d.join} GROUP BY T2.id ORDER BY count(*) {order} LIMIT 1",
     )
@@ -222,7 +230,7 @@ def most_children(d: Draw) -> Question:
 
 def average_and_word(d: Draw) -> Question:
     t = d.table().name
-    c, n, x, w, (side, sign) = d.shown(t), d.number(t), d.text(t), d.word(t), d.side()
+    c, n, x, w, (side, sign) = d.column(t), d.number(t), d.text(t), d.word(t), d.side()
     return Question(
         f"{c} of each {t} with {x} {w} and {n} {side} the average",
         f"average {n} of {t}; keep {n} {sign} that; keep {x} = {w}; show {c}",
@@ -231,15 +239,15 @@ def average_and_word(d: Draw) -> Question:
 
 
 def joined_kept_top(d: Draw) -> Question:
-    c, (n, m), v, (side, sign), (said, way, order) = (
-        d.shown(d.parent),
+    c, (n, m), v, (side, sign), (word, way, order) = (
+        d.column(d.parent),
         d.numbers(d.child),
         d.value(),
         d.side(),
         d.end(),
     )
     return Question(
-        f"{d.parent} {c} for the {d.child} with the {said} {n} and {m} {side} {v}",
+        f"{d.parent} {c} for the {d.child} with the {word} {n} and {m} {side} {v}",
         f"{d.joining}; keep {m} {sign} {v}; sort by {n} {way}; take 1; show {c}",
         f"SELECT T2.{c} FROM {d.join} WHERE T1.{m} {sign} {v} ORDER BY T1.{n} {order} LIMIT 1",
     )

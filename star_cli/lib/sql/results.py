@@ -1,4 +1,4 @@
-"""Whether two results are the same, by stated rules, and the short name of a result that equal ones share."""
+"""Comparing results of queries by stated rules, and a short name that equal results share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WORK = 500_000  # rows looked at in trying column orders, before two results cou
 
 @dataclass(frozen=True)
 class Rules:
-    """How results compare.
+    """The rules by which two results are equal.
 
-    ``columns``: "any" order, or the "same". ``duplicates``: whether repeated rows count. ``nulls``: "distinct" from
-    everything else, or like "empty" text. ``affinity``: "strict" keeps the text '1' apart from the number 1, "loose"
-    does not. Numbers are equal by value (1 and 1.0) within a relative ``tolerance``.
+    ``columns``: "any" order of them, or the "same". ``duplicates``: whether repeated rows count. ``nulls``: NULL is
+    "distinct" from everything else, or like "empty" text. ``affinity``: "strict" keeps the text '1' apart from the
+    number 1, "loose" does not. Numbers are equal by value (1 and 1.0) within a relative ``tolerance``.
     """
 
     columns: str = "any"
@@ -31,8 +31,8 @@ class Rules:
     tolerance: float = 1e-6
 
 
-def plain(value: Any, rules: Rules) -> Any:
-    """A value in the form it is compared in: (kind, value), so that all values sort."""
+def comparable(value: Any, rules: Rules) -> Any:
+    """A value in the form in which it is compared: (kind, value), so that values of all kinds sort."""
     if value is None:
         return ("text", "") if rules.nulls == "empty" else ("", "")
     if isinstance(value, bytes):
@@ -47,12 +47,12 @@ def plain(value: Any, rules: Rules) -> Any:
 
 def _number(text: str) -> int | float | None:
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
         return None
-    if not math.isfinite(found):
+    if not math.isfinite(number):
         return None
-    return int(found) if found == int(found) and abs(found) < 2**53 else found
+    return int(number) if number == int(number) and abs(number) < 2**53 else number
 
 
 def same(gold: Result, other: Result, ordered: bool, rules: Rules | None = None) -> bool:
@@ -71,7 +71,7 @@ def same(gold: Result, other: Result, ordered: bool, rules: Rules | None = None)
 
 
 def _rows(result: Result, rules: Rules) -> list[Row]:
-    return [tuple(plain(v, rules) for v in row) for row in result.rows]
+    return [tuple(comparable(v, rules) for v in row) for row in result.rows]
 
 
 def _equal(a: list[Row], b: list[Row], ordered: bool, rules: Rules) -> bool:
@@ -94,9 +94,7 @@ def _coarse(row: Row) -> Row:
 
 
 def _close(x: Row, y: Row, rules: Rules) -> bool:
-    """Whether rows are equal, fractions within the tolerance; whole numbers (ids, counts, sums of them) only by
-    value.
-    """
+    """Whether two rows are equal: fractions within the tolerance, whole numbers (ids, counts, sums) only by value."""
     return all(
         p == q
         or (
@@ -113,7 +111,7 @@ def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]
     width = len(a[0]) if a else 0
     left, right = ([_column(rows, i, rules) for i in range(width)] for rows in (a, b))
     fits = [[j for j in range(width) if right[j] == left[i]] for i in range(width)]
-    tried, most = 0, max(24, WORK // max(1, len(a)))
+    tried, limit = 0, max(24, WORK // max(1, len(a)))
 
     def extend(order: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         nonlocal tried
@@ -122,7 +120,7 @@ def _orders(a: list[Row], b: list[Row], rules: Rules) -> Iterator[Sequence[int]]
             yield order
             return
         for j in fits[len(order)]:
-            if j not in order and tried < most:
+            if j not in order and tried < limit:
                 yield from extend((*order, j))
 
     if width and all(len(f) == left.count(left[i]) for i, f in enumerate(fits)):  # else no order fits
@@ -134,10 +132,11 @@ def _column(rows: list[Row], i: int, rules: Rules) -> Any:
     return Counter(values) if rules.duplicates else frozenset(values)
 
 
-def name_of(result: Result, ordered: bool, rules: Rules | None = None) -> str:
-    """A short text that equal results share: size, first values and a hash. What a vote by result counts.
+def result_name(result: Result, ordered: bool, rules: Rules | None = None) -> str:
+    """A short text that equal results share: their size, the first row and a hash, as in ``2x1 [Ann] 5f0c1d9a2b7e``.
 
-    Columns are put into an order of their own where ``rules.columns`` is any; rows too unless ``ordered``.
+    Votes by result count these names. Columns are put into a canonical order where ``rules.columns`` is any, and rows
+    too unless ``ordered``.
     """
     rules = rules or Rules()
     rows = [
@@ -152,6 +151,6 @@ def name_of(result: Result, ordered: bool, rules: Rules | None = None) -> str:
     if not ordered:
         rows.sort()
     mark = hashlib.sha256(repr((width, ordered, rows)).encode("utf-8", "backslashreplace")).hexdigest()[:12]
-    shown = ", ".join(v if kind else "NULL" for kind, v in (rows[0] if rows else ()))
-    shown = shown if len(shown) <= 40 else shown[:39] + "…"
-    return f"{len(rows)}x{width} [{shown}] {mark}" if rows else f"0x{width} {mark}"
+    first = ", ".join(v if kind else "NULL" for kind, v in (rows[0] if rows else ()))
+    first = first if len(first) <= 40 else first[:39] + "…"
+    return f"{len(rows)}x{width} [{first}] {mark}" if rows else f"0x{width} {mark}"

@@ -1,4 +1,4 @@
-"""SQL as text: its words, where a model's text holds it, and whether the outermost query orders its rows."""
+"""SQL as text: its tokens, the SQL inside a model's text, and whether the outermost query orders its rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = re.compile(
 )
 FENCE = re.compile(r"```[ \t]*(?:\w+[ \t]*\n|sqlite\b|sql\b)?(.*?)(?:```|\Z)", re.S | re.I)
 START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
-NEAR = 64  # statements before one that it may belong to
+NEAR = 64  # of the SELECTs before one, how many are looked at for the statement that it belongs to
 BLANK = re.compile(r"\n[ \t]*\n")
 
 
@@ -41,10 +41,10 @@ class Token:
 
 def tokens(sql: str) -> Iterator[Token]:
     """The words and signs of a statement, without space and comments."""
-    for found in TOKEN.finditer(sql):
-        kind = str(found.lastgroup)
+    for match in TOKEN.finditer(sql):
+        kind = str(match.lastgroup)
         if kind != "space":
-            yield Token(kind, found.group(), found.start())
+            yield Token(kind, match.group(), match.start())
 
 
 def sql_of(text: str) -> tuple[str | None, int]:
@@ -52,23 +52,23 @@ def sql_of(text: str) -> tuple[str | None, int]:
 
     What follows a next "Q:" is never read. A statement without a fence ends at ``;`` or at an empty line.
     """
-    mine, _ = own(text)
-    blocks = [b for b in FENCE.finditer(mine) if b[1].strip()]
+    answer, _ = own(text)
+    blocks = [b for b in FENCE.finditer(answer) if b[1].strip()]
     if blocks:
         return blocks[-1][1].strip(), blocks[-1].end()
-    starts = [s.start(1) for s in START.finditer(mine)]
-    start = next((s for s in reversed(starts) if not _continues(mine, starts, s)), None)
+    starts = [s.start(1) for s in START.finditer(answer)]
+    start = next((s for s in reversed(starts) if not _continues(answer, starts, s)), None)
     if start is None:
         return None, 0
-    stop = len(mine)
-    found = BLANK.search(mine, start)
-    if found:
-        stop = found.start()
-    for token in tokens(mine[start:stop]):
+    stop = len(answer)
+    blank_line = BLANK.search(answer, start)
+    if blank_line:
+        stop = blank_line.start()
+    for token in tokens(answer[start:stop]):
         if token.word == ";":
             stop = start + token.at + 1
             break
-    return mine[start:stop].strip(), stop
+    return answer[start:stop].strip(), stop
 
 
 def _continues(text: str, starts: list[int], at: int) -> bool:
@@ -102,7 +102,7 @@ def ordered(sql: str) -> bool:
 
 def flat(sql: str) -> str:
     """A statement in one form: single spaces, words in lower case, no comments and no final semicolon."""
-    said = [t.value.lower() if t.kind == "word" else t.value for t in tokens(sql)]
-    while said and said[-1] == ";":
-        said.pop()
-    return " ".join(said)
+    words = [t.value.lower() if t.kind == "word" else t.value for t in tokens(sql)]
+    while words and words[-1] == ";":
+        words.pop()
+    return " ".join(words)

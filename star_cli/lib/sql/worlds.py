@@ -28,7 +28,10 @@ LOWEST, HIGHEST = 10, 99  # of every number
 
 @dataclass(frozen=True)
 class World:
-    """A schema, the kinds of its columns by "table.column", and a script for each instance."""
+    """A little database: its schema, and a script of CREATE and INSERT statements for each instance.
+
+    ``texts`` are the values of its text columns by "table.column", ``numbers`` the names of its number columns.
+    """
 
     schema: Schema
     texts: dict[str, tuple[str, ...]]
@@ -37,10 +40,12 @@ class World:
 
     @property
     def parent(self) -> Table:
+        """The table that the other one points to."""
         return self.schema.tables[0]
 
     @property
     def child(self) -> Table:
+        """The table with the foreign key."""
         return self.schema.tables[1]
 
     @property
@@ -55,26 +60,26 @@ def world(seed: int, number: int, instances: int, parents: int, children: int) -
     parent = PARENTS[(number + seed) % len(PARENTS)]
     child = rng.choice([c for c in CHILDREN if c not in TEXTS])
     left, right = rng.sample([t for t in TEXTS if t not in (parent, child)], 2)
-    counted = rng.sample(NUMBERS, 4)
-    own = (
+    numbers = rng.sample(NUMBERS, 4)
+    parent_columns = (
         Column("id", "number", True),
         Column("name", "text"),
         Column(left, "text"),
-        *(Column(n, "number") for n in counted[:2]),
+        *(Column(n, "number") for n in numbers[:2]),
     )
-    other = (
+    child_columns = (
         Column("id", "number", True),
         Column(f"{parent}_id", "number", link=f"{parent}.id"),
         Column(right, "text"),
-        *(Column(n, "number") for n in counted[2:]),
+        *(Column(n, "number") for n in numbers[2:]),
     )
-    schema = Schema(f"{parent}_{child}_{number}", (Table(parent, own), Table(child, other)))
+    schema = Schema(f"{parent}_{child}_{number}", (Table(parent, parent_columns), Table(child, child_columns)))
     texts: dict[str, tuple[str, ...]] = {f"{parent}.{left}": TEXTS[left], f"{child}.{right}": TEXTS[right]}
-    numbers = tuple(f"{parent}.{n}" for n in counted[:2]) + tuple(f"{child}.{n}" for n in counted[2:])
+    number_columns = tuple(f"{parent}.{n}" for n in numbers[:2]) + tuple(f"{child}.{n}" for n in numbers[2:])
     scripts = tuple(
         _script(schema, texts, random.Random(f"rows {seed} {number} {i}"), parents, children) for i in range(instances)
     )
-    return World(schema, texts, numbers, scripts)
+    return World(schema, texts, number_columns, scripts)
 
 
 def _script(schema: Schema, texts: dict[str, tuple[str, ...]], rng: random.Random, parents: int, children: int) -> str:
@@ -96,6 +101,7 @@ def _script(schema: Schema, texts: dict[str, tuple[str, ...]], rng: random.Rando
 def _values(
     c: Column, table: str, count: int, parents: int, texts: dict[str, tuple[str, ...]], rng: random.Random
 ) -> list[str]:
+    """``count`` values of a column, as SQL literals."""
     if c.key:
         return [str(i + 1) for i in range(count)]
     if c.link:

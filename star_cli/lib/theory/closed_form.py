@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from star_cli.errors import StarError
 from star_cli.lib.theory.conventions import (
@@ -26,15 +25,13 @@ from star_cli.lib.theory.conventions import (
     Convention,
     check_count,
     check_deltas,
-    check_states,
     lowest,
     to_generator,
     to_theory,
 )
 
 __all__ = [
-    "Convention", "FixedPoint", "Prediction", "Stability", "accuracy", "fixed_points", "is_fixed_point",
-    "rounds_to_reach", "step", "to_generator", "to_theory", "trajectory",
+    "Convention", "Prediction", "accuracy", "rounds_to_reach", "step", "to_generator", "to_theory", "trajectory",
 ]  # fmt: skip
 
 Vector = tuple[float, ...]
@@ -73,20 +70,19 @@ def trajectory(
     delta = check_deltas(deltas, states, convention)
     check_count("rounds", rounds, 0)
     error = tuple(1 - value for value in delta)
-    deltas_seen, errors_seen, gains, wrong = [delta], [error], [], [_wrong_given_kept(error, states)]
+    delta_rows, error_rows, improvements = [delta], [error], []
     for _ in range(rounds):
-        gains.append(_improvement(delta, error, states))
+        improvements.append(_improvement(delta, error, states))
         delta, error = _advance(delta, error, states)
-        deltas_seen.append(delta)
-        errors_seen.append(error)
-        wrong.append(_wrong_given_kept(error, states))
+        delta_rows.append(delta)
+        error_rows.append(error)
     return Prediction(
         states=states,
-        accuracy=tuple(_accuracy(row, states) for row in deltas_seen),
-        delta=tuple(deltas_seen),
-        error=tuple(errors_seen),
-        improvement=tuple(gains),
-        wrong_given_kept=tuple(wrong),
+        accuracy=tuple(_accuracy(row, states) for row in delta_rows),
+        delta=tuple(delta_rows),
+        error=tuple(error_rows),
+        improvement=tuple(improvements),
+        wrong_given_kept=tuple(_wrong_given_kept(row, states) for row in error_rows),
     )
 
 
@@ -108,9 +104,9 @@ def rounds_to_reach(
     if not 0 < target <= 1:
         raise StarError(f"target must be an accuracy in (0, 1], got {target!r}", hint="give a fraction such as 0.99")
     error = tuple(1 - value for value in delta)
-    for done in range(limit + 1):
+    for rounds in range(limit + 1):
         if _accuracy(delta, states) >= target:
-            return done
+            return rounds
         before = delta
         delta, error = _advance(delta, error, states)
         if delta == before:
@@ -118,58 +114,6 @@ def rounds_to_reach(
     raise StarError(
         f"accuracy {target} is not reached within limit={limit} rounds; it stands at {_accuracy(delta, states):.6g}",
         hint="raise limit, start from larger deltas or shorten the chain",
-    )
-
-
-def is_fixed_point(deltas: Iterable[float], states: int, *, convention: Convention | str = Convention.THEORY) -> bool:
-    """Whether a round moves no delta: each is 1, or -1/(M-1), or has a zero among the others. False where J = 0."""
-    delta = check_deltas(deltas, states, convention)
-    if _accuracy(delta, states) * states < SLACK:
-        return False
-    zeros = delta.count(0)
-    return all(d == 1 or 1 + (states - 1) * d <= SLACK or zeros > (d == 0) for d in delta)
-
-
-class Stability(StrEnum):
-    """What becomes of a chain with N equal deltas that starts near a fixed point."""
-
-    ATTRACTS = "attracts"
-    REPELS = "repels"
-    FROM_BELOW = "attracts from below, repels above"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixedPoint:
-    """A resting place of a chain with equal deltas; ``multiplier`` is the slope of the map there, 0 if faster."""
-
-    delta: float
-    accuracy: float
-    multiplier: float
-    stability: Stability
-
-
-def fixed_points(steps: int, states: int) -> tuple[FixedPoint, ...]:
-    """The fixed points for N equal deltas, lowest first, without those where J = 0 (no round is defined there).
-
-    With unequal deltas nothing moves exactly where D_n (1-delta_n) (1+(M-1) delta_n) = 0 for every n; see
-    ``is_fixed_point``. Raises StarError unless ``steps`` >= 1 and ``states`` >= 2.
-    """
-    check_count("steps", steps, 1)
-    check_states(states)
-    points = []
-    low = lowest(states)
-    kept = 1 + (states - 1) * low**steps
-    if kept > SLACK:  # near the low end alpha is multiplied by (1+(M-1) D) / (1+(M-1) PI)
-        slope = (1 + (states - 1) * low ** (steps - 1)) / kept
-        points.append((low, slope, Stability.ATTRACTS if slope < 1 else Stability.REPELS))
-    if steps == 2:  # delta' = 2 delta + ...
-        points.append((0.0, 2.0, Stability.REPELS))
-    if steps > 2:  # delta' = delta + delta^(N-1) + ...: the sign of delta^(N-1) decides on either side
-        points.append((0.0, 1.0, Stability.FROM_BELOW if steps % 2 else Stability.REPELS))
-    points.append((1.0, 0.0, Stability.ATTRACTS))  # 1 - delta' = (N-1)/M (1-delta)^2 + ...
-    return tuple(
-        FixedPoint(delta=delta, accuracy=_accuracy((delta,) * steps, states), multiplier=slope, stability=stability)
-        for delta, slope, stability in points
     )
 
 

@@ -1,4 +1,4 @@
-"""Can a pre-trained chain start at all? The signs of the deltas decide.
+"""Whether a pre-trained chain improves under RL-STaR at all: the signs of the deltas decide.
 
 The question is that of Chang et al. 2024 (arXiv 2410.23912); the argument is ours, docs/theory.md has it in full.
 
@@ -42,7 +42,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """``can_start``: every delta is known to tend to 1. ``kind``: which case. ``words``: one sentence for people."""
+    """``can_start``: every delta is known to tend to 1. ``kind``: which case it is. ``words``: one sentence."""
 
     can_start: bool
     kind: Kind
@@ -56,7 +56,7 @@ def judge(
     limit: int = 10_000,
     convention: Convention | str = Convention.THEORY,
 ) -> Verdict:
-    """The Verdict on N starting deltas with M ``states``.
+    """Decide whether N starting deltas over M ``states`` all tend to 1.
 
     Only an odd number of negative deltas needs iterating, for at most ``limit`` rounds. The kind is UNDECIDED beyond
     that, or when two deltas come within rounding of 0 on the way. Raises StarError for deltas out of range.

@@ -38,8 +38,8 @@ class Policy:
         """The policy of a model directory. Raises StarError where it holds none."""
         path = Path(directory)
         try:
-            told = json.loads((path / "config.json").read_bytes())
-            return cls(int(told["base"]), int(told["length"]), check_tables(np.load(path / "tables.npy")))
+            config = json.loads((path / "config.json").read_bytes())
+            return cls(int(config["base"]), int(config["length"]), check_tables(np.load(path / "tables.npy")))
         except (OSError, ValueError, KeyError):
             raise StarError(
                 f"{path} holds no tabular model (config.json and tables.npy)",
@@ -49,30 +49,31 @@ class Policy:
     def save(self, directory: Path) -> None:
         """Write the directory; the same tables give the same bytes."""
         directory.mkdir(parents=True, exist_ok=True)
-        told = {"model_type": "tabular", "base": self.base, "length": self.length}
-        (directory / "config.json").write_text(json.dumps(told) + "\n")
+        config = {"model_type": "tabular", "base": self.base, "length": self.length}
+        (directory / "config.json").write_text(json.dumps(config) + "\n")
         np.save(directory / "tables.npy", self.tables)
 
     def number(self, text: str) -> tuple[int, int]:
         """(steps done, number) of a state's text. Raises StarError for any other text."""
-        found = read_state(text)
-        if found is None or len(found[1]) != 2 * self.length or max(found[1]) >= self.base:
+        read = read_state(text)
+        if read is None or len(read[1]) != 2 * self.length or max(read[1]) >= self.base:
             raise StarError(
                 f"a tabular model reads only states of the zip task with task.base={self.base} and "
                 f"task.length={self.length}, got {text[:60]!r}",
                 hint="use task=zip with model=tabular",
             )
-        return found[0], number(found[1], self.base)
+        return read[0], number(read[1], self.base)
 
     def letters(self, value: int) -> Letters:
+        """The letters of both words of the state with this number."""
         return letters_of(value, self.base, 2 * self.length)
 
     # ---- sampling ---------------------------------------------------------------------------------------------------
     def write(self, prompt: str, seed: int, temperature: float, *, one_step: bool = False) -> tuple[str, float]:
-        """(text, log-probability) of one continuation of a state, drawn at ``temperature`` (0: likeliest) by ``seed``.
+        """Continue a state: (text, log-probability in nats), drawn at ``temperature`` (0: the likeliest) by ``seed``.
 
-        A prompt ``state -> answer`` is a hint: the chain is then drawn from all chains that end in that answer, as a
-        reasoner would who knows its own habits and the goal. The log-probability is that of the tables as they are.
+        A prompt ``state -> answer`` is a hint: the chain is then drawn from the tables' distribution over all chains
+        that end in that answer. The log-probability is that of the tables at temperature 1, without the hint.
         """
         question, _, hint = (lines_of(prompt) or [""])[-1].partition(" -> ")
         done, here = self.number(question)
@@ -123,7 +124,7 @@ class Policy:
     def pairs(self, prompt: str, completion: str) -> list[tuple[int, int, int]]:
         """(step, from, to) of every line of a completion. Raises StarError for lines that are no states in order."""
         done, here = self.number((lines_of(prompt) or [""])[-1].partition(" -> ")[0])
-        found = []
+        steps = []
         for line in lines_of(completion):
             step, there = self.number(line)
             if step != done + 1:
@@ -131,9 +132,9 @@ class Policy:
                     f"the line {line!r} is a state after step {step}, expected one after step {done + 1}",
                     hint="a tabular model learns only from chains it could have written",
                 )
-            found.append((done, here, there))
+            steps.append((done, here, there))
             done, here = step, there
-        return found
+        return steps
 
     def loglikelihood(self, prompt: str, completion: str) -> float:
         """log P(completion | prompt) in nats, never below ``IMPOSSIBLE`` a step."""
@@ -144,11 +145,11 @@ class Policy:
         return total
 
     def refitted(self, examples: Iterable[tuple[str, str]]) -> tuple[Policy, int]:
-        """The tables of the examples' conditional frequencies, and how many rows had no data: they stay as they are."""
+        """The policy of the examples' conditional frequencies, and how many rows had no data and stay as they are."""
         counts = np.zeros_like(self.tables)
         for prompt, completion in examples:
             for pair in self.pairs(prompt, completion):
                 counts[pair] += 1
         total = counts.sum(axis=2, keepdims=True)
-        fresh = np.where(total > 0, counts / np.where(total > 0, total, 1.0), self.tables)
-        return Policy(self.base, self.length, fresh), int((total == 0).sum())
+        tables = np.where(total > 0, counts / np.where(total > 0, total, 1.0), self.tables)
+        return Policy(self.base, self.length, tables), int((total == 0).sum())

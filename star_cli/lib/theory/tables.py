@@ -2,8 +2,7 @@
 
 A chain of N steps over M states is ``tables`` (N, M, M) float64, ``tables[n, s, t] = P(s_{n+1} = t | s_n = s)``, and
 its ground truth is ``truth`` (N, M) integers, ``truth[n, s]`` the right successor of s: any function, bijective or not.
-Example with N=1, M=2:
-``tables = [[[0.9, 0.1], [0.2, 0.8]]]``, ``truth = [[0, 1]]``.
+With N=1 and M=2, for example, ``tables = [[[0.9, 0.1], [0.2, 0.8]]]`` and ``truth = [[0, 1]]``.
 """
 
 from __future__ import annotations

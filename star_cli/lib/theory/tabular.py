@@ -139,11 +139,11 @@ def simulate(
     accuracy, wrong, untouched = [], [], []
     deltas = [tuple(estimate_deltas(current, truth).tolist())]
     for _ in range(rounds):
-        done = refit(current, truth, initial, temperature=temperature)
-        accuracy.append(done.expectation.accuracy)
-        wrong.append(done.expectation.wrong_given_kept)
-        untouched.append(done.rows_without_data)
-        current = done.tables
+        after = refit(current, truth, initial, temperature=temperature)
+        accuracy.append(after.expectation.accuracy)
+        wrong.append(after.expectation.wrong_given_kept)
+        untouched.append(after.rows_without_data)
+        current = after.tables
         deltas.append(tuple(estimate_deltas(current, truth).tolist()))
     last = expect(current, truth, initial, temperature=temperature)
     return Simulation(

@@ -18,7 +18,7 @@ from star_cli.errors import StarError, need
 from star_cli.methods.see_think_learn.stages import Negatives, Oppose
 from star_cli.run.lab import Experiment, Lab, Method
 from star_cli.store.artifacts import Artifact
-from star_cli.tasks.base.visual import Seeing
+from star_cli.tasks.base.visual import VisualTask
 
 LEARN = ("both", "positives", "negatives", "answers")
 
@@ -71,7 +71,7 @@ class SeeThinkLearn(Method):
     def prepare(self, experiment: Experiment) -> Experiment:
         """The task asks for the sections this method trains on; the base model is the same for all arms."""
         task = experiment.task
-        if not isinstance(task, Seeing):
+        if not isinstance(task, VisualTask):
             raise StarError(
                 "method=see_think_learn needs a task that asks about pictures in sections",
                 hint="task=tiny_scenes, or task=visual_qa task.path=FILE",

@@ -12,7 +12,7 @@ from star_cli.core.parts import Task
 from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
-from star_cli.tasks.base.visual import Seeing
+from star_cli.tasks.base.visual import VisualTask
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -83,7 +83,7 @@ class Negatives(Stage):
         }
 
     def _fault(self, text: str, right: str) -> str | None:
-        if not isinstance(self.task, Seeing):
+        if not isinstance(self.task, VisualTask):
             return None if text else "unparsed"
         found = self.task.sections(text)
         wanted = ["EXPLANATION"] if self.task.asks == "no_caption" else ["CAPTION", "EXPLANATION"]

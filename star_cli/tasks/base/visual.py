@@ -1,31 +1,22 @@
-"""Tasks that ask about a picture: see (a caption), think (a reasoning), answer (a conclusion). The template is a
-file.
-"""
+"""Tasks about a picture: see (a caption), think (a reasoning), answer (a conclusion), by a template in a file."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from importlib import resources
-from pathlib import Path
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 from star_cli.core.parts import RUNTIME, Prompt, Task
 from star_cli.core.records import Problem
-from star_cli.errors import StarError, need
+from star_cli.errors import need
+from star_cli.tasks.base.multiple_choice import option_lines
+from star_cli.tasks.base.templates import file_text, fill, text_sha256
+from star_cli.tasks.prompts import shipped
 
-LETTERS = "ABCDEFGHIJ"
 ASKS = ("full", "no_caption", "answer")
 BLOCKS = (*ASKS, "negative", "negative_no_caption", "caption", "choice")
 ROLES = ("CAPTION", "REASONING", "CONCLUSION", "EXPLANATION")
-
-
-@cache
-def shipped(name: str) -> str:
-    """The text of a template of this package."""
-    return resources.files("star_cli.tasks.prompts").joinpath(name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=16)
@@ -36,7 +27,7 @@ def blocks_of(text: str) -> dict[str, str]:
 
 
 @dataclass(kw_only=True)
-class Seeing(Task):
+class VisualTask(Task):
     """``asks`` says which sections a model writes: full (caption, reasoning, conclusion), no_caption, or answer alone.
 
     ``template`` is "default" or a file of blocks (``== full``, ``== no_caption``, ``== answer``, ``== negative``,
@@ -62,8 +53,7 @@ class Seeing(Task):
             len(self.tags) == 4 and len({t.casefold() for t in self.tags}) == 4 and all(t.strip() for t in self.tags),
             f"task.tags must be four different headings ({', '.join(ROLES)}), got {self.tags}",
         )
-        text = self.text()
-        missing = [b for b in BLOCKS if b not in blocks_of(text)]
+        missing = [name for name in BLOCKS if name not in self.blocks]
         need(
             not missing,
             f"task.template={self.template} has no block {', '.join(missing)}",
@@ -72,64 +62,56 @@ class Seeing(Task):
         for name in BLOCKS[:-2]:
             for place in ("{question}", "{choices}", *(("{right}", "{wrong}") if "negative" in name else ())):
                 need(
-                    place in blocks_of(text)[name],
+                    place in self.blocks[name],
                     f"the block {name!r} of task.template={self.template} has no {place}",
                 )
-        found = hashlib.sha256(text.encode()).hexdigest()[:32]
+        content = text_sha256(self.template_text)
         need(
-            self.template_content in (None, found),
-            f"task.template_content={self.template_content}, but {self.template} is {found}",
+            self.template_content in (None, content),
+            f"task.template_content={self.template_content}, but {self.template} is {content}",
         )
-        self.template_content = found
+        self.template_content = content
         super().check()
 
-    def text(self) -> str:
-        """The text of the template file."""
+    @cached_property
+    def template_text(self) -> str:
+        """The text of the template file, read once."""
         if self.template == "default":
             return shipped(self.template_file)
-        try:
-            return Path(self.template).expanduser().read_text(encoding="utf-8")
-        except OSError as e:
-            raise StarError(
-                f"task.template={self.template} cannot be read: {e.strerror}",
-                hint="give a text file of blocks, or default",
-            ) from None
+        return file_text(self.template, "task.template", "give a text file of blocks, or default")
+
+    @property
+    def blocks(self) -> dict[str, str]:
+        """The blocks of the template."""
+        return blocks_of(self.template_text)
 
     def tag(self, role: str) -> str:
         """The heading of a section, such as CAPTION."""
         return self.tags[ROLES.index(role)]
 
     # ---- prompts --------------------------------------------------------------------------------------------------
-    def fill(self, block: str, **places: str) -> str:
-        """A block of the template with its places filled in; what is filled in is never looked at again."""
-        values = {**dict(zip(ROLES, self.tags, strict=True)), **places}
-        return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], m[0]), blocks_of(self.text())[block])
+    def fill(self, text: str, **values: str) -> str:
+        """A text with its {places} filled in: those of the headings, and ``values``."""
+        return fill(text, {**dict(zip(ROLES, self.tags, strict=True)), **values})
 
-    def asked(self, problem: Problem, hint: bool) -> str:
-        """The text of a prompt; with ``hint`` that of a negative one names the right choice."""
-        line = blocks_of(self.text())["choice"]
-        places = {
+    def prompt_text(self, problem: Problem, hint: bool) -> str:
+        """The text of a prompt. A hint changes the prompt of a negative alone: it names the right choice."""
+        values = {
             "question": problem.question,
-            "choices": "\n".join(
-                line.replace("{letter}", letter.lower()).replace("{text}", text)
-                for letter, text in zip(LETTERS, problem.choices or [], strict=False)
-            ),
+            "choices": option_lines(problem.choices or [], self.blocks["choice"]),
         }
         against = problem.meta.get("against")
         if against is None:
-            return self.fill(self.asks, **places)
-        block = "negative_no_caption" if self.asks == "no_caption" else "negative"
-        if hint:
-            return self.fill(block, **places, right=problem.answer.lower(), wrong=str(against).lower())
-        kept = [line for line in blocks_of(self.text())[block].splitlines() if "{right}" not in line]
-        values = {**dict(zip(ROLES, self.tags, strict=True)), **places, "wrong": str(against).lower()}
-        return "\n".join(re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], m[0]), line) for line in kept)
+            return self.fill(self.blocks[self.asks], **values)
+        lines = self.blocks["negative_no_caption" if self.asks == "no_caption" else "negative"].splitlines()
+        text = "\n".join(line for line in lines if hint or "{right}" not in line)
+        return self.fill(text, **values, right=problem.answer.lower(), wrong=str(against).lower())
 
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
-        return Prompt(self.asked(problem, hint), tuple(self.picture(name) for name in problem.images))
+        return Prompt(self.prompt_text(problem, hint), tuple(self.picture(name) for name in problem.images))
 
     def training_prompt(self, problem: Problem) -> str:
-        return self.asked(problem, hint=False)
+        return self.prompt_text(problem, hint=False)
 
     def answer_only(self, problem: Problem) -> str:
         return f"{self.tag('CONCLUSION')}: ({problem.answer.lower()})"
@@ -140,7 +122,7 @@ class Seeing(Task):
         names = "|".join(re.escape(t) for t in self.tags)
         parts = re.split(rf"^[ \t>*#]*({names})\b[*]*[ \t]*:", text, flags=re.M)
         roles = dict(zip(self.tags, ROLES, strict=True))
-        found: dict[str, str] = {}
+        sections: dict[str, str] = {}
         for tag, body in zip(parts[1::2], parts[2::2], strict=True):
-            found.setdefault(roles[tag], body.strip())
-        return found
+            sections.setdefault(roles[tag], body.strip())
+        return sections

@@ -12,10 +12,7 @@ from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import (
     Convention,
     Prediction,
-    Stability,
     accuracy,
-    fixed_points,
-    is_fixed_point,
     rounds_to_reach,
     step,
     to_generator,
@@ -216,7 +213,6 @@ def test_one_zero_recovers(tail: list[float], states: int) -> None:
 def test_two_zeros_never_move(tail: list[float], states: int) -> None:
     start = (0.0, 0.0, *tail)
     assert trajectory(start, states, 5).delta[5] == start
-    assert is_fixed_point(start, states)
     assert rounds_to_reach(start, states, 0.999) is None
 
 
@@ -239,33 +235,6 @@ def test_rounds_to_reach_counts_the_rounds_of_the_trajectory() -> None:
         rounds_to_reach([0.001] * 3, 64, 0.99, limit=10)
     with pytest.raises(StarError, match=r"target must be an accuracy in \(0, 1\], got 1.5"):
         rounds_to_reach([0.1] * 3, 64, 1.5)
-
-
-@pytest.mark.parametrize("states", [2, 3, 8, 64])
-@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6])
-def test_fixed_points_rest_and_their_neighbours_move_as_told(steps: int, states: int) -> None:
-    points = fixed_points(steps, states)
-    assert [point.delta for point in points] == sorted(point.delta for point in points)
-    assert points[-1].delta == 1.0
-    assert points[-1].accuracy == pytest.approx(1.0)
-    for point in points:
-        assert is_fixed_point([point.delta] * steps, states)
-        assert step([point.delta] * steps, states) == pytest.approx([point.delta] * steps, abs=1e-14)
-        for nudge in (-1e-4, 1e-4):
-            near = point.delta + nudge
-            if not -1 / (states - 1) <= near <= 1:
-                continue
-            moved = step([near] * steps, states)[0]
-            assert (moved - point.delta) / nudge == pytest.approx(point.multiplier, abs=0.02)
-            closer = abs(moved - point.delta) < abs(nudge)
-            attracts = point.stability is Stability.ATTRACTS or (point.stability is Stability.FROM_BELOW and nudge < 0)
-            assert closer == attracts
-
-
-def test_points_where_nothing_is_kept_are_not_fixed_points() -> None:
-    assert not is_fixed_point([-1 / 63], 64)
-    assert not is_fixed_point([1e-7] * 3, 64)
-    assert is_fixed_point([1, 1, -1 / 63, -1 / 63], 64)
 
 
 @given(states=STATES, share=st.floats(0.0, 1.0))
@@ -299,7 +268,6 @@ def test_the_conventions_differ_by_one_part_in_m() -> None:
         (lambda: trajectory([0.1], 64, 1, convention="paper"), "one of theory, generator, got 'paper'"),
         (lambda: step([-1 / 63], 64), "nothing is kept to train on"),
         (lambda: trajectory([1, -1], 2, 0), "nothing is kept to look at"),
-        (lambda: fixed_points(0, 64), "steps must be a whole number >= 1, got 0"),
     ],
 )
 def test_values_out_of_range_are_named_with_a_next_step(call, words: str) -> None:
