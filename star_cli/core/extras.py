@@ -17,7 +17,7 @@ EXTRAS = {
     "wandb": "wandb",
     **dict.fromkeys(
         (
-            "accelerate", "datasets", "huggingface_hub", "jinja2", "peft", "pyarrow", "safetensors", "tokenizers",
+            "accelerate", "datasets", "huggingface_hub", "jinja2", "peft", "pyarrow", "tokenizers",
             "torch", "transformers", "trl",
         ),
         "train",

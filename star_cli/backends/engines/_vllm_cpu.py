@@ -27,6 +27,13 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # spinning threads starve each other: 10 x slower
     "TORCHDYNAMO_DISABLE": "1",  # or log-probabilities compile for 12 s in the first batch
 }
+TRANSFORMERS_BACKEND = (  # the classes that run what vLLM's registry does not name
+    "TransformersForCausalLM",
+    "TransformersMoEForCausalLM",
+    "TransformersMultiModalForCausalLM",
+    "TransformersMultiModalMoEForCausalLM",
+)
+RECURRENT = {"linear_attention", "mamba", "mamba2", "conv"}  # layers without attention, by their names in a config
 
 _user_threads: int | None = None  # what OMP_NUM_THREADS was before ENVIRONMENT was set
 
@@ -52,13 +59,13 @@ def set_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def cpu_settings(model: ModelRef, runtime: Runtime) -> dict[str, Any]:
-    """The settings of vllm.LLM that differ on a CPU; a StarError for a model no CPU kernel is made for."""
+def cpu_settings(model: ModelRef, runtime: Runtime, dtype: str) -> dict[str, Any]:
+    """The settings of vllm.LLM that differ on a CPU; a StarError for a model that it cannot run there."""
     longest = checked_context(model, runtime.max_model_len)
     context = runtime.max_model_len or min(longest or CPU_CONTEXT, CPU_CONTEXT)
-    _check_heads(model)
-    _register_classes(model)
-    return {
+    cls = _model_class(model)
+    _check_runnable(model, dtype, cls)
+    settings: dict[str, Any] = {
         "max_model_len": context,
         "enforce_eager": True,
         "kv_cache_memory_bytes": runtime.kv_cache_mb << 20,
@@ -67,35 +74,107 @@ def cpu_settings(model: ModelRef, runtime: Runtime) -> dict[str, Any]:
         "max_num_batched_tokens": max(context + 64, 4096),  # the longest prompt fits beside the dummies
         "block_size": 32,  # the smallest the CPU kernels take: short prompts share more of the prefix cache
     }
+    if getattr(cls, "has_inner_state", False):  # a recurrent state is cached by chunks of prefill only
+        settings["enable_prefix_caching"] = False
+    if _latent(model):
+        settings["attention_config"] = {"backend": "CPU_MLA"}  # the other one computes in bfloat16
+        # the kernel turns other numbers than it should where the rotated part of a head is a slice of it
+        settings["compilation_config"] = {"custom_ops": ["all", "-rotary_embedding"]}
+    return settings
 
 
-def _check_heads(model: ModelRef) -> None:
-    """Raise a StarError for attention heads no CPU kernel is made for; vLLM itself would fail at the first token."""
-    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+def _check_runnable(model: ModelRef, dtype: str, cls: Any) -> None:
+    """Raise a StarError for a model no CPU kernel is made for; vLLM itself would fail later, or at the first token.
 
+    ``cls`` is the class of vLLM that would run it.
+    """
     config = load_config(model).get_text_config()
+    _check_heads(model, config)
+    recurrent = sorted(set(getattr(config, "layer_types", None) or ()) & RECURRENT)
+    if recurrent and _by_transformers(cls):
+        raise StarError(
+            f"the installed vLLM has no code for the {recurrent[0]} layers of {model.path} ({config.model_type})",
+            hint="use engine=transformers, or a version of vLLM that names this model",
+        )
+    width = getattr(config, "linear_value_head_dim", None)
+    if width and (dtype != "bfloat16" or {width, config.linear_key_head_dim} != {128}):
+        raise StarError(
+            f"the gated delta layers of {model.path} need bfloat16 and heads 128 wide on vLLM's CPU build, "
+            f"got {dtype} and {width}",
+            hint="set engine.dtype=bfloat16 where the heads are, or use engine=transformers",
+        )
+
+
+def _check_heads(model: ModelRef, config: Any) -> None:
+    """Raise a StarError for attention heads no CPU kernel is made for."""
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+    from vllm.v1.attention.backends.mla.cpu_mla import CPUMLABackend
+
     heads = getattr(config, "num_attention_heads", None)
-    if not heads or hasattr(config, "kv_lora_rank"):  # no attention, or the latent one with kernels of its own
+    if _latent(model):
+        size, sizes = config.kv_lora_rank + config.qk_rope_head_dim, CPUMLABackend.get_supported_head_sizes()
+        what = f"the latent attention of {model.path} is {size} wide (kv_lora_rank + qk_rope_head_dim)"
+    elif heads:
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        sizes = CPUAttentionBackend.get_supported_head_sizes()
+        what = f"the attention heads of {model.path} are {size} wide"
+    else:
         return
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    sizes = CPUAttentionBackend.get_supported_head_sizes()
     if size not in sizes:
         raise StarError(
-            f"the attention heads of {model.path} are {size} wide; on a CPU vLLM can run {', '.join(map(str, sizes))}",
+            f"{what}; on a CPU vLLM can run {', '.join(map(str, sizes))}",
             hint="use a model with such heads, or engine=transformers",
         )
 
 
-def _register_classes(model: ModelRef) -> None:
-    """Tell vLLM the model's class itself; told the name alone it starts another Python to inspect it (6 s)."""
+def _latent(model: ModelRef) -> bool:
+    """Whether keys and values are kept as one latent vector a token, as in DeepSeek-V2 and its kin."""
+    return getattr(load_config(model).get_text_config(), "kv_lora_rank", None) is not None
+
+
+def reloads_whole(model: ModelRef) -> bool:
+    """Whether weights that are loaded into the living engine all arrive.
+
+    vLLM's gpt-oss writes its experts past the loader that packs them for the CPU, and the old ones stay.
+    """
+    return bool(load_config(model).model_type != "gpt_oss")
+
+
+# ---- the class of the model ----------------------------------------------------------------------------------------
+def _model_class(model: ModelRef) -> Any:
+    """The class of vLLM that runs a model, registered with vLLM by itself: told the name alone, vLLM starts another
+    Python to inspect it (6 s). None where vLLM knows no such model.
+    """
     from vllm import ModelRegistry
 
-    for name in getattr(load_config(model), "architectures", None) or ():
+    names = getattr(load_config(model), "architectures", None) or ()
+    known = [name for name in names if name in ModelRegistry.models]
+    for name in known or TRANSFORMERS_BACKEND:
         entry = ModelRegistry.models.get(name)
         if type(entry).__name__ == "_LazyRegisteredModel":
-            ModelRegistry.register_model(name, entry.load_model_cls())
+            ModelRegistry.register_model(name, _undecorated(entry.load_model_cls()))
+    name = (known or TRANSFORMERS_BACKEND)[0]
+    return ModelRegistry.models[name].load_model_cls() if name in ModelRegistry.models else None
 
 
+def _by_transformers(cls: Any) -> bool:
+    """Whether a class of vLLM has no code for a model of its own and runs transformers' ("Transformers backend")."""
+    return hasattr(cls, "_decorate_cls_for_torch_compile")
+
+
+def _undecorated(cls: Any) -> Any:
+    """A class of vLLM that leaves the classes of transformers as they are.
+
+    The Transformers backend decorates transformers' own class for torch.compile, in place. In this process the trainer
+    builds that class, too, and would fail for want of a "current vLLM config". A CPU engine runs eagerly and compiles
+    nothing, so that nothing is lost. The name stays: vLLM goes by it.
+    """
+    if not _by_transformers(cls):
+        return cls
+    return type(cls.__name__, (cls,), {"_decorate_cls_for_torch_compile": lambda self, *args, **kwargs: None})
+
+
+# ---- while it runs -------------------------------------------------------------------------------------------------
 def writing_threads(llm: Any) -> int:
     """CPU threads to write with: the user's OMP_NUM_THREADS, one for a small model, else all cores."""
     if _user_threads:
@@ -107,13 +186,21 @@ def _count_parameters(net: Any) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def repack_output_head(net: Any) -> None:
-    """Pack the output head again: on a CPU the packed copy of tied embeddings keeps the old weights, silently."""
+def repack_weights(net: Any) -> None:
+    """Pack again, after new weights were loaded, what vLLM packs for the CPU only the first time.
+
+    The packed copy of a tied output head would keep the old weights; the experts of a mixture would be read as packed
+    where they no longer are. Both go wrong without a word.
+    """
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 
     for module in net.modules():
+        method = getattr(module, "quant_method", None)
+        experts = getattr(getattr(method, "moe_kernel", None), "fused_experts", None)
         if isinstance(module, ParallelLMHead):
             module.quant_method.process_weights_after_loading(module)
+        elif experts is not None:
+            experts.process_weights_after_loading(module)
 
 
 class DummyRequests:

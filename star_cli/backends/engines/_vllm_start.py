@@ -81,7 +81,7 @@ def _settings(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool) -> dict[
     if reads_pictures(model):
         settings["limit_mm_per_prompt"] = {"image": runtime.max_images}
     if cpu:
-        return settings | _vllm_cpu.cpu_settings(model, runtime)
+        return settings | _vllm_cpu.cpu_settings(model, runtime, dtype)
     # written from vLLM's documentation and never run: it was made where there is no GPU
     return settings | {
         "gpu_memory_utilization": runtime.gpu_memory,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -90,6 +91,7 @@ class TransformersSession:
                 f"for example {sorted(info['missing_keys'])[0]}",
                 hint=REBUILD,
             )
+        self._cache_argument = _cache_argument(net, model)
         self._net = net.to(self.device).eval()
         self._processor = vision.load_processor(model, self.runtime.max_images)
         self.model, self._codec = model, Codec(model, tokenizer, limit, self._processor)
@@ -166,9 +168,9 @@ class TransformersSession:
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=positions,
-                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
+                **{self._cache_argument: cache},
                 **pixels,
             )
         except torch.OutOfMemoryError as e:
@@ -271,6 +273,20 @@ class TransformersSession:
     def _ready(self) -> None:
         if self._net is None:
             raise StarError("this session was closed; an engine is opened again with Engine.open")
+
+
+def _cache_argument(net: Any, model: ModelRef) -> str:
+    """The argument by which a model is handed what it keeps of the tokens before; a state-space model names its own.
+
+    Without it every token would be written as if it were the first, and nothing would say so.
+    """
+    for name in ("past_key_values", "cache_params"):
+        if name in inspect.signature(net.forward).parameters:
+            return name
+    raise StarError(
+        f"engine=transformers cannot write with {model.path}: {type(net).__name__} takes no cache that it knows",
+        hint="use engine=vllm, or another model",
+    )
 
 
 def pick(logits: Any, sampling: Sampling, draws: Any) -> Any:

@@ -230,7 +230,7 @@ class VllmSession:
         tokenizer = load_tokenizer(model)
         if self._signature is None or swap_signature(model, tokenizer) != self._signature:
             return False
-        if self._precision(model) != self._dtype:
+        if self._precision(model) != self._dtype or (self.cpu and not _vllm_cpu.reloads_whole(model)):
             return False
         with output_to(self.log):
             if not self._reload(model):
@@ -245,7 +245,7 @@ class VllmSession:
         try:
             self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
             if self.cpu:
-                self._llm.apply_model(_vllm_cpu.repack_output_head)
+                self._llm.apply_model(_vllm_cpu.repack_weights)
         except Exception as e:
             self._died(f"weights could not be loaded into the living engine: {gist(e)}")
             return False

@@ -150,6 +150,7 @@ def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoint
         dataloader_num_workers=0,
         dataloader_pin_memory=cuda,
         dataset_kwargs={"skip_prepare_dataset": True},
+        router_aux_loss_coef=0.0,  # the loss of a mixture of experts is that of its completions alone, too
     )
     if cuda and plan.world == 1:
         arguments._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them

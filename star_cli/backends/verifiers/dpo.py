@@ -80,7 +80,13 @@ class Dpo(Verifier):
         from trl import DPOConfig, DPOTrainer
 
         arguments = training.arguments(
-            DPOConfig, beta=self.beta, loss_type=self.loss, max_length=None, precompute_ref_log_probs=True, bf16=False
+            DPOConfig,
+            beta=self.beta,
+            loss_type=self.loss,
+            max_length=None,
+            precompute_ref_log_probs=True,
+            bf16=False,
+            router_aux_loss_coef=0.0,  # of a mixture of experts
         )
 
         class Loop(DPOTrainer):  # type: ignore[misc]
