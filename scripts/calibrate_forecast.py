@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from star_cli.analysis.forecast.forecast import measured_of
-from star_cli.analysis.forecast.result import Score, load, score
+from star_cli.analysis.forecast.result import Score, load_forecast, score
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import runs
+from star_cli.store.runs import runs
 
 DOCS = Path(__file__).parent.parent / "docs" / "forecast.md"
 BEGIN, END = "<!-- calibration -->", "<!-- /calibration -->"
@@ -141,19 +141,19 @@ def rows(homes: Sequence[Path]) -> list[tuple[str, str, list[float], list[float]
     """(family, settings, forecast, measured, score) of every run that was forecast and has finished."""
     found = []
     for run in sorted((r for home in homes for r in runs(home)), key=lambda r: r.name):
-        if run.info.get("status") != "finished":
+        if run.info.status != "finished":
             continue
-        outlook, measured = load(run.path), measured_of(run, open_store(run.home))
-        if outlook and len(measured) > 1:
-            told = [o for o in run.info["overrides"] if o.split("=")[0] not in NOT_SHOWN]
+        forecast, measured = load_forecast(run.path), measured_of(run, open_store(run.home))
+        if forecast and len(measured) > 1:
+            told = [o for o in run.info.overrides if o.split("=")[0] not in NOT_SHOWN]
             family = next((f for f in FAMILIES if f in run.name), run.name)
             found.append(
                 (
                     family,
                     " ".join(told) or run.name,
-                    [r.accuracy for r in outlook.rows],
+                    [r.accuracy for r in forecast.rows],
                     measured,
-                    score(outlook, measured),
+                    score(forecast, measured),
                 )
             )
     return found

@@ -17,7 +17,7 @@ from star_cli.report.terminal import Terminal
 from star_cli.run.compose import Composed, launch
 from star_cli.run.lab import Lab
 from star_cli.run.live_engine import LiveEngine
-from star_cli.store.artifacts import FOLDER, Store
+from star_cli.store.artifacts import VERDICT_CACHE, Store
 
 PROBLEMS, SAMPLES, TOKENS, REPEATS = 40, 4, 320, 3
 AT_ONCE = 4  # sequences: few, so that a tiny model writes about as slowly as programs are graded, as a large one would
@@ -78,7 +78,7 @@ def compare(c: Composed, home: Path) -> None:
         found: dict[bool, tuple[list[float], dict[str, Any]]] = {}
         for early in (False, True) if n % 2 else (True, False):
             place = home / f"{n}-{early}"
-            shutil.copytree(home / "artifacts", place, ignore=shutil.ignore_patterns(FOLDER))
+            shutil.copytree(home / "artifacts", place, ignore=shutil.ignore_patterns(VERDICT_CACHE))
             found[early] = once(replace(x, runtime=replace(x.runtime, grade_early=early)), Store(place), live_engine, n)
         (after, one), (overlapped, other) = found[False], found[True]
         assert one == other, "the artifacts differ"
@@ -106,7 +106,7 @@ def once(x: Any, store: Store, live_engine: LiveEngine, n: int) -> tuple[list[fl
     between = time.perf_counter()
     judged = lab.filter(problems, written)
     seconds = [between - started, time.perf_counter() - between]
-    return seconds, {a.key: {name: f["sha256"] for name, f in a.manifest["files"].items()} for a in (written, judged)}
+    return seconds, {a.key: {name: f.sha256 for name, f in a.manifest.files.items()} for a in (written, judged)}
 
 
 if __name__ == "__main__":

@@ -9,13 +9,16 @@ from typing import Any
 
 from star_cli.core.records import Verdict
 from star_cli.errors import StarError
+from star_cli.store.addresses import find_artifact, names_a_run, parse_path
 from star_cli.store.artifacts import Artifact, open_store
-from star_cli.store.ledger import find_artifact, parse_path
 
 
 @dataclass
 class Confusion:
-    """``table`` counts (reason of a, reason of b); ``flipped`` are the samples that only one of them finds right."""
+    """``table`` counts (reason of a, reason of b); ``flipped`` are the samples that only one of them finds right.
+
+    ``only_a`` and ``only_b`` count samples that one of them alone has judged.
+    """
 
     table: Counter[tuple[str, str]] = field(default_factory=Counter)
     flipped: list[tuple[Verdict, Verdict]] = field(default_factory=list)
@@ -24,6 +27,7 @@ class Confusion:
 
     @property
     def total(self) -> int:
+        """The samples that both have judged."""
         return sum(self.table.values())
 
     @property
@@ -41,8 +45,8 @@ class Confusion:
         chance = a * b + (1 - a) * (1 - b)
         return (self.agreement - chance) / (1 - chance) if chance < 1 else None
 
-    def plain(self) -> dict[str, Any]:
-        """All of it for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for scripts."""
         return {
             "samples": self.total,
             "agreement": self.agreement,
@@ -58,38 +62,42 @@ class Confusion:
 
 
 def confusion(a: Artifact, b: Artifact) -> Confusion:
-    """Compare the verdicts of two artifacts, sample by sample."""
+    """Compare the verdicts of two artifacts, sample by sample. Raises StarError where they share no sample."""
     for artifact in (a, b):
         if not artifact.has(Verdict):
             raise StarError(
                 f"the {artifact.stage} artifact {artifact.key} holds no verdicts",
                 hint="give filter or evaluate artifacts",
             )
-    left = {(v.problem_id, v.sample): v for v in a.read(Verdict)}
-    found = Confusion()
+    verdicts_a = {(v.problem_id, v.sample): v for v in a.read(Verdict)}
+    result = Confusion()
     for verdict in b.read(Verdict):
-        other = left.pop((verdict.problem_id, verdict.sample), None)
+        other = verdicts_a.pop((verdict.problem_id, verdict.sample), None)
         if other is None:
-            found.only_b += 1
+            result.only_b += 1
             continue
-        found.table[other.reason, verdict.reason] += 1
+        result.table[other.reason, verdict.reason] += 1
         if other.correct != verdict.correct:
-            found.flipped.append((other, verdict))
-    found.only_a = len(left)
-    if not found.total:
+            result.flipped.append((other, verdict))
+    result.only_a = len(verdicts_a)
+    if not result.total:
         raise StarError(
             f"{a.key[:12]} and {b.key[:12]} judge no sample in common", hint="compare verdicts on the same rationales"
         )
-    return found
+    return result
 
 
-def confused(home: Path, a: str, b: str) -> Confusion | None:
-    """The confusion table of two artifacts that hold verdicts on the same samples; else None."""
-    if any(parse_path(x)[1] is None and (home / "runs" / x).exists() for x in (a, b)):
+def confusion_at(home: Path, a: str, b: str) -> Confusion | None:
+    """The confusion table of two artifacts, named by run path or key, that hold verdicts on the same samples.
+
+    None where they are anything else, for example runs.
+    """
+    if any(parse_path(address)[1] is None and names_a_run(home, address) for address in (a, b)):
         return None
-    one, other = (find_artifact(home, open_store(home), x) for x in (a, b))
+    store = open_store(home)
+    one, other = (find_artifact(home, store, address) for address in (a, b))
     if one.key == other.key or not (one.has(Verdict) and other.has(Verdict)):
         return None
-    if one.manifest["inputs"].get("rationales") != other.manifest["inputs"].get("rationales"):
+    if one.input("rationales") != other.input("rationales"):
         return None  # other texts: their verdicts cannot be set against each other
     return confusion(one, other)

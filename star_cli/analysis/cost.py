@@ -12,13 +12,14 @@ import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from star_cli.analysis.events import Trained, Written, base_models, metrics_as, scores, trains, writes_text
 from star_cli.backends.weights import count_parameters
+from star_cli.errors import StarError
 from star_cli.store.artifacts import Artifact, Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.ledger import Event
+from star_cli.store.runs import Run
 
 UNITS = ("samples", "tokens", "flops", "seconds")
-BASE = ("pretrain", "base")
-TRAINED = ("finetune", "verifier")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Cost:
             (self.flops or 0) + (other.flops or 0) if known else None,
             self.seconds + other.seconds,
         )
+
+    def in_unit(self, unit: str) -> float | None:
+        """One of the four numbers, by its name in ``UNITS``."""
+        value: float | None = getattr(self, unit)
+        return value
 
     def as_json(self) -> dict[str, float | None]:
         """The four numbers."""
@@ -65,61 +71,73 @@ class Spending:
 def spending(run: Run, store: Store) -> Spending:
     """What a run spent, from its ledger and the manifests of its artifacts; each artifact counts once."""
     events: dict[str, Event] = {}
-    for e in run.events():
-        events.setdefault(e.key, e)
-    found = {key: store.get(key) for key in events}
-    needed = ancestors(found)
+    for event in run.events():
+        events.setdefault(event.key, event)
+    artifacts = {key: store.get(key) for key in events}
+    bases = [e.key for e in base_models(list(events.values()))]
+    models = [a for key in bases if (a := artifacts[key]) is not None]
     total = Spending(
-        parameters=next(
-            (p for a in found.values() if a and a.stage in BASE and (p := parameters_of(a)) is not None), None
-        ),
-        base=next((key for key, e in events.items() if e.stage in BASE), ""),
+        parameters=next((n for a in models if (n := parameters_of(a)) is not None), None),
+        base=bases[0] if bases else "",
     )
+    needed = ancestors([e.key for e in events.values() if trains(e)], artifacts)
     for key, event in events.items():
-        if key in needed and event.stage not in BASE:
-            if found[key] is None:  # what it cost is in the ledger; what it was made of is known to it alone
-                total.uncounted.append(f"what round-{event.round}/{event.name} was made of (its artifact is gone)")
-            cost = _cost(event, found[key], found, total)
+        if key in needed and key not in bases:
+            if artifacts[key] is None:  # what it cost is in the ledger; what it was made of is known to it alone
+                total.uncounted.append(f"what {event.place} was made of (its artifact is gone)")
+            cost = _cost(event, artifacts[key], artifacts, total)
             total.rounds[event.round] = total.rounds.get(event.round, Cost()) + cost
     return total
 
 
-def ancestors(found: dict[str, Artifact | None]) -> set[str]:
-    """The keys of the trained models and of all they were made of; of one that is gone, the key alone."""
+def ancestors(keys: list[str], artifacts: dict[str, Artifact | None]) -> set[str]:
+    """Of ``artifacts`` the keys that these were made of, and these; of one that is gone, the key alone.
+
+    A trained model that is gone says nothing of what it was made of, so it is no start.
+    """
     needed: set[str] = set()
-    todo = [key for key, a in found.items() if a is not None and a.stage in TRAINED]
-    while todo:
-        key = todo.pop()
-        artifact = found.get(key)
-        if key not in needed and key in found:
+    waiting = [key for key in keys if artifacts[key] is not None]
+    while waiting:
+        key = waiting.pop()
+        if key not in needed and key in artifacts:
             needed.add(key)
-            todo += artifact.manifest.get("inputs", {}).values() if artifact is not None else ()
+            artifact = artifacts[key]
+            waiting += artifact.manifest.inputs.values() if artifact is not None else ()
     return needed
 
 
-def _cost(event: Event, artifact: Artifact | None, found: dict[str, Artifact | None], total: Spending) -> Cost:
-    m = event.metrics
-    seconds = float(artifact.manifest.get("seconds", event.seconds)) if artifact else event.seconds
-    where = f"round-{event.round}/{event.name}"
-    written = event.stage == "generate" or "samples" in m and "tokens" in m
-    samples, tokens = (m.get("samples", 0), m.get("tokens", 0)) if written else (0, 0)
-    work: float | None = 2.0 * tokens
-    if event.stage == "score" and artifact is not None:
-        scored = found.get(artifact.manifest.get("inputs", {}).get("rationales", ""))
-        work = None if scored is None else 2.0 * scored.metrics.get("tokens", 0)
-    elif event.stage in TRAINED:
-        trained = m.get("sequence_tokens", m.get("tokens"))
-        work = None if trained is None else 6.0 * trained
-    if work is None and total.parameters is not None:
-        total.uncounted.append(where)
-    flops = None if total.parameters is None else (work or 0.0) * total.parameters
-    return Cost(samples, tokens, flops, seconds)
+def _cost(event: Event, artifact: Artifact | None, artifacts: dict[str, Artifact | None], total: Spending) -> Cost:
+    """The cost of one stage; what cannot be counted is noted in ``total``."""
+    written = metrics_as(Written, event)
+    counts = writes_text(event) or None not in (written.samples, written.tokens)
+    samples, tokens = (written.samples or 0, written.tokens or 0) if counts else (0, 0)
+    tokens_worked: float | None = 2.0 * tokens
+    if scores(event) and artifact is not None:
+        scored = artifacts.get(artifact.input("rationales") or "")
+        tokens_worked = None if scored is None else 2.0 * tokens_of(scored)
+    elif trains(event):
+        trained = metrics_as(Trained, event)
+        sequence_tokens = trained.tokens if trained.sequence_tokens is None else trained.sequence_tokens
+        tokens_worked = None if sequence_tokens is None else 6.0 * sequence_tokens
+    if tokens_worked is None and total.parameters is not None:
+        total.uncounted.append(event.place)
+    flops = None if total.parameters is None else (tokens_worked or 0.0) * total.parameters
+    return Cost(samples, tokens, flops, artifact.manifest.seconds if artifact else event.seconds)
+
+
+def tokens_of(rationales: Artifact) -> float:
+    """How many tokens of text an artifact holds, as far as its stage counted them."""
+    return rationales.metrics.number("tokens") if "tokens" in rationales.metrics else 0.0
 
 
 def parameters_of(model: Artifact) -> int | None:
     """The parameters of a model artifact, counted in the headers of its safetensors files; None where it has none."""
     folder = model.path / "model"
     if model.has_file("base.json"):
-        folder = Path(str(json.loads(model.file("base.json").read_bytes())["path"]))
+        path = model.file("base.json")
+        try:
+            folder = Path(str(json.loads(path.read_bytes())["path"]))
+        except (ValueError, KeyError, TypeError) as e:
+            raise StarError(f"{path} does not say where the base model lies: {e}") from None
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     return count_parameters(files) if files else None

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from star_cli.analysis.forecast.chain import WORK, possible, rows_run, shared_run, sizes_for
-from star_cli.analysis.forecast.result import load as load_outlook
+from star_cli.analysis.events import base_models, evaluations, judgements
+from star_cli.analysis.forecast.chain import WORK, possible_deltas, simulate_shared, simulate_tables, sizes_for
+from star_cli.analysis.forecast.result import load_forecast
 from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric, Problem
 from star_cli.errors import StarError
@@ -24,7 +25,7 @@ from star_cli.run.lab import Experiment
 from star_cli.run.overrides import name_of
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact, Store, open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Row:
 
     ``theory`` is the closed form, for endless samples; ``band`` holds 95 % of simulated runs of this run's sizes
     (finitely many kept samples, the evaluation's noise, what is not known of the base), and ``usual`` says whether the
-    measured accuracy lies in it.
+    measured accuracy lies in it. ``wrong`` is the share of the right answers with a wrong step; ``samples`` is how many
+    the deltas and the wrong steps were measured on.
     """
 
     round: int
@@ -46,15 +48,15 @@ class Row:
     delta_low: list[float]
     delta_high: list[float]
     theory_delta: list[float]
-    wrong: float | None  # share of the right answers with a wrong step
+    wrong: float | None
     theory_wrong: float
-    samples: int  # that the deltas and the wrong steps were measured on
+    samples: int
     band: list[float]
     usual: bool
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TheoryComparison:
     """A run beside the theory; ``source`` says where the theory's starting deltas come from."""
 
     name: str
@@ -66,8 +68,8 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     forecast: list[float] = field(default_factory=list)  # what the run was forecast to measure, where it was
 
-    def record(self) -> dict[str, Any]:
-        """Plain JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for scripts."""
         return asdict(self)
 
 
@@ -84,165 +86,182 @@ class Measured:
     samples: int
 
 
-def experiment_of(home: Path, name: str) -> Experiment:
-    """The experiment of a run, composed again as it was asked for."""
-    info = Run(home, name).info
-    if "overrides" not in info:
-        raise StarError(f"{name} is a sweep, not one run", hint=f"name one of its arms: {name}/...")
-    kept = [o for o in info["overrides"] if name_of(o) not in ("name", "home")]
-    found: Composed | None = launch([*kept, f"name='{name}'", f"home='{home}'"], lambda c: c)
-    assert found is not None
-    return found.experiment
+@dataclass(frozen=True)
+class ChainRun:
+    """A run on a chain task, with its experiment composed again and the artifacts it made."""
+
+    run: Run
+    store: Store
+    experiment: Experiment
+    task: ChainTask
+
+    def evaluation(self, round: int) -> Artifact | None:
+        """The main evaluation of a round, if there is one; a StarError where it is no longer in the store."""
+        return self._artifact([e.name for e in evaluations(self.run.events()) if e.round == round], round)
+
+    def judgement(self, round: int) -> Artifact | None:
+        """The verdicts on what a round's model wrote for training, if there are any."""
+        return self._artifact([e.name for e in judgements(self.run.events()) if e.round == round], round)
+
+    def _artifact(self, names: list[str], round: int) -> Artifact | None:
+        return self.run.artifact(self.store, round, names[0]) if names else None
+
+    def input(self, artifact: Artifact, role: str) -> Artifact:
+        """One of the artifacts that an artifact was made from; a StarError where it is gone."""
+        source = self.store.get(artifact.input(role) or "")
+        if source is None:
+            raise StarError(
+                f"the {role} of {artifact.key} in {self.run.name} are no longer in the store",
+                hint=f"star resume {self.run.name}",
+            )
+        return source
 
 
-def compare_run(home: Path, name: str, delta: list[float] | None, convention: str) -> Comparison:
-    """The Comparison of a run. ``delta``: start the theory from these instead of from the base model."""
-    x = experiment_of(home, name)
-    if not isinstance(x.task, ChainTask):
+def chain_run(home: Path, name: str) -> ChainRun:
+    """A run with its experiment; a StarError where its task is no chain."""
+    run = Run(home, name)
+    overrides = [o for o in run.info.overrides if name_of(o) not in ("name", "home")]
+    composed: Composed | None = launch([*overrides, f"name='{name}'", f"home='{home}'"], lambda c: c)
+    assert composed is not None
+    experiment = composed.experiment
+    if not isinstance(experiment.task, ChainTask):
         raise StarError(
             f"the task of {name} is no chain with known steps, so the theory has nothing to stand beside",
             hint="compare a run of task=zip; star forecast works for every task",
         )
-    steps, states = x.task.chain()
-    run, store = Run(home, name), open_store(home)
-    done = sorted({e.round for e in run.events() if e.name == "evaluate"})
-    measured = {n: measure(run, store, x, n, steps) for n in done}
+    return ChainRun(run, open_store(home), experiment, experiment.task)
+
+
+def compare_with_theory(home: Path, name: str, delta: list[float] | None, convention: str) -> TheoryComparison:
+    """A run beside the theory. ``delta``: start the theory from these instead of from the base model."""
+    chain = chain_run(home, name)
+    x = chain.experiment
+    steps, states = chain.task.chain()
+    rounds = sorted({e.round for e in evaluations(chain.run.events())})
+    measured = {n: measure(chain, n) for n in rounds}
     if 0 not in measured:
         raise StarError(f"{name} has no evaluation of its base model yet", hint=f"star resume {name}")
-    start, source = _start(run, store, x, measured[0], states, steps, delta, convention)
-    told = trajectory_at(
+    start, source = _start(chain, measured[0], delta, convention)
+    predictions = trajectory_at(
         start, states, max(measured), sampling=x.sampling.temperature, evaluation=x.evaluation.temperature
     )
-    bands = bands_of(x, run, store, start, measured[0] if "measured" in source else None, max(measured))
+    bands = bands_of(chain, start, measured[0] if "measured" in source else None, max(measured))
     rows = []
     for n, m in measured.items():
-        j, low, high = told[n].accuracy[0], m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
-        ends = [wilson(right, m.samples) for right in m.right_steps]
+        low, high = m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
+        theory = predictions[n].accuracy[0]
+        intervals = [wilson(right, m.samples) for right in m.right_steps]
         rows.append(
             Row(
-                n,
-                m.accuracy.value,
-                low,
-                high,
-                j,
-                low <= j <= high,
-                [_delta(right / m.samples, states) for right in m.right_steps],
-                [_delta(a, states) for a, _ in ends],
-                [_delta(b, states) for _, b in ends],
-                list(told[n].delta[0]),
-                m.wrong,
-                told[n].wrong_given_kept[0],
-                m.samples,
-                list(bands[n]),
-                bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9,
+                round=n,
+                accuracy=m.accuracy.value,
+                low=low,
+                high=high,
+                theory=theory,
+                inside=low <= theory <= high,
+                delta=[_delta(right / m.samples, states) for right in m.right_steps],
+                delta_low=[_delta(a, states) for a, _ in intervals],
+                delta_high=[_delta(b, states) for _, b in intervals],
+                theory_delta=list(predictions[n].delta[0]),
+                wrong=m.wrong,
+                theory_wrong=predictions[n].wrong_given_kept[0],
+                samples=m.samples,
+                band=list(bands[n]),
+                usual=bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9,
             )
         )
-    outlook = load_outlook(run.path)
-    return Comparison(
-        name,
-        steps,
-        states,
-        source,
-        list(start),
-        rows,
-        _notes(x),
-        [row.accuracy for row in outlook.rows] if outlook else [],
+    forecast = load_forecast(chain.run.path)
+    return TheoryComparison(
+        name=name,
+        steps=steps,
+        states=states,
+        source=source,
+        start=list(start),
+        rows=rows,
+        notes=_notes(x),
+        forecast=[row.accuracy for row in forecast.rows] if forecast else [],
     )
 
 
-def measure(run: Run, store: Store, x: Experiment, round: int, steps: int) -> Measured:
+def measure(chain: ChainRun, round: int) -> Measured:
     """Accuracy of one round's model, wrong steps among its right answers, and every step's transitions."""
-    assert isinstance(x.task, ChainTask)
-    metrics = {m.name: m for m in run.artifact(store, round, "evaluate").read(Metric)}
-    answers = run.artifact(store, round, f"generate-{x.evaluation.split}")
-    right, samples = transitions(x.task, _problems(run, store, answers), answers, steps)
+    evaluation, x = chain.evaluation(round), chain.experiment
+    assert evaluation is not None
+    metrics = {m.name: m for m in evaluation.read(Metric)}
+    right, samples = transitions(chain, evaluation)
     wrong = metrics["right_with_wrong_step"].value if "right_with_wrong_step" in metrics else None
     if x.sampling.temperature == x.evaluation.temperature > 0 and x.sampling.top_p == 1 and not x.sampling.top_k:
-        names = {e.name for e in run.events() if e.round == round + 1}
-        if {"generate", "filter"} <= names:
-            drafts = run.artifact(store, round + 1, "generate")
-            more, n = transitions(x.task, _problems(run, store, drafts), drafts, steps)
-            right, samples = [a + b for a, b in zip(right, more, strict=True)], samples + n
-            told = run.artifact(store, round + 1, "filter").metrics
-            kept = told["reasons"].get("MATCH", 0)
-            wrong = told["kept_wrong_steps"] / kept if kept and told["kept_wrong_steps"] is not None else wrong
+        judgement = chain.judgement(round + 1)
+        if judgement is not None:
+            more, more_samples = transitions(chain, judgement)
+            right, samples = [a + b for a, b in zip(right, more, strict=True)], samples + more_samples
+            reasons, kept_wrong = judgement.metrics["reasons"], judgement.metrics.get("kept_wrong_steps")
+            kept = reasons.get("MATCH", 0)
+            wrong = kept_wrong / kept if kept and kept_wrong is not None else wrong
     return Measured(metrics["accuracy"], wrong, right, samples)
 
 
-def _problems(run: Run, store: Store, rationales: Artifact) -> Artifact:
-    found = store.get(rationales.manifest["inputs"]["problems"])
-    if found is None:
-        raise StarError(
-            f"the problems of {rationales.key} in {run.name} are no longer in the store", hint=f"star resume {run.name}"
-        )
-    return found
+def transitions(chain: ChainRun, verdicts: Artifact) -> tuple[list[int], int]:
+    """How often each step of the judged rationales was right given the state before it, and of how many rationales."""
+    right, samples = [0] * chain.task.chain()[0], 0
+    problems, rationales = chain.input(verdicts, "problems"), chain.input(verdicts, "rationales")
+    for problem, rationale in joined(problems, rationales):
+        samples += 1
+        for n, is_right in enumerate(chain.task.right_steps(problem, rationale.text) or ()):
+            right[n] += is_right
+    return right, samples
 
 
 def bands_of(
-    x: Experiment, run: Run, store: Store, start: Sequence[float], base: Measured | None, rounds: int, seed: int = 0
+    chain: ChainRun, start: Sequence[float], base: Measured | None, rounds: int, seed: int = 0
 ) -> list[tuple[float, float]]:
     """Of every round the band that holds 95 % of simulated runs of this size which obey the theory.
 
     ``base``: where the starting deltas were measured, so that they are uncertain; None where they are known.
     """
-    problems = {
-        split: run.artifact(store, n, name).count(Problem)
-        for split, n, name in (("train", 1, "problems"), ("held out", 0, f"problems-{x.evaluation.split}"))
-        if any(e.round == n and e.name == name for e in run.events())
-    }
-    held_out = problems.get("held out", 1)
-    sizes = replace(sizes_for(x, train=problems.get("train", held_out), held_out=held_out), rounds=rounds)
-    rng, rows = np.random.default_rng(seed), not x.trainer.generalises
-    count = int(np.clip(WORK / (sizes.problems * sizes.samples * max(rounds, 1)), 100, 400)) if rows else 1000
-    drawn = [
-        possible(base.right_steps, base.samples, replace(sizes, sampling=sizes.evaluation), rng) if base else start
-        for _ in range(count)
+    x, evaluation, judgement = chain.experiment, chain.evaluation(0), chain.judgement(1)
+    held_out = chain.input(evaluation, "problems").count(Problem) if evaluation else 1
+    train = chain.input(judgement, "problems").count(Problem) if judgement else held_out
+    sizes = replace(sizes_for(x, train=train, held_out=held_out), rounds=rounds)
+    rng, by_state = np.random.default_rng(seed), not x.trainer.generalises
+    count = int(np.clip(WORK / (sizes.problems * sizes.samples * max(rounds, 1)), 100, 400)) if by_state else 1000
+    at_evaluation = replace(sizes, sampling=sizes.evaluation)
+    starts = [
+        possible_deltas(base.right_steps, base.samples, at_evaluation, rng) if base else start for _ in range(count)
     ]
-    curves = [(rows_run(d, sizes, rng) if rows else shared_run(d, sizes, rng, slack=0.0))[0] for d in drawn]
+    curves = [
+        (simulate_tables(d, sizes, rng) if by_state else simulate_shared(d, sizes, rng, slack=0.0))[0] for d in starts
+    ]
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
-def transitions(task: ChainTask, problems: Artifact, rationales: Artifact, steps: int) -> tuple[list[int], int]:
-    """How often each step was right given the state before it, and of how many samples."""
-    right, samples = [0] * steps, 0
-    for problem, rationale in joined(problems, rationales):
-        samples += 1
-        for n, good in enumerate(task.right_steps(problem, rationale.text) or ()):
-            right[n] += good
-    return right, samples
-
-
 def _start(
-    run: Run,
-    store: Store,
-    x: Experiment,
-    base: Measured,
-    states: int,
-    steps: int,
-    delta: list[float] | None,
-    convention: str,
+    chain: ChainRun, base: Measured, delta: list[float] | None, convention: str
 ) -> tuple[tuple[float, ...], str]:
+    """(the deltas of the base model at temperature 1, where they come from)."""
+    steps, states = chain.task.chain()
     if delta is not None:
         values = delta * steps if len(delta) == 1 else delta
         return check_deltas(values, states, convention), f"from the given deltas, {Convention(convention)} convention"
-    model = [e for e in run.events() if e.round == 0 and e.stage in ("pretrain", "base")]
-    found = store.get(model[0].key) if model else None
-    if found is not None and found.has_file("model/tables.npy"):
-        tables = Policy.load(found.directory("model")).tables
+    models = base_models(chain.run.events())
+    model = chain.store.get(models[0].key) if models else None
+    if model is not None and model.has_file("model/tables.npy"):
+        tables = Policy.load(model.directory("model")).tables
         truth = [list(range(states))] * steps
         return check_deltas(estimate_deltas(tables, truth).tolist(), states), "from the base's own tables"
-    seen = [_delta(right / base.samples, states) for right in base.right_steps]
-    t = x.evaluation.temperature
-    if t == 0:
+    measured = [_delta(right / base.samples, states) for right in base.right_steps]
+    temperature = chain.experiment.evaluation.temperature
+    if temperature == 0:
         raise StarError(
-            f"{run.name} was evaluated greedily, which does not show the base's deltas",
+            f"{chain.run.name} was evaluated greedily, which does not show the base's deltas",
             hint="give them with --delta, or evaluate with evaluation.temperature=1",
         )
-    return at_temperature(seen, states, 1 / t), "from the base's measured steps"
+    return at_temperature(measured, states, 1 / temperature), "from the base's measured steps"
 
 
 def _notes(x: Experiment) -> list[str]:
+    """How the run differs from what the theory describes."""
     notes = []
     if (x.sampling.temperature, x.evaluation.temperature) != (1.0, 1.0):
         notes.append(
@@ -257,4 +276,5 @@ def _notes(x: Experiment) -> list[str]:
 
 
 def _delta(share: float, states: int) -> float:
+    """A step's delta (theory convention) from the share of right transitions."""
     return (states * share - 1) / (states - 1)

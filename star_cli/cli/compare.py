@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import Json, app
+from star_cli.cli.app import Home, Json, app
 
 
 @app.command(
@@ -25,7 +25,7 @@ def compare(
         typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, best_of@8/dpo."),
     ] = "accuracy",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
-    home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,
+    home: Home = "",
     as_json: Json = False,
 ) -> None:
     """Compare methods at equal budgets, with intervals; a difference inside its interval is never called a gain.
@@ -34,16 +34,16 @@ def compare(
     evaluated on the same problems.
     """
     from star_cli.analysis.compare import compare_runs
-    from star_cli.report.compare import chart_of, print_versus
+    from star_cli.report.compare import comparison_chart, print_comparison
     from star_cli.report.terminal import console
     from star_cli.run.overrides import home_of
 
-    found = compare_runs(home_of(home), runs, budget, metric)
+    comparison = compare_runs(home_of(home), runs, budget, metric)
     if out is not None:
-        chart_of(found).write(out, title=", ".join(runs))
+        comparison_chart(comparison).write(out, title=", ".join(runs))
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=1))
+        typer.echo(json.dumps(comparison.as_json(), indent=1))
         return
-    print_versus(found, console())
+    print_comparison(comparison, console())
     if out is not None:
         typer.echo(f"plot       {out}")

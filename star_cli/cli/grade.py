@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from star_cli.cli.app import PASS, Json, app
+from star_cli.cli.app import PASS, Home, Json, app, overrides
 from star_cli.core.extras import require
 from star_cli.errors import StarError
 
@@ -75,7 +75,7 @@ def _grader(args: list[str]) -> tuple[Any, int]:
 
 
 @app.command(context_settings=PASS, epilog="Example:  star regrade demo/round-2/generate grader=math")
-def regrade(context: typer.Context, path: Place, as_json: Json = False) -> None:
+def regrade(context: typer.Context, path: Place, home: Home = "", as_json: Json = False) -> None:
     """Judge rationales that are there already with another grader: new verdicts and examples, nothing is generated."""
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
@@ -83,7 +83,7 @@ def regrade(context: typer.Context, path: Place, as_json: Json = False) -> None:
     artifact, hit = run_stage(
         "filter",
         [f"rationales={path}"],
-        list(context.args),
+        overrides(context, home),
         observer=lambda progress: Terminal("none" if as_json else progress),
     )
     if as_json:
@@ -107,6 +107,7 @@ def agree(
     path: Place,
     first: Annotated[str, typer.Argument(help="A grader's name.")],
     second: Annotated[str, typer.Argument(help="Another grader's name.")],
+    home: Home = "",
     as_json: Json = False,
 ) -> None:
     """How far two graders agree on the same rationales.
@@ -114,7 +115,7 @@ def agree(
     Shows the confusion table, Cohen's kappa and the samples that they judge differently.
     """
     from star_cli.analysis.agreement import confusion
-    from star_cli.report.confusion import show
+    from star_cli.report.confusion import print_confusion
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
 
@@ -122,13 +123,13 @@ def agree(
         run_stage(
             "filter",
             [f"rationales={path}"],
-            ["filter.max_errors=1", *context.args, f"grader={name}"],
+            ["filter.max_errors=1", *overrides(context, home), f"grader={name}"],
             observer=lambda progress: Terminal("none"),
         )[0]
         for name in (first, second)
     ]
-    found = confusion(verdicts[0], verdicts[1])
+    result = confusion(verdicts[0], verdicts[1])
     if as_json:
-        typer.echo(json.dumps(found.plain(), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False))
         return
-    show(found, console(), (first, second))
+    print_confusion(result, console(), (first, second))

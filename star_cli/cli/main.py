@@ -1,4 +1,4 @@
-"""`star`: one sentence for a user's mistake, a traceback only for our own."""
+"""The entry point of the command `star`: one sentence for a user's mistake, a traceback only for our own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,24 @@ from star_cli.errors import StarError
 
 
 def main() -> None:
-    """The entry point of the command `star`."""
+    """Run the command that the command line names, and leave with its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine ten times slower
-    from star_cli.cli import compare, forecast, grade, inspect, run, show, stages, store, theory  # noqa: F401, I001  (registers)
+    from star_cli.cli import (  # noqa: F401, I001  (each registers its commands, in the order of --help)
+        run,
+        plan,
+        resume,
+        show,
+        ls,
+        compare,
+        forecast,
+        theory,
+        grade,
+        stages,
+        diff,
+        verify,
+        gc,
+        doctor,
+    )
 
     try:
         with extras_named():
@@ -23,17 +38,13 @@ def main() -> None:
     except StarError as e:
         sys.stdout.flush()
         typer.echo(f"star: {e}", err=True)
-        _leave(1)
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("\nstar: interrupted", err=True)
-        _leave(130)
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(0)
-
-
-def _leave(code: int) -> None:
-    sys.exit(code)
+        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import app
+from star_cli.cli.app import Home, Json, app
 from star_cli.errors import StarError
 
 
@@ -35,8 +35,8 @@ def show(
         ),
     ] = False,
     page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
-    home: Annotated[str | None, typer.Option(help="Where runs lie; else STAR_HOME, else here.")] = None,
+    home: Home = "",
+    as_json: Json = False,
 ) -> None:
     """Look at a run, a round, a sweep, or the rationales of a stage.
 
@@ -45,13 +45,13 @@ def show(
     "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
     from star_cli.report.page import write_report
-    from star_cli.report.samples import Wanted
+    from star_cli.report.samples import SampleFilter
     from star_cli.report.show import RunView, view_of
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.overrides import home_of
 
-    wanted = Wanted(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
-    view = view_of(home_of(home), what, wanted=wanted, n=n, prompt=prompt)
+    filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
+    view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
     if page:
         if not isinstance(view, RunView):
             raise StarError(f"--page writes the page of a run, and {what} is not one", hint="name a run: star ls runs")

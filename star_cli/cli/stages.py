@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import PASS, Json, app
+from star_cli.cli.app import PASS, Home, Json, app, overrides
 
 Inputs = Annotated[
     list[str], typer.Option("--input", "-i", help="ROLE=RUN/round-N/STAGE or ROLE=KEY; may be repeated.")
@@ -15,14 +15,17 @@ Inputs = Annotated[
 Round = Annotated[int, typer.Option("--round", help="The round its seeds and step schedule are of.")]
 
 
-def _run(verb: str, context: typer.Context, inputs: list[str], as_json: bool, round: int, **options: bool) -> None:
+def _run(
+    verb: str, context: typer.Context, inputs: list[str], home: str, as_json: bool, round: int, **options: bool
+) -> None:
+    """Build one stage and say which artifact it is."""
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.one_stage import run_stage
 
     artifact, hit = run_stage(
         verb,
-        inputs or [],
-        list(context.args),
+        inputs,
+        overrides(context, home),
         round=round,
         observer=lambda progress: Terminal("none" if as_json else progress),
         **options,
@@ -53,11 +56,12 @@ def generate(
     context: typer.Context,
     input: Inputs,
     round: Round = 1,
+    home: Home = "",
     as_json: Json = False,
     hint: Annotated[bool, typer.Option("--hint", help="Show the answer (rationalization).")] = False,
 ) -> None:
     """Write rationales. Inputs: model, and problems (default: the task's training problems), solved (left out)."""
-    _run("generate", context, input, as_json, round, hint=hint)
+    _run("generate", context, input, home, as_json, round, hint=hint)
 
 
 @app.command(
@@ -65,9 +69,9 @@ def generate(
     context_settings=PASS,
     epilog="Example:  star filter --input rationales=demo/round-2/generate grader=exact",
 )
-def filter_(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
+def filter_(context: typer.Context, input: Inputs, home: Home = "", as_json: Json = False) -> None:
     """Grade rationales and keep the right ones. Input: rationales (its problems are known from it)."""
-    _run("filter", context, input, as_json, 1)
+    _run("filter", context, input, home, as_json, 1)
 
 
 @app.command(
@@ -75,17 +79,17 @@ def filter_(context: typer.Context, input: Inputs, as_json: Json = False) -> Non
     epilog="Example:  star finetune --input start=demo/round-0/pretrain "
     "--input examples=demo/round-1/filter --input examples=demo/round-1/filter-rationalized trainer.lr=1e-3",
 )
-def finetune(context: typer.Context, input: Inputs, round: Round = 1, as_json: Json = False) -> None:
+def finetune(context: typer.Context, input: Inputs, round: Round = 1, home: Home = "", as_json: Json = False) -> None:
     """Fine-tune a model on examples. Inputs: start, and examples (may be repeated)."""
-    _run("finetune", context, input, as_json, round)
+    _run("finetune", context, input, home, as_json, round)
 
 
 @app.command(
     context_settings=PASS, epilog="Example:  star evaluate --input model=demo/round-2/finetune evaluation.split=test"
 )
-def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: Json = False) -> None:
+def evaluate(context: typer.Context, input: Inputs, round: Round = 0, home: Home = "", as_json: Json = False) -> None:
     """Measure accuracy. Input: model (it answers the evaluation split), or rationales (that are there already)."""
-    _run("evaluate", context, input, as_json, round)
+    _run("evaluate", context, input, home, as_json, round)
 
 
 @app.command(
@@ -93,6 +97,6 @@ def evaluate(context: typer.Context, input: Inputs, round: Round = 0, as_json: J
     epilog="Example:  star score --input verifier=demo/round-3/verifier-dpo "
     "--input rationales=demo/round-3/candidates verification.score_by=engine",
 )
-def score(context: typer.Context, input: Inputs, as_json: Json = False) -> None:
+def score(context: typer.Context, input: Inputs, home: Home = "", as_json: Json = False) -> None:
     """Score solutions by a trained verifier. Inputs: verifier, and rationales (their problems are known from them)."""
-    _run("score", context, input, as_json, 1)
+    _run("score", context, input, home, as_json, 1)

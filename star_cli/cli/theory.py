@@ -7,10 +7,10 @@ from pathlib import Path
 
 import typer
 
-from star_cli.cli.app import app
+from star_cli.cli.app import Home, Json, StarTyper, app
 from star_cli.errors import StarError
 
-theory = typer.Typer(
+theory = StarTyper(
     name="theory",
     no_args_is_help=True,
     help="RL-STaR's theory: predict a chain, check whether it "
@@ -29,7 +29,6 @@ CONVENTION = typer.Option(
     "theory", "--convention", help="theory: delta = P(right) - P(one wrong state); generator: delta = P(right) - 1/M."
 )
 FIGURE = typer.Option(None, "--figure", help="Write the curves to this .svg or .png, too.")
-JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 
 
 @theory.command(epilog="Example:  star theory predict --steps 3 --states 64 --delta 0.1,0.3,0.05 --rounds 6")
@@ -39,24 +38,24 @@ def predict(
     delta: str = DELTA,
     convention: str = CONVENTION,
     rounds: int = typer.Option(4, "--rounds", help="Rounds of self-training; round 0 is the start."),
-    as_json: bool = JSON,
+    as_json: Json = False,
 ) -> None:
     """Accuracy, deltas and the share of kept rationales with a wrong step, round by round."""
     from star_cli.lib.theory.closed_form import trajectory
-    from star_cli.report.theory import as_record, show_prediction
+    from star_cli.report.theory import prediction_as_json, print_prediction
 
-    told = trajectory(deltas_of(delta, steps), states, rounds, convention=convention)
+    prediction = trajectory(deltas_of(delta, steps), states, rounds, convention=convention)
     if as_json:
-        typer.echo(json.dumps(as_record(told)))
+        typer.echo(json.dumps(prediction_as_json(prediction)))
     else:
-        show_prediction(told)
+        print_prediction(prediction)
 
 
 @theory.command(
     epilog="Examples:  star theory check --delta 0,0.1,0.1   |   star theory check --delta 0,0,0.3 || echo hopeless"
 )
 def check(
-    steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION, as_json: bool = JSON
+    steps: int = STEPS, states: int = STATES, delta: str = DELTA, convention: str = CONVENTION, as_json: Json = False
 ) -> None:
     """Whether self-training can start from here, and why; the exit code is 1 when it cannot."""
     from star_cli.lib.theory.criterion import judge
@@ -81,22 +80,23 @@ def compare(
         help="Start the theory from these deltas, not from what the base model was measured or made to be.",
     ),
     convention: str = CONVENTION,
-    home: str | None = typer.Option(None, "--home", help="Where artifacts and runs are; else STAR_HOME."),
+    home: Home = "",
     figure: Path | None = FIGURE,
-    as_json: bool = JSON,
+    as_json: Json = False,
 ) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
-    from star_cli.analysis.theory import compare_run
-    from star_cli.report.theory import show_comparison, write_comparison
+    from star_cli.analysis.theory import compare_with_theory
+    from star_cli.report.theory import print_comparison
+    from star_cli.report.theory_figure import write_figure
     from star_cli.run.overrides import home_of
 
-    found = compare_run(home_of(home), run, None if delta is None else numbers(delta), convention)
+    comparison = compare_with_theory(home_of(home), run, None if delta is None else numbers(delta), convention)
     if figure:
-        write_comparison(found, figure)
+        write_figure(comparison, figure)
     if as_json:
-        typer.echo(json.dumps(found.record()))
+        typer.echo(json.dumps(comparison.as_json()))
     else:
-        show_comparison(found)
+        print_comparison(comparison)
 
 
 def deltas_of(text: str, steps: int) -> list[float]:

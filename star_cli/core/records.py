@@ -207,6 +207,8 @@ def decode(line: bytes, kind: type[R], where: str) -> R:
         raise StarError(
             f"{where}: not a {kind.schema} record: {e}", hint=f"expected fields: {field_list(kind)}"
         ) from None
+    except RecursionError:
+        raise StarError(f"{where}: nested too deeply", hint="mend or remove this line") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         text = line[:60].decode("utf-8", "replace").rstrip()
         raise StarError(f"{where}: not valid JSON ({e}): {text!r}", hint="mend or remove this line") from None

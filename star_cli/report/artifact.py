@@ -4,61 +4,76 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from star_cli.core.records import SCHEMAS
-from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, task_of
+from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples, prompt_of, task_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
 from star_cli.report.text import clean, one_line
 from star_cli.store.artifacts import Artifact, Store
-from star_cli.store.ledger import Run
+from star_cli.store.manifest import FileEntry
+from star_cli.store.runs import Run
 
 COLOUR = {"right": "green", "wrong": "red", "undecided": "yellow", "not graded": "yellow"}
+CHANGED_PROMPT = "  this is not what the model saw: the task makes another prompt today than it did then"
+
+
+@dataclass(frozen=True)
+class ShownPrompt:
+    """A prompt to print, the pictures in it, and whether it is proved to be what the model saw."""
+
+    text: str
+    images: tuple[str, ...]
+    proved: bool
 
 
 @dataclass(frozen=True)
 class RationalesView:
-    """``n`` of the rationales that are ``wanted``, of the artifact ``name``, which lies in ``run`` or in none."""
+    """``n`` of the rationales that pass the filter, of the artifact ``name``, which lies in ``run`` or in none."""
 
     store: Store
     artifact: Artifact
     name: str
     run: Run | None
-    wanted: Wanted
+    filter: SampleFilter
     n: int
-    prompt: bool
+    with_prompts: bool
 
-    def pick(self) -> Picked:
-        """The samples looked for."""
-        near = [e.key for e in self.run.events()] if self.run else []
-        return pick(self.store, self.artifact, self.wanted, self.n, near=near, settings=self._settings())
+    def pick(self) -> PickedSamples:
+        """The samples to show."""
+        keys = [e.key for e in self.run.events()] if self.run else []
+        return pick_samples(
+            self.store, self.artifact, self.filter, self.n, preferred=keys, settings=self._task_settings()
+        )
 
-    def _settings(self) -> dict[str, Any]:
-        told = self.run.info.get("config", {}).get("task", {}) if self.run else {}
-        return told if isinstance(told, dict) else {}
+    def _task_settings(self) -> dict[str, Any]:
+        return self.run.info.task_settings if self.run else {}
 
-    def prompts(self, picked: Picked) -> list[tuple[str, tuple[str, ...], bool]]:
-        """Of each sample: the prompt's text, its pictures, and whether it is proved to be what the model saw."""
-        task = task_of(picked.rationales, self._settings())
-        told = [prompt_of(s, task) for s in picked.samples]
-        return [(p.text, p.images, proved) for p, proved in told]
+    def prompts(self, picked: PickedSamples) -> list[ShownPrompt]:
+        """The prompt of each sample; nothing where prompts are not asked for."""
+        if not self.with_prompts:
+            return []
+        task = task_of(picked.rationales, self._task_settings())
+        made = [prompt_of(sample, task) for sample in picked.samples]
+        return [ShownPrompt(prompt.text, prompt.images, proved) for prompt, proved in made]
 
     def as_json(self) -> dict[str, Any]:
         """The samples with what they are of."""
         picked = self.pick()
-        rows = [s.as_json() for s in picked.samples]
-        for row, (text, images, proved) in zip(rows, self.prompts(picked) if self.prompt else (), strict=False):
-            row.update(prompt=text, images=list(images), prompt_proved=proved)
+        rows = [sample.as_json() for sample in picked.samples]
+        for row, prompt in zip(rows, self.prompts(picked), strict=False):
+            row.update(prompt=prompt.text, images=list(prompt.images), prompt_proved=prompt.proved)
         return {
             "key": self.artifact.key,
             "stage": self.artifact.stage,
             "rationales": picked.rationales.key,
-            "verdicts": picked.judge.key if picked.judge else None,
+            "verdicts": picked.verdicts.key if picked.verdicts else None,
             "total": picked.total,
             "matching": picked.matching,
             "samples": rows,
@@ -67,14 +82,14 @@ class RationalesView:
     def print(self, out: Console) -> None:
         """The samples one after the other."""
         picked = self.pick()
-        shown = f"{len(picked.samples)} of {picked.matching:,} {self.wanted}"
-        all_of = f" ({picked.total:,} in all)" if picked.matching != picked.total else ""
-        out.print(Text(f"{self.name}: {shown}{all_of}", style="bold"))
-        if self.wanted.hinted and not picked.matching:
+        count = f"{len(picked.samples)} of {picked.matching:,} {self.filter}"
+        in_all = f" ({picked.total:,} in all)" if picked.matching != picked.total else ""
+        out.print(Text(f"{self.name}: {count}{in_all}", style="bold"))
+        if self.filter.hinted and not picked.matching:
             out.print("hinted rationales are in the stages rationalize and filter-rationalized")
-        told = self.prompts(picked) if self.prompt else [None] * len(picked.samples)
-        for sample, seen in zip(picked.samples, told, strict=True):
-            _print_sample(sample, seen, out)
+        prompts = self.prompts(picked)
+        for sample, prompt in zip_longest(picked.samples, prompts):
+            _print_sample(sample, prompt, out)
 
 
 @dataclass(frozen=True)
@@ -87,92 +102,92 @@ class FactsView:
 
     def as_json(self) -> dict[str, Any]:
         """The facts, the settings (``tag``) and the rows."""
-        a, m = self.artifact, self.artifact.manifest
-        rows = {
-            kind.file: [{name: getattr(r, name) for name in r.__struct_fields__} for r in islice(a.read(kind), self.n)]
-            for kind in SCHEMAS.values()
-            if a.has(kind)
-        }
+        manifest = self.artifact.manifest
         return {
-            "key": a.key,
-            "stage": a.stage,
-            "path": str(a.path),
-            "created": m.get("created"),
-            "seconds": m.get("seconds"),
-            "inputs": m.get("inputs", {}),
-            "metrics": a.metrics,
-            "tag": m.get("tag"),
-            "files": m["files"],
-            "rows": rows,
+            "key": self.artifact.key,
+            "stage": manifest.stage,
+            "path": str(self.artifact.path),
+            "created": manifest.created,
+            "seconds": manifest.seconds,
+            "inputs": manifest.inputs,
+            "metrics": manifest.metrics,
+            "tag": manifest.tag,
+            "files": msgspec.to_builtins(manifest.files),
+            "rows": self._rows(),
+        }
+
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The first records of each file of records."""
+        kinds = [kind for kind in SCHEMAS.values() if self.artifact.has(kind)]
+        return {
+            kind.file: [msgspec.structs.asdict(record) for record in islice(self.artifact.read(kind), self.n)]
+            for kind in kinds
         }
 
     def print(self, out: Console) -> None:
         """The same for people."""
-        told = self.as_json()
-        out.print(Text(f"{self.name}: {told['stage']} artifact {told['key']}", style="bold"))
+        manifest = self.artifact.manifest
+        out.print(Text(f"{self.name}: {manifest.stage} artifact {manifest.key}", style="bold"))
         lines = [
-            ("path", told["path"]),
-            ("made", f"{told['created']}, in {told['seconds']} s"),
-            ("settings", _settings(told["tag"] or {})),
-            ("inputs", ", ".join(f"{role} {k[:12]}" for role, k in told["inputs"].items()) or "none"),
-            ("numbers", facts_of(told["metrics"])),
-            ("files", ", ".join(f"{name} ({_size(f)})" for name, f in told["files"].items())),
+            ("path", str(self.artifact.path)),
+            ("made", f"{manifest.created}, in {manifest.seconds} s"),
+            ("settings", settings_text(manifest.tag)),
+            ("inputs", ", ".join(f"{role} {key[:12]}" for role, key in manifest.inputs.items()) or "none"),
+            ("numbers", facts_of(manifest.metrics)),
+            ("files", ", ".join(f"{name} ({_size(entry)})" for name, entry in manifest.files.items())),
         ]
         for name, text in lines:
             out.print(Text(f"{name:<9} {one_line(text)}"))
-        for file, rows in told["rows"].items():
-            out.print(Text(f"\n{file}, the first {len(rows)} of {told['files'][file].get('rows', len(rows)):,}:"))
+        for file, rows in self._rows().items():
+            count = manifest.files[file].rows
+            out.print(Text(f"\n{file}, the first {len(rows)} of {len(rows) if count is None else count:,}:"))
             for row in rows:
                 out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
 
 
-def _print_sample(s: Sample, seen: tuple[str, tuple[str, ...], bool] | None, out: Console) -> None:
+def _print_sample(s: Sample, prompt: ShownPrompt | None, out: Console) -> None:
     r, v = s.rationale, s.verdict
     head = Text("\n").append(clean(s.problem.id), style="bold").append(f"  sample {r.sample}  ")
-    head.append(s.says, style=f"bold {COLOUR[s.says]}").append(f"  {v.reason}" if v else "")
+    head.append(s.outcome, style=f"bold {COLOUR[s.outcome]}").append(f"  {v.reason}" if v else "")
     head.append("  with a hint" if r.hinted else "").append(f"  {r.tokens} tokens")
     head.append("  cut off at the token limit" if r.finish == "length" else "")
     out.print(head)
-    _field("question", s.problem.question, out)
-    for name, value in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", s.problem.choices or [], strict=False):
-        _field(f"  ({name})", value, out)
-    if seen:
-        text, _, proved = seen
-        if not proved:
-            out.print(
-                Text(
-                    "  this is not what the model saw: the task makes another prompt today than it did then",
-                    style="yellow",
-                )
-            )
-        _field("prompt", text, out)
+    _print_field("question", s.problem.question, out)
+    for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", s.problem.choices or [], strict=False):
+        _print_field(f"  ({letter})", choice, out)
+    if prompt:
+        if not prompt.proved:
+            out.print(Text(CHANGED_PROMPT, style="yellow"))
+        _print_field("prompt", prompt.text, out)
     for path in s.pictures:
-        _field("picture", path, out)
-    _field("wrote", r.text, out)
+        _print_field("picture", path, out)
+    _print_field("wrote", r.text, out)
     if is_sql(s.problem):
         for name, text in execution(s.problem, r.text):
-            _field(name, text, out)
+            _print_field(name, text, out)
     elif v:
         steps = f"  ({v.wrong_steps} wrong steps)" if v.wrong_steps else ""
-        _field("answer", f"{'none found' if v.answer is None else v.answer}   expected {s.problem.answer}{steps}", out)
+        answer = "none found" if v.answer is None else v.answer
+        _print_field("answer", f"{answer}   expected {s.problem.answer}{steps}", out)
 
 
-def _field(name: str, text: str, out: Console) -> None:
+def _print_field(name: str, text: str, out: Console) -> None:
     first, *rest = clean(text).split("\n")
     out.print(Text("\n".join([f"  {name:<9} {first}", *(f"{'':<12}{line}" for line in rest)]).rstrip("\n")))
 
 
-def _settings(tag: dict[str, Any]) -> str:
+def settings_text(tag: dict[str, Any]) -> str:
     """A stage's tag on one line: parts as name(field=value)."""
 
-    def told(value: Any) -> str:
+    def text(value: Any) -> str:
         if isinstance(value, dict) and "_" in value:
-            inside = ", ".join(f"{k}={told(v)}" for k, v in value.items() if k != "_")
-            return f"{str(value['_']).split('/')[1] if '/' in str(value['_']) else value['_']}({inside})"
+            inside = ", ".join(f"{k}={text(v)}" for k, v in value.items() if k != "_")
+            part = str(value["_"])
+            return f"{part.split('/')[1] if '/' in part else part}({inside})"
         return json.dumps(value)
 
-    return told(tag) if tag else "not recorded"
+    return text(tag) if tag else "not recorded"
 
 
-def _size(entry: dict[str, Any]) -> str:
-    return f"{entry['rows']:,} rows" if "rows" in entry else f"{entry['bytes']:,} bytes"
+def _size(entry: FileEntry) -> str:
+    return f"{entry.bytes:,} bytes" if entry.rows is None else f"{entry.rows:,} rows"

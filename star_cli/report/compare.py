@@ -1,20 +1,18 @@
-"""`star compare` as people see it: what every method reached and spent, at equal budgets, and which differences
-show.
-"""
+"""`star compare` as people see it: what each method reached and spent at equal budgets, which differences show."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.analysis.compare import Group, Versus
+from star_cli.analysis.arms import Group
+from star_cli.analysis.comparison import Comparison
 from star_cli.analysis.cost import UNITS
-from star_cli.report.lines import Chart, Line, short
-from star_cli.report.selection import points
-from star_cli.report.tables import Column, interval, stacked, width_of
+from star_cli.report.chart import Chart, Line
+from star_cli.report.columns import Column, interval, points, short_number, stacked, width_of
 from star_cli.report.text import one_line
 
-WORDS = {
+UNIT_NAMES = {
     "samples": "samples written for training",
     "tokens": "tokens written for training",
     "flops": "estimated FLOPs",
@@ -29,70 +27,69 @@ RULES = (
 )
 
 
-def chart_of(v: Versus) -> Chart:
+def comparison_chart(c: Comparison) -> Chart:
     """Accuracy over what was spent."""
-    lines = [Line(g.label, [(x, e.value, e.low, e.high) for x, e in v.curve(g)]) for g in v.groups]
-    return Chart([line for line in lines if line.points], WORDS[v.unit], v.metric, steps=True)
+    lines = [Line(g.label, [(x, e.value, e.low, e.high) for x, e in c.curve(g)]) for g in c.groups]
+    return Chart([line for line in lines if line.points], UNIT_NAMES[c.unit], c.metric, steps=True)
 
 
-def print_versus(v: Versus, out: Console) -> None:
+def print_comparison(c: Comparison, out: Console) -> None:
     """The tables, the plot and what they rest on."""
     width = width_of(out)
-    runs = sum(len(g.arms) for g in v.groups)
-    out.print(
-        Text(
-            f"{runs} runs, {v.metric} on {len(v.problems)} problems, at equal budgets of {WORDS[v.unit]}", style="bold"
-        )
-    )
-    out.print(stacked([_names(v)], [_reached(v), _spent(v)], width), width=width)
-    gaps = _gaps(v)
-    if gaps:
+    runs = sum(len(g.arms) for g in c.groups)
+    title = f"{runs} runs, {c.metric} on {len(c.problems)} problems, at equal budgets of {UNIT_NAMES[c.unit]}"
+    out.print(Text(title, style="bold"))
+    out.print(stacked([_names(c)], [_reached(c), _spent(c)], width), width=width)
+    differences = _differences(c)
+    if differences:
         out.print()
-        first, *others = gaps
+        first, *others = differences
         out.print(stacked([first], [others], width), width=width)
-    plot = chart_of(v).text(width=min(70, width))
+    plot = comparison_chart(c).text(width=min(70, width))
     if plot and out.encoding.lower().startswith("utf"):
         out.print(Text("\n" + plot))
-    seeds = " and over seeds" if any(len(g.arms) > 1 for g in v.groups) else ""
-    for line in [*v.notes, RULES.format(seeds=seeds)]:
+    seeds = " and over seeds" if any(len(g.arms) > 1 for g in c.groups) else ""
+    for line in [*c.notes, RULES.format(seeds=seeds)]:
         out.print(Text("\n" + one_line(line)), width=width, soft_wrap=False)
 
 
-def _names(v: Versus) -> Column:
-    seeds = [f"{one_line(g.label)} ({len(g.arms)} seeds)" if len(g.arms) > 1 else one_line(g.label) for g in v.groups]
-    return Column("\nmethod", seeds, left=True)
+def _names(c: Comparison) -> Column:
+    names = [f"{one_line(g.label)} ({len(g.arms)} seeds)" if len(g.arms) > 1 else one_line(g.label) for g in c.groups]
+    return Column("\nmethod", names, left=True)
 
 
-def _reached(v: Versus) -> list[Column]:
-    found = []
-    for budget in v.budgets():
+def _reached(c: Comparison) -> list[Column]:
+    """Accuracy at each budget, and at each group's own end."""
+    columns = []
+    for budget in c.budgets():
         cells = []
-        for g in v.groups:
-            at = g.at(v.unit, budget)
-            e = v.estimate(g, at) if at else None
+        for g in c.groups:
+            at = g.at(c.unit, budget)
+            e = c.estimate(g, at) if at else None
             cells.append(interval(e.value, e.low, e.high) if e else "-")
-        found.append(Column(f"% at {short(budget)}\n{v.unit}", cells))
-    last = [v.last(g) for g in v.groups]
-    return [*found, Column("% at its\nown end", [interval(e.value, e.low, e.high) for e in last])]
+        columns.append(Column(f"% at {short_number(budget)}\n{c.unit}", cells))
+    ends = [c.last(g) for g in c.groups]
+    return [*columns, Column("% at its\nown end", [interval(e.value, e.low, e.high) for e in ends])]
 
 
-def _spent(v: Versus) -> list[Column]:
-    return [Column(f"{unit}\nin all", [_amount(g, unit) for g in v.groups]) for unit in UNITS]
+def _spent(c: Comparison) -> list[Column]:
+    return [Column(f"{unit}\nin all", [_amount(g, unit) for g in c.groups]) for unit in UNITS]
 
 
 def _amount(g: Group, unit: str) -> str:
     total = g.total(unit)
-    return "-" if total is None else short(total)
+    return "-" if total is None else short_number(total)
 
 
-def _gaps(v: Versus) -> list[Column]:
+def _differences(c: Comparison) -> list[Column]:
     """Everything against the first group at the whole budget; --json has all pairs at all budgets."""
-    budget, base = v.budgets()[-1], v.groups[0]
-    found = [(g, d) for g in v.groups[1:] if (d := v.difference(g, base, budget)) is not None]
-    if not found:
+    budget, first = c.budgets()[-1], c.groups[0]
+    rows = [(g, d) for g in c.groups[1:] if (d := c.difference(g, first, budget)) is not None]
+    if not rows:
         return []
+    names = [one_line(f"{g.label} - {first.label}") for g, _ in rows]
     return [
-        Column(f"at {short(budget)} {v.unit}", [one_line(f"{g.label} - {base.label}") for g, _ in found], left=True),
-        Column("points", [points(d.value, d.low, d.high) for _, d in found]),
-        Column("", [d.says for _, d in found], left=True),
+        Column(f"at {short_number(budget)} {c.unit}", names, left=True),
+        Column("points", [points(d.value, d.low, d.high) for _, d in rows]),
+        Column("", [d.says for _, d in rows], left=True),
     ]

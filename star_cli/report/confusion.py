@@ -7,34 +7,40 @@ from rich.table import Table
 
 from star_cli.analysis.agreement import Confusion
 from star_cli.core.records import REASONS
+from star_cli.report.columns import shortened
+from star_cli.report.text import one_line
+
+LONGEST_ANSWER = 40  # characters
 
 
-def show(found: Confusion, out: Console, names: tuple[str, str] = ("a", "b"), limit: int = 20) -> None:
-    """Print the table and the first flipped samples."""
-    columns = [r for r in REASONS if any(y == r for _, y in found.table)]
+def print_confusion(confusion: Confusion, out: Console, names: tuple[str, str] = ("a", "b"), limit: int = 20) -> None:
+    """Print the table and the first ``limit`` flipped samples."""
+    columns = [r for r in REASONS if any(b == r for _, b in confusion.table)]
     table = Table(title=f"rows: {names[0]}, columns: {names[1]}", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for reason in columns:
         table.add_column(reason, justify="right")
-    for row in (r for r in REASONS if any(x == r for x, _ in found.table)):
-        table.add_row(row, *[f"{found.table[row, c]:,}" if found.table[row, c] else "." for c in columns])
+    for row in (r for r in REASONS if any(a == r for a, _ in confusion.table)):
+        counts = [confusion.table[row, column] for column in columns]
+        table.add_row(row, *[f"{count:,}" if count else "." for count in counts])
     out.print(table)
-    kappa = "" if found.kappa is None else f", kappa {found.kappa:.3f}"
+    kappa = "" if confusion.kappa is None else f", kappa {confusion.kappa:.3f}"
+    flipped = confusion.flipped
     out.print(
-        f"{found.total:,} samples, the same verdict on {found.agreement:.2%}{kappa}; {len(found.flipped):,} flipped"
+        f"{confusion.total:,} samples, the same verdict on {confusion.agreement:.2%}{kappa}; {len(flipped):,} flipped"
     )
-    for side, n in zip(names, (found.only_a, found.only_b), strict=True):
+    for name, n in zip(names, (confusion.only_a, confusion.only_b), strict=True):
         if n:
-            out.print(f"{n:,} samples are judged by {side} only")
-    for x, y in found.flipped[:limit]:
+            out.print(f"{n:,} samples are judged by {name} only")
+    for a, b in flipped[:limit]:
         out.print(
-            f"  {x.problem_id} sample {x.sample}: {names[0]} {x.reason} {_short(x.answer)}, "
-            f"{names[1]} {y.reason} {_short(y.answer)}",
+            f"  {one_line(a.problem_id)} sample {a.sample}: {names[0]} {a.reason} {_answer(a.answer)}, "
+            f"{names[1]} {b.reason} {_answer(b.answer)}",
             markup=False,
         )
-    if len(found.flipped) > limit:
-        out.print(f"  and {len(found.flipped) - limit:,} more (--json lists all)")
+    if len(flipped) > limit:
+        out.print(f"  and {len(flipped) - limit:,} more (--json lists all)")
 
 
-def _short(answer: str | None) -> str:
-    return "(none)" if answer is None else repr(answer if len(answer) <= 40 else answer[:39] + "…")
+def _answer(answer: str | None) -> str:
+    return "(none)" if answer is None else repr(shortened(answer, LONGEST_ANSWER))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import logging
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from star_cli.report.rounds import RoundRow
 from star_cli.report.text import clean
+from star_cli.store.durable import write_bytes
 
 Extra = dict[str, list[float]]
 INK = "#123457"  # stands for the page's own text colour in an SVG
@@ -23,17 +23,17 @@ BLUE = "#3b7dd8"
 
 
 def write_png(rows: list[RoundRow], path: Path, *, title: str = "", extra: Extra | None = None) -> Path:
-    """Write the curve as a PNG; the file is the old one or the new one, never half."""
-    whole = io.BytesIO()
-    _draw(rows, whole, "png", title, extra or {}, ink="#222222", ground="white")
-    return write_whole(path, whole.getvalue())
+    """Write the curve as a PNG; a reader sees the old file or the new one, never half."""
+    content = io.BytesIO()
+    _draw(rows, content, "png", title, extra or {}, ink="#222222", ground="white")
+    return write_bytes(path, content.getvalue())
 
 
 def svg(rows: list[RoundRow], *, extra: Extra | None = None) -> str:
     """The curve as an SVG to stand inside a page: it takes the page's text colour and refers to nothing outside."""
-    whole = io.BytesIO()
-    _draw(rows, whole, "svg", "", extra or {}, ink=INK, ground="none")
-    return inline(whole.getvalue().decode())
+    content = io.BytesIO()
+    _draw(rows, content, "svg", "", extra or {}, ink=INK, ground="none")
+    return inline(content.getvalue().decode())
 
 
 def inline(text: str) -> str:
@@ -44,18 +44,7 @@ def inline(text: str) -> str:
     return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file beside its place, then move it there."""
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return path
-
-
-def settings(ink: str) -> dict[str, Any]:
+def figure_settings(ink: str) -> dict[str, Any]:
     """matplotlib's settings for every picture, whatever a person's own file says."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
@@ -73,13 +62,13 @@ def settings(ink: str) -> dict[str, Any]:
 
 
 def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: Extra, *, ink: str, ground: str) -> None:
-    chosen = settings(ink)
+    settings = figure_settings(ink)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
-        matplotlib.rcParams.update(chosen)
+        matplotlib.rcParams.update(settings)
         figure = Figure(figsize=(7.6, 4.2), facecolor=ground, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -92,11 +81,11 @@ def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: E
 def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
     import matplotlib
 
-    judged = [r for r in rows if r.accuracy is not None]
-    groups = list(dict.fromkeys(g for r in judged for g in r.groups))
+    measured = [r for r in rows if r.accuracy is not None]
+    groups = list(dict.fromkeys(g for r in measured for g in r.groups))
     shades = matplotlib.colormaps["plasma"]
     for i, group in enumerate(groups):
-        points = [(r.round, r.groups[group]) for r in judged if group in r.groups]
+        points = [(r.round, r.groups[group]) for r in measured if group in r.groups]
         axes.plot(
             *zip(*points, strict=True),
             color=shades(0.3 + 0.55 * i / max(len(groups) - 1, 1)),
@@ -106,7 +95,7 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
             ms=4,
             label=clean(group).replace("=", " "),
         )
-    banded = [r for r in judged if r.low is not None and r.high is not None]
+    banded = [r for r in measured if r.low is not None and r.high is not None]
     axes.fill_between(
         [r.round for r in banded],
         [r.low for r in banded],
@@ -117,8 +106,8 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
         label="95 % interval",
     )
     axes.plot(
-        [r.round for r in judged],
-        [r.accuracy for r in judged],
+        [r.round for r in measured],
+        [r.accuracy for r in measured],
         color=BLUE,
         lw=2.4,
         marker="o",
@@ -126,9 +115,9 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
         zorder=3,
         label="accuracy",
     )
-    told = [(r.round, *r.forecast) for r in rows if r.forecast]
-    if told:
-        rounds, _, low, high = zip(*told, strict=True)
+    expected = [(r.round, *r.forecast) for r in rows if r.forecast]
+    if expected:
+        rounds, _, low, high = zip(*expected, strict=True)
         axes.fill_between(rounds, low, high, color=ink, alpha=0.1, lw=0, label="80 % band")
     extra = {**forecast_line(rows), **extra}
     for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
@@ -145,21 +134,23 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
     axes.grid(color=ink, alpha=0.15, lw=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    drawn = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    drawn = {**{name: drawn.pop(name) for name in ("accuracy", "95 % interval")}, **drawn}
-    axes.legend(drawn.values(), drawn.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    handles = {**{name: handles.pop(name) for name in ("accuracy", "95 % interval")}, **handles}
+    axes.legend(
+        handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9
+    )
 
 
 def forecast_line(rows: list[RoundRow]) -> Extra:
-    """The forecast of a run as a line, {} where there is none; rounds it does not tell are left out of the line."""
-    told = {r.round: r.forecast[0] for r in rows if r.forecast}
-    return {"forecast": [told.get(n, math.nan) for n in range(max(told) + 1)]} if told else {}
+    """The forecast of a run as a line, {} where there is none; rounds without one are left out of the line."""
+    expected = {r.round: r.forecast[0] for r in rows if r.forecast}
+    return {"forecast": [expected.get(n, math.nan) for n in range(max(expected) + 1)]} if expected else {}
 
 
 def text_plot(rows: list[RoundRow], *, extra: Extra | None = None, width: int = 60, height: int = 15) -> str:
     """The curve as plain text without colour; empty when nothing was measured yet."""
-    judged = [r for r in rows if r.accuracy is not None]
-    if not judged:
+    measured = [r for r in rows if r.accuracy is not None]
+    if not measured:
         return ""
     import plotext
 
@@ -171,17 +162,17 @@ def text_plot(rows: list[RoundRow], *, extra: Extra | None = None, width: int = 
     for values, mark in zip(extra.values(), "x+*" * len(extra), strict=False):
         points = [(n, v) for n, v in enumerate(values) if not math.isnan(v)]
         figure.draw(figure.signal([n for n, _ in points], [v for _, v in points], marker=mark))
-    for r in judged:
+    for r in measured:
         if r.low is not None and r.high is not None:
             figure.draw(figure.signal([r.round, r.round], [r.low, r.high], marker="│").lines())
-    at, reached = [r.round for r in judged], [r.accuracy for r in judged]
-    figure.draw(figure.signal(at, reached, marker="braille").lines())
-    figure.draw(figure.signal(at, reached, marker="●"))
+    rounds, accuracies = [r.round for r in measured], [r.accuracy for r in measured]
+    figure.draw(figure.signal(rounds, accuracies, marker="braille").lines())
+    figure.draw(figure.signal(rounds, accuracies, marker="●"))
     last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
     ticks = list(range(0, last + 1, max(1, -(-last // 10))))
     figure.ruler("x").lim(-0.04 * last, 1.04 * last).ticks(ticks, [str(t) for t in ticks])
     figure.ruler("y").lim(0, 1).ticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     figure.title("accuracy by round (● with its 95 % interval)")
-    drawn = str(figure.build().string(colorless=True))
+    plot = str(figure.build().string(colorless=True))
     legend = [f"  {mark} {clean(label)}" for label, mark in zip(extra, "x+*" * len(extra), strict=False)]
-    return "\n".join([*(line.rstrip() for line in drawn.rstrip("\n").splitlines()), *legend])
+    return "\n".join([*(line.rstrip() for line in plot.rstrip("\n").splitlines()), *legend])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from star_cli.analysis.forecast.forecast import foretell
-from star_cli.report.forecast import show_outlook
+from star_cli.analysis.forecast.forecast import make_forecast
+from star_cli.report.forecast import print_forecast
 from star_cli.report.page import show_finished
 from star_cli.report.show import SweepView
 from star_cli.report.terminal import Terminal, console
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Display, Observer
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 
 def terminal_display() -> Display:
@@ -19,10 +19,10 @@ def terminal_display() -> Display:
 
 
 def _forecast(lab: Lab, run: Run) -> None:
-    outlook = foretell(lab)
-    outlook.save(run.path)
+    forecast = make_forecast(lab)
+    forecast.save(run.path)
     if lab.x.runtime.progress != "none":
-        show_outlook(outlook, run.name)
+        print_forecast(forecast, run.name)
 
 
 def _finished(run: Run, observer: Observer) -> None:

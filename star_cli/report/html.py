@@ -7,11 +7,13 @@ from typing import Any
 
 from star_cli.errors import StarError
 from star_cli.lib import images
+from star_cli.report.columns import Column, duration
 from star_cli.report.samples import Sample
-from star_cli.report.tables import Column, duration, facts_of
+from star_cli.report.tables import facts_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean
-from star_cli.store.ledger import Event, Run
+from star_cli.store.ledger import Event
+from star_cli.store.runs import Run, RunInfo
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d232b; --soft: #5d6875; --ground: #fbfbfc; --card: #fff; --line: #dfe3e8;
@@ -65,14 +67,13 @@ def section(title: str, inside: str) -> str:
     return f"<section><h2>{text(title)}</h2>{inside}</section>"
 
 
-def heading(name: str, standing: str, info: dict[str, Any], built: str) -> str:
+def heading(name: str, standing: str, info: RunInfo, built: str) -> str:
     """Name, status, and the settings that differ from the defaults."""
-    overrides = " ".join(f"<code>{text(o)}</code>" for o in info.get("overrides") or []) or "none, all defaults"
-    pins = info.get("pins") or {}
+    overrides = " ".join(f"<code>{text(o)}</code>" for o in info.overrides) or "none, all defaults"
     lines = [f"<h1>{text(name)}</h1>", f"<p>{text(standing)}</p>", f"<p>Settings: {overrides}</p>"]
-    if pins:
-        lines.append(f"<p>Taken as they were: {' '.join(f'<code>{text(p)}</code>' for p in pins)}</p>")
-    times = f"started {info.get('started', '?')}, ended {info.get('ended') or 'not yet'}; {built}"
+    if info.pins:
+        lines.append(f"<p>Taken as they were: {' '.join(f'<code>{text(p)}</code>' for p in info.pins)}</p>")
+    times = f"started {info.started}, ended {info.ended or 'not yet'}; {built}"
     lines.append(f'<p class="soft">{text(times)}</p>')
     return "<header>" + "".join(lines) + "</header>"
 
@@ -108,7 +109,7 @@ def pair(before: Sample, after: Sample) -> str:
 def card(s: Sample) -> str:
     """One rationale: question, text, verdict, reason."""
     v = s.verdict
-    verdict = f'<b class="{s.says.split()[0]}">{text(s.says)}</b>' + (f" {text(v.reason)}" if v else "")
+    verdict = f'<b class="{s.outcome.split()[0]}">{text(s.outcome)}</b>' + (f" {text(v.reason)}" if v else "")
     notes = [f"sample {s.rationale.sample}", f"{s.rationale.tokens} tokens"]
     notes += ["with a hint"] * s.rationale.hinted + ["cut off at the token limit"] * (s.rationale.finish == "length")
     notes += [f"{v.wrong_steps} wrong steps"] if v and v.wrong_steps else []
@@ -116,14 +117,14 @@ def card(s: Sample) -> str:
     about = f'<span class="soft">{text(", ".join([s.problem.id, *notes]))}</span>'
     return (
         f'<div class="card"><p>{verdict} {about}</p>'
-        f"{''.join(map(shot, s.pictures))}<pre>{text(s.problem.question)}{options(s)}</pre>"
+        f"{''.join(map(embedded_picture, s.pictures))}<pre>{text(s.problem.question)}{choices(s)}</pre>"
         f"<pre>{text(s.rationale.text)}</pre>"
         f'<p class="soft">answer <code>{text(answer)}</code> expected <code>{text(s.problem.answer)}</code></p>'
         "</div>"
     )
 
 
-def shot(path: str) -> str:
+def embedded_picture(path: str) -> str:
     """A problem's picture inside the page, at most 320 pixels wide; or why it cannot be shown."""
     try:
         return f'<img class="shot" alt="{text(path)}" title="{text(path)}" src="{images.embedded(path)}">'
@@ -131,7 +132,7 @@ def shot(path: str) -> str:
         return f'<p class="soft">{text(e.what)}</p>'
 
 
-def options(s: Sample) -> str:
+def choices(s: Sample) -> str:
     """The lettered options of a question about a picture; others have them in their text."""
     if not s.pictures:
         return ""
@@ -141,13 +142,13 @@ def options(s: Sample) -> str:
 def stages(run: Run, events: list[Event]) -> str:
     """Every stage with its key, folded away."""
     columns = [
-        Column("stage", [f"round-{e.round}/{e.name}" for e in events], left=True),
+        Column("stage", [e.place for e in events], left=True),
         Column("key", [e.key for e in events], left=True),
         Column("seconds", [duration(None if e.hit else e.seconds) for e in events]),
         Column("numbers", [outline(e) or facts_of(e.metrics) for e in events], left=True),
     ]
-    where = (
+    places = (
         f'<p class="soft">Artifacts lie in <code>{text(run.home / "artifacts")}</code>, '
         f"the run in <code>{text(run.path)}</code>.</p>"
     )
-    return f"<details><summary>{len(events)} stages</summary>{table(columns)}{where}</details>"
+    return f"<details><summary>{len(events)} stages</summary>{table(columns)}{places}</details>"

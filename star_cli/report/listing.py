@@ -1,31 +1,179 @@
-"""Lists as plain tables."""
+"""What `star ls` shows: runs, artifacts, and the parts that can be chosen, as rows and as tables that fit."""
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from star_cli.report.terminal import console
+from star_cli.analysis.events import Accuracy, evaluations, metrics_as
+from star_cli.core import registry
+from star_cli.errors import StarError, unknown
+from star_cli.report.columns import Column, drawn, duration, fitting, percent, shortened, width_of
+from star_cli.report.text import one_line
+from star_cli.store.artifacts import Store
+from star_cli.store.runs import Run, runs
+
+Rows = list[dict[str, Any]]
+BROKEN = "broken"
 
 
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Print dictionaries as a table; columns that are empty in every row are left out."""
-    columns = list(dict.fromkeys(k for row in rows for k in row))
-    columns = [c for c in columns if any(row.get(c) not in (None, "", [], {}) for row in rows)]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for c in columns:
-        table.add_column(c, overflow="fold", justify="right" if _numeric(rows, c) else "left")
+def run_rows(home: Path) -> Rows:
+    """A row a run: name, status, sweep, what was overridden, rounds done, first and last accuracy.
+
+    A run that cannot be read has the status "broken" and a message.
+    """
+    return [_run_row(run) for run in runs(home)]
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    try:
+        info = run.info
+        accuracies = {e.round: metrics_as(Accuracy, e).accuracy for e in evaluations(run.events())}
+        lost = run.lost()
+    except StarError as e:
+        return {"name": run.name, "status": BROKEN, "message": e.what}
+    last = max(accuracies, default=None)
+    renamed = {"made_as": info.name} if info.name != run.name else {}
+    return {
+        "name": run.name,
+        **renamed,
+        "status": info.state,
+        "sweep": info.sweep,
+        "overrides": info.arm if info.sweep else info.overrides,
+        "rounds": last,
+        "base": accuracies.get(0),
+        "accuracy": None if last is None else accuracies[last],
+        "started": info.started,
+        **(
+            {"message": f"its ledger has lost {', '.join(lost)}; star resume {run.name} notes them again"}
+            if lost
+            else {}
+        ),
+    }
+
+
+def print_runs(rows: Rows, out: Console) -> None:
+    """The runs as a table, each sweep as one of its own; broken ones with what is wrong below."""
+    by_sweep: dict[str, Rows] = {}
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(c))) for c in columns))
-    out = console()
-    out.print(table)
+        by_sweep.setdefault(row.get("sweep") or "", []).append(row)
+    for sweep, members in by_sweep.items():
+        out.print(Text(f"sweep {sweep}" if sweep else "runs", style="italic"))
+        out.print(drawn(fitting(_run_columns(members), width_of(out), ["overrides", "started", "base %"])))
+        out.print()
+    _print_broken(rows, "name")
+
+
+def _run_columns(rows: Rows) -> list[Column]:
+    """The columns of runs; of a sweep's arms the name without the sweep's. What is empty everywhere is left out."""
+    names = [_shown_name(r) for r in rows]
+    overrides = [" ".join(r.get("overrides") or []) for r in rows]
+    told_by_name = all(r.get("sweep") for r in rows)  # an arm is named by what sets it apart
+    columns = [
+        Column("name", [shortened(one_line(name), 32) for name in names], left=True),
+        Column("status", [r["status"] for r in rows], left=True),
+        Column("rounds", ["" if r.get("rounds") is None else str(r["rounds"]) for r in rows]),
+        Column("base %", ["" if r.get("base") is None else percent(r["base"]) for r in rows]),
+        Column("accuracy %", ["" if r.get("accuracy") is None else percent(r["accuracy"]) for r in rows]),
+        Column("started", [_minute(r.get("started")) for r in rows], left=True),
+        Column("overrides", [] if told_by_name else [shortened(one_line(o), 48) for o in overrides], left=True),
+    ]
+    return [c for c in columns if any(c.cells)]
+
+
+def _shown_name(row: dict[str, Any]) -> str:
+    name: str = row["name"].removeprefix(f"{row['sweep']}/") if row.get("sweep") else row["name"]
+    return f"{name} (made as {row['made_as']})" if "made_as" in row else name
+
+
+def artifact_rows(store: Store) -> Rows:
+    """A row an artifact: key, stage, rows by file, seconds it took, when; a damaged one says what is wrong."""
+    rows: Rows = []
+    for key in store.keys():
+        try:
+            artifact = store.get(key)
+        except StarError as e:
+            rows.append({"key": key, "stage": BROKEN, "message": e.what})
+            continue
+        if artifact is not None:
+            manifest = artifact.manifest
+            counts = {name: entry.rows for name, entry in manifest.files.items() if entry.rows is not None}
+            row: dict[str, Any] = {"key": key, "stage": artifact.stage, "rows": counts}
+            rows.append(row | {"seconds": manifest.seconds, "created": manifest.created})
+    return rows
+
+
+def print_artifacts(rows: Rows, out: Console) -> None:
+    """The artifacts as a table, by the beginning of their keys; broken ones with what is wrong below."""
+    counts = [" ".join(f"{name}={n}" for name, n in r.get("rows", {}).items()) for r in rows]
+    columns = [
+        Column("key", [r["key"][:12] for r in rows], left=True),
+        Column("stage", [one_line(r["stage"]) for r in rows], left=True),
+        Column("rows", counts, left=True),
+        Column("seconds", [duration(r["seconds"]) if "seconds" in r else "" for r in rows]),
+        Column("created", [_minute(r.get("created")) for r in rows], left=True),
+    ]
+    out.print(drawn(fitting(columns, width_of(out), ["seconds"])))
+    _print_broken(rows, "key")
+
+
+def _minute(time: str | None) -> str:
+    """2026-01-02T03:04:05+0000 -> "2026-01-02 03:04"."""
+    return one_line((time or "")[:16].replace("T", " "))
+
+
+def _print_broken(rows: Rows, name: str) -> None:
+    """What is wrong with the rows that say so, apart from the table."""
+    for row in rows:
+        if "message" in row:
+            print(f"{row[name]}: {one_line(row['message'])}", file=sys.stderr)
+
+
+def part_rows(what: str) -> Rows:
+    """A row a registered part: name, first line of its documentation, settings with defaults."""
+    kind = what.removesuffix("s")
+    if kind not in registry.KINDS:
+        raise unknown("list", what, ["runs", "artifacts", *(k + "s" for k in registry.KINDS)])
+    rows = []
+    for name in registry.names(kind):
+        part = registry.get(kind, name)
+        module = __import__(part.__module__, fromlist=["x"]).__doc__ or ""
+        first = module.strip().splitlines()[0].removeprefix(f"{name}: ") if module else ""
+        rows.append({"name": name, "what": first, "settings": {f.name: _default(f) for f in dataclasses.fields(part)}})
+    return rows
+
+
+def _default(f: Any) -> Any:
+    if f.default is not dataclasses.MISSING:
+        return f.default if isinstance(f.default, (str, int, float, bool, type(None))) else str(f.default)
+    if f.default_factory is not dataclasses.MISSING:
+        made = f.default_factory()
+        return made if isinstance(made, (list, dict)) else str(made)
+    return "(required)"
+
+
+def print_rows(rows: Rows, title: str, out: Console) -> None:
+    """Dictionaries as a table, cells folded where they do not fit; what is empty in every row is left out."""
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in names if any(row.get(name) not in (None, "", [], {}) for row in rows)]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold", justify="right" if _numeric(rows, name) else "left")
+    for row in rows:
+        table.add_row(*(Text(one_line(_cell(row.get(name)))) for name in names))
+    out.print(table, width=width_of(out))
     out.print()
 
 
-def _numeric(rows: list[dict[str, Any]], column: str) -> bool:
-    return all(isinstance(r.get(column), (int, float, type(None))) for r in rows)
+def _numeric(rows: Rows, name: str) -> bool:
+    return all(isinstance(r.get(name), (int, float, type(None))) for r in rows)
 
 
 def _cell(value: Any) -> str:

@@ -20,15 +20,15 @@ from star_cli.store.artifacts import Artifact, Store
 
 @dataclass(frozen=True)
 class Sample:
-    """One rationale with its problem, and its verdict where somebody judged it."""
+    """One rationale with its problem, its verdict where somebody judged it, and the paths of its pictures."""
 
     problem: Problem
     rationale: Rationale
     verdict: Verdict | None
-    pictures: tuple[str, ...] = ()  # their paths on this machine
+    pictures: tuple[str, ...] = ()
 
     @property
-    def says(self) -> str:
+    def outcome(self) -> str:
         """right, wrong, undecided (the grader failed) or not graded."""
         if self.verdict is None:
             return "not graded"
@@ -58,21 +58,21 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which rationales are looked for; nothing set means all."""
+class SampleFilter:
+    """Which samples to show; nothing set means all. ``kept_wrong``: right answers that hold a wrong step."""
 
     right: bool = False
     wrong: bool = False
-    kept_wrong: bool = False  # right answers that hold a wrong step
+    kept_wrong: bool = False
     hinted: bool = False
 
-    def fits(self, s: Sample) -> bool:
-        """Whether a sample is looked for."""
-        steps = s.verdict.wrong_steps if s.verdict else None
+    def matches(self, s: Sample) -> bool:
+        """Whether a sample is one of them."""
+        wrong_steps = s.verdict.wrong_steps if s.verdict else None
         return (
-            (not self.right or s.says == "right")
-            and (not self.wrong or s.says == "wrong")
-            and (not self.kept_wrong or (s.says == "right" and bool(steps)))
+            (not self.right or s.outcome == "right")
+            and (not self.wrong or s.outcome == "wrong")
+            and (not self.kept_wrong or (s.outcome == "right" and bool(wrong_steps)))
             and (not self.hinted or s.rationale.hinted)
         )
 
@@ -82,56 +82,56 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Picked:
-    """Some of the rationales that were looked for: ``matching`` of ``total`` are such."""
+class PickedSamples:
+    """Some samples of ``rationales``; ``matching`` of ``total`` pass the filter. ``verdicts`` is what judged them."""
 
     samples: list[Sample]
     matching: int
     total: int
     rationales: Artifact
-    judge: Artifact | None
+    verdicts: Artifact | None
 
 
-def pick(
+def pick_samples(
     store: Store,
     artifact: Artifact,
-    wanted: Wanted,
+    filter: SampleFilter,
     n: int,
     *,
-    near: Iterable[str] = (),
+    preferred: Iterable[str] = (),
     settings: dict[str, Any] | None = None,
-) -> Picked:
-    """``n`` samples of a generate, filter or evaluate artifact, drawn by hash, in file order.
+) -> PickedSamples:
+    """``n`` samples of a generate, filter or evaluate artifact that pass the filter, drawn by hash, in file order.
 
-    The verdicts of a generate artifact are those of the first of ``near`` (keys) that judged it, else of any.
+    The verdicts of a generate artifact are those of the first of ``preferred`` (keys) that judged it, else of any.
     ``settings`` are the run's settings of the task: they say where pictures lie.
     """
-    judge = artifact if artifact.has(Verdict) else _judge(store, artifact, near)
-    if judge is None and (wanted.right or wanted.wrong or wanted.kept_wrong):
+    verdicts = artifact if artifact.has(Verdict) else _verdicts_on(store, artifact, preferred)
+    if verdicts is None and (filter.right or filter.wrong or filter.kept_wrong):
         raise StarError(
             f"the rationales {artifact.key} are not graded, so right and wrong are not known",
             hint=f"star filter --input rationales={artifact.key[:12]}",
         )
     rationales = _input(store, artifact, "rationales") if artifact.has(Verdict) else artifact
-    best: list[tuple[int, int, Sample]] = []
+    drawn: list[tuple[int, int, Sample]] = []  # a heap of (draw, place in the file, sample)
     total = matching = 0
-    for sample in samples_of(store, rationales, judge):
+    for sample in samples_of(store, rationales, verdicts):
         total += 1
-        if not wanted.fits(sample):
+        if not filter.matches(sample):
             continue
         matching += 1
         entry = (-seed_of("show", *sample.rationale.identity()), total, sample)
-        if len(best) < n:
-            heapq.heappush(best, entry)
-        elif best:
-            heapq.heappushpop(best, entry)
-    chosen = [s for _, _, s in sorted(best, key=lambda b: b[1])]
+        if len(drawn) < n:
+            heapq.heappush(drawn, entry)
+        elif drawn:
+            heapq.heappushpop(drawn, entry)
+    samples = [sample for _, _, sample in sorted(drawn, key=lambda entry: entry[1])]
     if settings is not None:
-        chosen = placed(chosen, rationales, settings)
-    return Picked(chosen, matching, total, rationales, judge)
+        samples = with_pictures(samples, rationales, settings)
+    return PickedSamples(samples, matching, total, rationales, verdicts)
 
 
-def placed(samples: list[Sample], rationales: Artifact, settings: dict[str, Any]) -> list[Sample]:
+def with_pictures(samples: list[Sample], rationales: Artifact, settings: dict[str, Any]) -> list[Sample]:
     """The samples with the paths of their pictures, where there are any."""
     if not any(s.problem.images for s in samples):
         return samples
@@ -139,62 +139,67 @@ def placed(samples: list[Sample], rationales: Artifact, settings: dict[str, Any]
     return [replace(s, pictures=tuple(task.picture(name) for name in s.problem.images)) for s in samples]
 
 
-def samples_of(store: Store, rationales: Artifact, judge: Artifact | None) -> Iterator[Sample]:
+def samples_of(store: Store, rationales: Artifact, verdicts: Artifact | None) -> Iterator[Sample]:
     """Every rationale with its problem and verdict, streaming, in file order."""
-    verdicts = judge.read(Verdict) if judge else None
-    for problem, rationale in joined(_input(store, judge or rationales, "problems"), rationales):
-        verdict = next(verdicts, None) if verdicts else None
-        if judge and (verdict is None or verdict.identity() != rationale.identity()):
+    rows = verdicts.read(Verdict) if verdicts else None
+    for problem, rationale in joined(_input(store, verdicts or rationales, "problems"), rationales):
+        verdict = next(rows, None) if rows else None
+        if verdicts and (verdict is None or verdict.identity() != rationale.identity()):
             raise StarError(
-                f"the verdicts {judge.key} do not fit the rationales {rationales.key}: at problem "
+                f"the verdicts {verdicts.key} do not fit the rationales {rationales.key}: at problem "
                 f"{problem.id} sample {rationale.sample}",
-                hint=f"remove {judge.path} and run again to rebuild it",
+                hint=f"remove {verdicts.path} and run again to rebuild it",
             )
         yield Sample(problem, rationale, verdict)
 
 
 def _input(store: Store, artifact: Artifact, role: str) -> Artifact:
-    if role == "rationales" and artifact.has(Rationale):  # written and judged in one stage (ada_sample)
+    """One of the artifacts that an artifact was made from; a StarError where it is gone."""
+    if role == "rationales" and artifact.has(Rationale):  # written and judged in one stage
         return artifact
-    address = str(artifact.manifest.get("inputs", {}).get(role, ""))
-    found = store.get(address) if address else None
-    if found is None:
+    key = artifact.input(role)
+    source = store.get(key) if key else None
+    if source is None:
         raise StarError(
-            f"the {role} {address or '(none named)'} that the {artifact.stage} artifact {artifact.key} was "
+            f"the {role} {key or '(none named)'} that the {artifact.stage} artifact {artifact.key} was "
             "made of are not in the store",
             hint="run the same command again to build them",
         )
-    return found
+    return source
 
 
-def _judge(store: Store, rationales: Artifact, near: Iterable[str]) -> Artifact | None:
-    for address in [*near, *store.keys()]:
-        found = store.get(address)
-        if found and found.has(Verdict) and found.manifest.get("inputs", {}).get("rationales") == rationales.key:
-            return found
+def _verdicts_on(store: Store, rationales: Artifact, preferred: Iterable[str]) -> Artifact | None:
+    """An artifact that judged these rationales, if there is one; damaged ones are passed over."""
+    for key in [*preferred, *store.keys()]:
+        try:
+            artifact = store.get(key)
+        except StarError:
+            continue
+        if artifact and artifact.has(Verdict) and artifact.input("rationales") == rationales.key:
+            return artifact
     return None
 
 
 def task_of(rationales: Artifact, settings: dict[str, Any]) -> Task:
     """The task that made the prompts, from the manifest; what is no part of a key is taken from the run's settings."""
-    tag = rationales.manifest.get("tag", {}).get("task")
-    if not tag:
+    tag = rationales.tag.get("task")
+    if not isinstance(tag, dict) or str(tag.get("_")).count("/") != 2:
         raise StarError(f"the manifest of {rationales.key} names no task, so its prompts cannot be shown")
     kind, name, _ = tag["_"].split("/")
-    made = registry.get(kind, name)
-    told: dict[str, Any] = {}
-    for f in fields(made):
+    task_class = registry.get(kind, name)
+    values: dict[str, Any] = {}
+    for f in fields(task_class):
         source = tag if f.metadata.get("identity", True) else settings
         if f.name in source:
-            told[f.name] = type(f.default)(source[f.name]) if isinstance(f.default, Enum) else source[f.name]
-    strange = set(tag) - {f.name for f in fields(made)} - {"_"}
-    if strange:
+            values[f.name] = type(f.default)(source[f.name]) if isinstance(f.default, Enum) else source[f.name]
+    unknown = set(tag) - {f.name for f in fields(task_class)} - {"_"}
+    if unknown:
         raise StarError(
-            f"the {kind} {name} of this installation has no setting {', '.join(sorted(strange))}, so the "
+            f"the {kind} {name} of this installation has no setting {', '.join(sorted(unknown))}, so the "
             f"prompts of {rationales.key} cannot be shown",
             hint="use the version of star that made the run",
         )
-    task: Task = made(**told)
+    task: Task = task_class(**values)
     return task
 
 

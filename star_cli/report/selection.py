@@ -6,15 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from star_cli.core.records import Metric
+from star_cli.errors import StarError
 from star_cli.lib.selection import verdict_of
-from star_cli.report.lines import Chart, Line
-from star_cli.report.tables import Column, interval, stacked, width_of
+from star_cli.report.chart import Chart, Line
+from star_cli.report.columns import Column, interval, points, stacked, width_of
 from star_cli.report.text import clean
 from star_cli.store.artifacts import Artifact
+from star_cli.store.manifest import MANIFEST
 
 AT = re.compile(r"@(\d+)")
 RULES = (
@@ -24,21 +27,36 @@ RULES = (
 )
 
 
+class SelectionFacts(msgspec.Struct, frozen=True):
+    """What a select artifact reports about its pool, beside its metrics.
+
+    ``weighting`` says of each verifier how its scores weigh a vote; at ``drawn_subsets`` votes are estimated.
+    """
+
+    problems: int
+    candidates: int
+    verifiers: list[str]
+    ks: list[int]
+    weighting: dict[str, str] = {}
+    drawn_subsets: list[int] = []
+
+
 @dataclass(frozen=True)
 class Selection:
     """The metrics of a select artifact, in order of k."""
 
     metrics: dict[str, Metric]
-    facts: dict[str, Any]
+    facts: SelectionFacts
 
     @property
     def ks(self) -> list[int]:
-        return [int(k) for k in self.facts["ks"]]
+        """How many candidates are chosen from."""
+        return self.facts.ks
 
     @property
     def selectors(self) -> list[str]:
         """Families of metrics that have a value at every k; the oracle's is pass@k."""
-        named = [f"{kind}/{v}" for v in self.facts["verifiers"] for kind in ("weighted", "best_of")]
+        named = [f"{kind}/{v}" for v in self.facts.verifiers for kind in ("weighted", "best_of")]
         return ["pass", "majority", *named]
 
     def at(self, selector: str, k: int) -> Metric | None:
@@ -64,44 +82,51 @@ class Selection:
         return [
             Column("\nk", [str(k) for k in self.ks]),
             *(
-                Column(_head(s), [interval(m.value, m.low, m.high) if m else "-" for m in some])
-                for s, some in cells.items()
+                Column(_head(s), [interval(m.value, m.low, m.high) if m else "-" for m in metrics])
+                for s, metrics in cells.items()
             ),
         ]
 
-    def gaps(self) -> list[Column]:
+    def difference_columns(self) -> list[Column]:
         """The differences at the largest k, with what their intervals say."""
-        found = self.differences(self.ks[-1])
+        metrics = self.differences(self.ks[-1])
         return [
-            Column("paired difference", [clean(m.name) for m in found], left=True),
-            Column("points", [points(m.value, m.low, m.high) for m in found]),
-            Column("", [verdict_of(m.low, m.high) for m in found], left=True),
+            Column("paired difference", [clean(m.name) for m in metrics], left=True),
+            Column("points", [points(m.value, m.low, m.high) for m in metrics]),
+            Column("", [verdict_of(m.low, m.high) for m in metrics], left=True),
         ]
 
     def about(self) -> list[str]:
         """What the numbers rest on, in sentences."""
-        f, m = self.facts, self.metrics
-        told = [
-            f"{f['problems']} problems with {f['candidates']} candidates each or more: "
+        facts, m = self.facts, self.metrics
+        sentences = [
+            f"{facts.problems} problems with {facts.candidates} candidates each or more: "
             f"{m['distinct_answers'].value:.1f} different answers a problem, "
             f"{100 * m['unparsed'].value:.1f} % unparsed, "
             f"{m['tokens_per_candidate'].value:.0f} tokens a candidate."
         ]
-        if f.get("drawn_subsets"):
-            shown = ", ".join(map(str, f["drawn_subsets"]))
-            told.append(f"Votes at k = {shown} are means over 2000 subsets drawn by seed, the others are exact.")
-        by_exp = [v for v, how in f.get("weighting", {}).items() if how == "exp"]
+        if facts.drawn_subsets:
+            ks = ", ".join(map(str, facts.drawn_subsets))
+            sentences.append(f"Votes at k = {ks} are means over 2000 subsets drawn by seed, the others are exact.")
+        by_exp = [verifier for verifier, weighting in facts.weighting.items() if weighting == "exp"]
         if by_exp:
-            told.append(
+            sentences.append(
                 f"A weighted vote takes the exponential of the scores of {', '.join(by_exp)}, which are no "
                 "probabilities."
             )
-        return told
+        return sentences
 
 
 def selection_of(artifact: Artifact) -> Selection:
-    """The Selection of a select artifact."""
-    return Selection({m.name: m for m in artifact.read(Metric)}, artifact.metrics)
+    """The Selection of a select artifact; a StarError where what it reports is damaged."""
+    try:
+        facts = msgspec.convert(artifact.manifest.metrics, SelectionFacts)
+    except msgspec.ValidationError as e:
+        raise StarError(
+            f"the metrics in {artifact.path / MANIFEST} are damaged: {e}",
+            hint=f"remove {artifact.path} and run again to rebuild it",
+        ) from None
+    return Selection({m.name: m for m in artifact.read(Metric)}, facts)
 
 
 def label_of(selector: str) -> str:
@@ -116,15 +141,9 @@ def _head(selector: str) -> str:
     return clean(label.replace(", ", "\n", 1) if ", " in label else label.replace(" = ", "\n= ", 1))
 
 
-def points(value: float, low: float | None, high: float | None) -> str:
-    """A difference of shares in percentage points: "+3.1 [-0.2, +6.0]"."""
-    shown = f"{100 * value:+.1f}"
-    return shown if low is None or high is None else f"{shown} [{100 * low:+.1f}, {100 * high:+.1f}]"
-
-
 @dataclass(frozen=True)
 class SelectionView:
-    """`star show RUN/round-n/select`."""
+    """What `star show RUN/round-n/select` shows."""
 
     artifact: Artifact
     name: str
@@ -143,7 +162,7 @@ class SelectionView:
             }
             for m in s.metrics.values()
         ]
-        return {"key": self.artifact.key, "stage": self.artifact.stage, "facts": s.facts, "metrics": rows}
+        return {"key": self.artifact.key, "stage": self.artifact.stage, "facts": self.artifact.metrics, "metrics": rows}
 
     def print(self, out: Console) -> None:
         """Table, differences, plot."""
@@ -153,7 +172,7 @@ class SelectionView:
         out.print(stacked([first], [[c] for c in others], width), width=width)
         if s.differences(s.ks[-1]):
             out.print()
-            first, *others = s.gaps()
+            first, *others = s.difference_columns()
             out.print(stacked([first], [others], width), width=width)
         plot = s.chart().text(width=min(60, width))
         if plot and out.encoding.lower().startswith("utf"):

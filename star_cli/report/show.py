@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,17 +9,22 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
+from star_cli.analysis.events import evaluations, hinted_judgements, judgements
 from star_cli.core.records import Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.report.artifact import FactsView, RationalesView
+from star_cli.report.columns import percent, width_of
 from star_cli.report.curve import text_plot
 from star_cli.report.rounds import RoundRow, rounds_of
-from star_cli.report.samples import Wanted
+from star_cli.report.samples import SampleFilter
 from star_cli.report.selection import SelectionView
-from star_cli.report.tables import arms_of, percent, rounds_table, stages_table, sweep_table, width_of
+from star_cli.report.tables import rounds_table, stages_table, sweep_rows, sweep_table
 from star_cli.report.text import one_line
-from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run, arms_below, find_artifact, parse_path
+from star_cli.stages.base import stage_class
+from star_cli.store.addresses import find_artifact, names_a_run, parse_path
+from star_cli.store.artifacts import Store, open_store
+from star_cli.store.ledger import Event
+from star_cli.store.runs import Run, arms_below
 
 
 class View(Protocol):
@@ -33,48 +37,49 @@ class View(Protocol):
         """For people."""
 
 
-def view_of(home: Path, what: str, *, wanted: Wanted, n: int = 5, prompt: bool = False) -> View:
+def view_of(home: Path, what: str, *, filter: SampleFilter, n: int = 5, prompt: bool = False) -> View:
     """What ``what`` names: RUN, RUN/round-2, RUN/round-2/filter, a sweep, or a key; else a StarError."""
-    store = Store(home / "artifacts")
+    store = open_store(home)
     name, number, stage = parse_path(what)
     options = {
-        "--wrong": wanted.wrong,
-        "--kept-wrong": wanted.kept_wrong,
-        "--hinted": wanted.hinted,
+        "--wrong": filter.wrong,
+        "--kept-wrong": filter.kept_wrong,
+        "--hinted": filter.hinted,
         "--prompt": prompt,
     }
-    if wanted.wrong and wanted.kept_wrong:
+    if filter.wrong and filter.kept_wrong:
         raise StarError("--wrong and --kept-wrong exclude each other", hint="a wrong answer is never kept")
     if stage is None and (number is not None or not _is_key(home, name)):
         _refuse(options, what, "looks at rationales", f"name a stage: star show {name}/round-{number or 1}/filter")
-        run, arms = Run(home, name), arms_below(home, name)
+        run = Run(home, name)
         if number is not None:
             return RoundView(run, number)
-        return SweepView(name, arms, store) if arms and not (run.path / "run.json").exists() else RunView(run, store)
+        arms = [] if run.exists() else arms_below(home, name)
+        return SweepView(name, arms, store) if arms else RunView(run, store)
     artifact = find_artifact(home, store, what)
     if artifact.has(Verdict) or artifact.has(Rationale):
         run_named = Run(home, name) if number is not None else None
-        return RationalesView(store, artifact, what, run_named, wanted, n, prompt)
+        return RationalesView(store, artifact, what, run_named, filter, n, prompt)
     _refuse(
         options,
         what,
         f"looks at rationales, and a {artifact.stage} artifact holds none",
         "name a generate, filter or evaluate stage",
     )
-    if artifact.stage == "select":
+    if stage_class(artifact.stage).chooses:
         return SelectionView(artifact, what)
     return FactsView(artifact, what, n)
 
 
 def _is_key(home: Path, text: str) -> bool:
     """Whether a name without a round is meant as a key: hex digits, and no run or sweep is called so."""
-    return len(text) >= 4 and not set(text) - set("0123456789abcdef") and not (home / "runs" / text).exists()
+    return len(text) >= 4 and not set(text) - set("0123456789abcdef") and not names_a_run(home, text)
 
 
 def _refuse(options: dict[str, bool], what: str, why: str, hint: str) -> None:
     """An option without effect is an error."""
-    for name, given in options.items():
-        if given:
+    for name, is_set in options.items():
+        if is_set:
             raise StarError(f"{name} has no effect on {what}: it {why}", hint=hint)
 
 
@@ -86,19 +91,24 @@ class RunView:
     store: Store
 
     def as_json(self) -> dict[str, Any]:
-        """The stable format of ``star show RUN --json``."""
+        """The stable format of ``star show RUN --json``; ``faults`` is there where something is damaged."""
+        info, rows = self.run.info, rounds_of(self.run, self.store)
+        faults = _faults(self.run, rows)
         return {
             "name": self.run.name,
-            "status": self.run.info.get("status"),
-            "rounds": [r.as_json() for r in rounds_of(self.run, self.store)],
+            "status": info.status,
+            "rounds": [r.as_json() for r in rows],
             "stages": [_stage_json(e) for e in self.run.events()],
+            **({"faults": faults} if faults else {}),
         }
 
     def print(self, out: Console) -> None:
         """Table, curve, and where everything is."""
-        run, said = self.run, standing(self.run)
+        run, heading = self.run, standing(self.run)
         rows = rounds_of(run, self.store)
-        out.print(Text(f"{run.name}: {said}{gain(rows)}", style="bold"))
+        out.print(Text(f"{run.name}: {heading}{gain(rows)}", style="bold"))
+        for fault in _faults(run, rows):
+            out.print(Text(f"damaged: {one_line(fault)}", style="yellow"))
         if not rows:
             out.print("no stage of it is finished yet")
             return
@@ -106,6 +116,15 @@ class RunView:
         out.print(rounds_table(rows, width), width=width)
         print_plot(rows, out)
         print_places(run, out)
+
+
+def _faults(run: Run, rows: list[RoundRow]) -> list[str]:
+    """What of a run is damaged, as sentences."""
+    lost = run.lost()
+    sentences = [fault for row in rows for fault in row.faults]
+    if lost:
+        sentences.append(f"the ledger {run.ledger} has lost {', '.join(lost)}; star resume {run.name} notes them again")
+    return sentences
 
 
 @dataclass(frozen=True)
@@ -117,16 +136,16 @@ class RoundView:
 
     def events(self) -> list[Event]:
         """Its stages; a round that is not there is a StarError."""
-        self.run.info  # noqa: B018  (an unknown run is told first)
+        self.run.info  # noqa: B018  (raises for an unknown run)
         events = self.run.events()
-        found = [e for e in events if e.round == self.number]
-        if not found:
-            have = ", ".join(str(n) for n in sorted({e.round for e in events}))
+        of_round = [e for e in events if e.round == self.number]
+        if not of_round:
+            rounds = ", ".join(str(n) for n in sorted({e.round for e in events}))
             raise StarError(
-                f"run {self.run.name} has no round {self.number}; it has {have or 'none yet'}",
+                f"run {self.run.name} has no round {self.number}; it has {rounds or 'none yet'}",
                 hint=f"star show {self.run.name}",
             )
-        return found
+        return of_round
 
     def as_json(self) -> dict[str, Any]:
         """The stages with their metrics."""
@@ -151,14 +170,18 @@ class SweepView:
 
     def as_json(self) -> dict[str, Any]:
         """Each arm with its last measured round."""
-        return {"name": self.name, "arms": [a.as_json() for a in arms_of(self.arms, self.store)]}
+        return {"name": self.name, "arms": [row.as_json() for row in sweep_rows(self.arms, self.store)]}
 
     def print(self, out: Console) -> None:
         """A row for every arm."""
-        out.print(Text(f"{self.name}: {len(self.arms)} runs", style="bold"))
-        out.print(sweep_table(arms_of(self.arms, self.store), width_of(out)), width=width_of(out))
-        if self.arms:
-            out.print(Text(f"\nlook       star show {self.arms[0].name}"))
+        rows = sweep_rows(self.arms, self.store)
+        out.print(Text(f"{self.name}: {len(rows)} runs", style="bold"))
+        out.print(sweep_table(rows, width_of(out)), width=width_of(out))
+        for row in rows:
+            if row.fault:
+                out.print(Text(f"{row.run.name}: {one_line(row.fault)}", style="yellow"))
+        if rows:
+            out.print(Text(f"\nlook       star show {rows[0].run.name}"))
 
 
 def _stage_json(e: Event) -> dict[str, Any]:
@@ -168,33 +191,22 @@ def _stage_json(e: Event) -> dict[str, Any]:
 def standing(run: Run) -> str:
     """The run's status in words, with the reason where it failed."""
     info = run.info
-    status = str(info.get("status"))
-    if status == "running" and not _alive(info.get("pid")):
+    if info.state == "killed":
         return f"stopped in the middle (its process is gone); star resume {run.name} continues"
-    if status in ("failed", "interrupted"):
-        told = f": {one_line(str(info['message']), 200)}" if info.get("message") else ""
-        return f"{status}{told}; star resume {run.name} continues"
-    return status
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError):
-        return False
-    except OSError:
-        return True
-    return True
+    if info.status in ("failed", "interrupted"):
+        reason = f": {one_line(info.message, 200)}" if isinstance(info.message, str) and info.message else ""
+        return f"{info.status}{reason}; star resume {run.name} continues"
+    return one_line(info.status, 40)
 
 
 def gain(rows: list[RoundRow]) -> str:
     """From where to where accuracy went, for a heading."""
-    judged = [r for r in rows if r.accuracy is not None]
-    if not judged:
+    measured = [r for r in rows if r.accuracy is not None]
+    if not measured:
         return ""
-    if len(judged) == 1:
-        return f", accuracy {percent(judged[0].accuracy)} %"
-    return f", accuracy {percent(judged[0].accuracy)} % -> {percent(judged[-1].accuracy)} %"
+    if len(measured) == 1:
+        return f", accuracy {percent(measured[0].accuracy)} %"
+    return f", accuracy {percent(measured[0].accuracy)} % -> {percent(measured[-1].accuracy)} %"
 
 
 def print_plot(rows: list[RoundRow], out: Console) -> None:
@@ -216,6 +228,8 @@ def print_places(run: Run, out: Console) -> None:
     for name, path in places:
         if path.exists():
             out.print(Text(f"{name:<10} {path}"))
-    last = next((e for e in reversed(run.events()) if e.stage in ("filter", "evaluate")), None)
+    events = run.events()
+    with_verdicts = {e.place for e in evaluations(events) + judgements(events) + hinted_judgements(events)}
+    last = next((e for e in reversed(events) if e.place in with_verdicts), None)
     if last:
-        out.print(Text(f"{'look':<10} star show {run.name}/round-{last.round}/{last.name} --wrong"))
+        out.print(Text(f"{'look':<10} star show {run.name}/{last.place} --wrong"))

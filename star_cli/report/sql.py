@@ -34,10 +34,10 @@ def is_sql(problem: Problem) -> bool:
 def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
     """(name, text) fields: the SQL, the first instance where results differ (or the first), both results, the error."""
     sql, _ = sql_of(text)
-    found = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
+    shown = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
     flags = problem.meta.get("flags")
     if flags:
-        found.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
+        shown.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
     try:
         tables = problem.meta.get("tables")
         paths = instances(
@@ -48,36 +48,37 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
             )
         )
     except (Failed, StarError) as e:
-        return [*found, ("results", f"not shown: {e}")]
-    return found + (_apart(paths, problem.answer, sql) if sql is not None else [])
+        return [*shown, ("results", f"not shown: {e}")]
+    return shown + (_in_own_process(paths, problem.answer, sql) if sql is not None else [])
 
 
-def _apart(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
-    """``_on`` in a process that is killed when it takes too long: some SQL looks at no clock."""
+def _in_own_process(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+    """``_compare_results`` in a process that is killed when it takes too long: some SQL looks at no clock."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # leaving it kills what still runs
         try:
-            return pool.apply_async(_on, (paths, gold, sql)).get(timeout=WALL)
+            return pool.apply_async(_compare_results, (paths, gold, sql)).get(timeout=WALL)
         except multiprocessing.TimeoutError:
             return [("error", f"took longer than {WALL:g} s")]
 
 
-def _on(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+def _compare_results(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+    """What both queries give on the first instance where they differ, else on the first."""
     shown: list[tuple[str, str]] = []
     for path in paths:
-        wanted, given = _run(path, gold), _run(path, sql)
-        if isinstance(given, str):
-            return [("error", f"{given} (on {path.name})")]
-        if isinstance(wanted, str):
-            return [("error", f"the gold query: {wanted} (on {path.name})")]
-        equal = same(wanted, given, ordered(gold))
+        expected, actual = _run(path, gold), _run(path, sql)
+        if isinstance(actual, str):
+            return [("error", f"{actual} (on {path.name})")]
+        if isinstance(expected, str):
+            return [("error", f"the gold query: {expected} (on {path.name})")]
+        equal = same(expected, actual, ordered(gold))
         if not equal or not shown:
             shown = [
                 (
                     "results",
                     f"{'equal' if equal else 'different'} on {path.name}"
-                    f"{'' if equal else f', rows: {len(wanted.rows):,} expected, {len(given.rows):,} found'}",
+                    f"{'' if equal else f', rows: {len(expected.rows):,} expected, {len(actual.rows):,} found'}",
                 ),
-                ("", beside(wanted, given) if not equal else side(wanted)),
+                ("", side_by_side(expected, actual) if not equal else result_text(expected)),
             ]
         if not equal:
             return shown
@@ -93,14 +94,14 @@ def _run(path: Path, sql: str) -> Result | str:
         return e.why
 
 
-def side(result: Result) -> str:
+def result_text(result: Result) -> str:
     """One result as lines."""
     return "\n".join(_lines(result))
 
 
-def beside(gold: Result, given: Result) -> str:
+def side_by_side(gold: Result, result: Result) -> str:
     """Two results next to each other; a mark between lines that differ."""
-    left, right = ["expected", *_lines(gold)], ["found", *_lines(given)]
+    left, right = ["expected", *_lines(gold)], ["found", *_lines(result)]
     width = max(len(x) for x in left)
     return "\n".join(
         f"{a:<{width}} {'|' if a == b or i < 1 else '≠'} {b}".rstrip()

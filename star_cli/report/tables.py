@@ -2,169 +2,88 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import RenderableType
 
+from star_cli.errors import StarError
+from star_cli.report.columns import Column, duration, interval, percent, stacked
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean, one_line
+from star_cli.stages.base import stage_class
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.ledger import Event
+from star_cli.store.runs import Run, RunInfo
 
-STAGES = (
-    "pretrain",
-    "base",
-    "problems",
-    "generate",
-    "score",
-    "filter",
-    "answers",
-    "steps",
-    "finetune",
-    "health",
-    "evaluate",
-    "select",
-)
-MINOR = ("problems", "answers", "steps", "base", "health")  # too quick to show unless they are not
-GAPS = (1, 2)
+BESIDE_HEADS = {
+    "caption_right": "caption\nright %",
+    "wrong_by_seeing": "wrong by\nseeing",
+    "wrong_by_reasoning": "wrong by\nreasoning",
+}
 
 
-@dataclass
-class Column:
-    """A column: a heading of one or two lines and a cell for every row."""
-
-    head: str
-    cells: list[str]
-    left: bool = False
-    style: str = ""
-
-    @property
-    def width(self) -> int:
-        return max(cell_len(x) for x in [*self.head.split("\n"), *self.cells])
-
-
-def width_of(out: Console) -> int:
-    """How wide a table may be: the terminal, or COLUMNS, or 140 in a log."""
-    return out.width if out.is_terminal or "COLUMNS" in os.environ else 140
-
-
-def stacked(first: list[Column], blocks: list[list[Column]], width: int) -> RenderableType:
-    """One table, or several below each other, each with the columns ``first``; as few as ``width`` allows."""
-    gap, tables = min(((gap, _packed(first, blocks, width, gap)) for gap in GAPS), key=lambda p: (len(p[1]), -p[0]))
-    drawn: list[RenderableType] = []
-    for i, columns in enumerate(tables):
-        drawn += [Text("")] * bool(i) + [_drawn(columns, gap)]
-    return Group(*drawn)
-
-
-def _packed(first: list[Column], blocks: list[list[Column]], width: int, gap: int) -> list[list[Column]]:
-    """Blocks onto tables in order; a block is split only where it is wider than a whole table."""
-    tables = [list(first)]
-
-    def put(columns: list[Column]) -> None:
-        if _space(tables[-1] + columns, gap) > width and len(tables[-1]) > len(first):
-            tables.append(list(first))
-        tables[-1].extend(columns)
-
-    for block in blocks:
-        for part in [block] if _space(first + block, gap) <= width else [[c] for c in block]:
-            put(part)
-    return tables
-
-
-def _space(columns: list[Column], gap: int) -> int:
-    return sum(c.width + gap for c in columns) - gap
-
-
-def _drawn(columns: list[Column], gap: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for c in columns:
-        table.add_column(
-            Text(c.head),
-            justify="left" if c.left else "right",
-            style=c.style,
-            no_wrap=True,
-            vertical="bottom",
-            min_width=c.width,
-        )
-    for cells in zip(*(c.cells for c in columns), strict=True):
-        table.add_row(*(Text(x) for x in cells))
-    return table
-
-
-def percent(share: float | None) -> str:
-    """0.365 -> "36.5"; never "100.0" for less than all."""
-    if share is None:
-        return "-"
-    shown = f"{100 * share:.1f}"
-    return "99.9" if shown == "100.0" and share < 1 else shown
-
-
-def interval(accuracy: float | None, low: float | None, high: float | None) -> str:
-    """Accuracy with its 95 % interval, in percent: "36.5 [32.0, 41.3]"."""
-    if accuracy is None or low is None or high is None:
-        return percent(accuracy)
-    return f"{percent(accuracy)} [{percent(low)}, {percent(high)}]"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as a table shows them; "found" where nothing had to be built."""
-    if seconds is None:
-        return "found"
-    return f"{seconds:,.0f}" if seconds >= 1000 else f"{seconds:.1f}"
-
-
-def stage_names(rows: list[RoundRow]) -> list[str]:
-    """The stages that have a column: in the order of the data's way, quick ones only where they took a second."""
-    seen = {name for r in rows for name in r.by_stage}
-    slow = {name for r in rows for name, spent in r.by_stage.items() if (spent or 0) >= 1}
-    known = [s for s in STAGES if s in seen and (s not in MINOR or s in slow)]
-    return known + sorted(seen - set(STAGES))
+def rounds_table(rows: list[RoundRow], width: int = 140) -> RenderableType:
+    """A row for every round; at narrow widths in two or three parts."""
+    first, blocks = round_blocks(rows)
+    return stacked(first, blocks, width)
 
 
 def round_blocks(rows: list[RoundRow]) -> tuple[list[Column], list[list[Column]]]:
-    """The columns of a run's table: the round, and the blocks accuracy, problems and seconds."""
+    """The columns of a run's table: the round, and the blocks accuracy, problems, seconds and health."""
     first = [Column("round", [str(r.round) for r in rows])]
-    groups = list(dict.fromkeys(g for r in rows for g in r.groups))
-    accuracy = [
-        Column("accuracy %\n[95 % interval]", [interval(r.accuracy, r.low, r.high) for r in rows], style="bold")
-    ]
+    return first, [_accuracy_block(rows), _work_block(rows), _seconds_block(rows), health_block(rows)]
+
+
+def _accuracy_block(rows: list[RoundRow]) -> list[Column]:
+    columns = [Column("accuracy %\n[95 % interval]", [interval(r.accuracy, r.low, r.high) for r in rows], style="bold")]
     if any(r.forecast for r in rows):
-        told = [interval(*r.forecast) if r.forecast else "-" for r in rows]
-        accuracy.append(Column("forecast %\n[80 % band]", told))
-    accuracy += [Column(clean(g).replace("=", "\n", 1), [percent(r.groups.get(g)) for r in rows]) for g in groups]
-    heads = {
-        "caption_right": "caption\nright %",
-        "wrong_by_seeing": "wrong by\nseeing",
-        "wrong_by_reasoning": "wrong by\nreasoning",
-    }
-    accuracy += [
-        Column(heads.get(name, f"\n{name}"), [percent(r.beside.get(name)) for r in rows])
-        for name in dict.fromkeys(n for r in rows for n in r.beside)
-    ]
-    work = [
+        expected = [interval(*r.forecast) if r.forecast else "-" for r in rows]
+        columns.append(Column("forecast %\n[80 % band]", expected))
+    groups = list(dict.fromkeys(g for r in rows for g in r.groups))
+    columns += [Column(clean(g).replace("=", "\n", 1), [percent(r.groups.get(g)) for r in rows]) for g in groups]
+    beside = list(dict.fromkeys(n for r in rows for n in r.beside))
+    columns += [Column(BESIDE_HEADS.get(n, f"\n{n}"), [percent(r.beside.get(n)) for r in rows]) for n in beside]
+    return columns
+
+
+def _work_block(rows: list[RoundRow]) -> list[Column]:
+    columns = [
         Column("solved\n%", [percent(r.solved) for r in rows]),
         Column("ration-\nalized %", [percent(r.rationalized) for r in rows]),
         Column("right, wrong\nstep %", [percent(r.wrong_steps) for r in rows]),
         Column("tokens\nwritten", ["-" if r.tokens is None else f"{r.tokens:,}" for r in rows]),
     ]
-    seconds = [Column("seconds\nin all", [duration(_built(r)) for r in rows])]
-    seconds += [
-        Column(f"\n{clean(s)}", [duration(r.by_stage[s]) if s in r.by_stage else "-" for r in rows], style="dim")
-        for s in stage_names(rows)
-    ]
-    return first, [accuracy, [c for c in work if set(c.cells) != {"-"}], seconds, health_block(rows)]
+    return [c for c in columns if set(c.cells) != {"-"}]
+
+
+def _seconds_block(rows: list[RoundRow]) -> list[Column]:
+    columns = [Column("seconds\nin all", [duration(_built_seconds(r)) for r in rows])]
+    for stage in stage_names(rows):
+        cells = [duration(r.by_stage[stage]) if stage in r.by_stage else "-" for r in rows]
+        columns.append(Column(f"\n{clean(stage)}", cells, style="dim"))
+    return columns
+
+
+def _built_seconds(row: RoundRow) -> float | None:
+    return row.seconds if any(spent is not None for spent in row.by_stage.values()) else None
+
+
+def stage_names(rows: list[RoundRow]) -> list[str]:
+    """The stages that have a column, in the order in which a round has them; quick ones where they took a second.
+
+    What only the base model's round has stands first.
+    """
+    slow = {name for r in rows for name, spent in r.by_stage.items() if (spent or 0) >= 1}
+    in_rounds = list(dict.fromkeys(name for r in rows if r.round for name in r.by_stage))
+    only_before = [name for r in rows if not r.round for name in r.by_stage if name not in in_rounds]
+    return [name for name in only_before + in_rounds if name in slow or not stage_class(name).quick]
 
 
 def health_block(rows: list[RoundRow]) -> list[Column]:
     """The columns of the loop's health (``star_cli.lib.health.MEANING`` says what they are), as far as it is known."""
-    named = [
+    heads = [
         ("newly_solved", "newly\nsolved", _count),
         ("forgotten", "for-\ngotten", _count),
         ("unhinted_pass", "unhinted\npass %", percent),
@@ -175,8 +94,8 @@ def health_block(rows: list[RoundRow]) -> list[Column]:
         ("easiest_tenth", "easiest\ntenth %", percent),
         ("balance", "\nbalance", _factor),
     ]
-    found = [Column(head, [shown(r.health.get(name)) for r in rows]) for name, head, shown in named]
-    return [c for c in found if set(c.cells) != {"-"}]
+    columns = [Column(head, [as_text(r.health.get(name)) for r in rows]) for name, head, as_text in heads]
+    return [c for c in columns if set(c.cells) != {"-"}]
 
 
 def _count(value: float | None) -> str:
@@ -187,21 +106,10 @@ def _factor(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _built(row: RoundRow) -> float | None:
-    return row.seconds if any(spent is not None for spent in row.by_stage.values()) else None
-
-
-def rounds_table(rows: list[RoundRow], width: int = 140) -> RenderableType:
-    """A row for every round; at narrow widths in two or three parts."""
-    first, blocks = round_blocks(rows)
-    return stacked(first, blocks, width)
-
-
 def stages_table(name: str, events: list[Event], width: int = 140) -> RenderableType:
     """The stages of a run with their keys, seconds and numbers."""
-    labels = [f"{name}/round-{e.round}/{e.name}" for e in events]
-    first = [Column("stage", labels, left=True)]
-    facts = [one_line(outline(e) or facts_of(e.metrics), 100) for e in events]
+    first = [Column("stage", [f"{name}/{e.place}" for e in events], left=True)]
+    numbers = [one_line(outline(e) or facts_of(e.metrics), 100) for e in events]
     return stacked(
         first,
         [
@@ -209,7 +117,7 @@ def stages_table(name: str, events: list[Event], width: int = 140) -> Renderable
                 Column("key", [e.key[:12] for e in events], left=True, style="dim"),
                 Column("seconds", [duration(None if e.hit else e.seconds) for e in events]),
             ],
-            [Column("", facts, left=True)],
+            [Column("", numbers, left=True)],
         ],
         width,
     )
@@ -230,42 +138,53 @@ def facts_of(metrics: dict[str, Any]) -> str:
 
 
 @dataclass
-class Arm:
-    """One run of a sweep."""
+class SweepRow:
+    """One run of a sweep. ``fault`` says why it cannot be read."""
 
     run: Run
     rows: list[RoundRow]
-    info: dict[str, Any]
+    info: RunInfo | None
+    fault: str | None = None
 
     @property
     def label(self) -> str:
-        return " ".join(self.info.get("arm") or []) or self.run.name.partition("/")[2]
+        """What sets it apart from the others."""
+        return " ".join(self.info.arm if self.info else []) or self.run.name.partition("/")[2]
 
     @property
-    def judged(self) -> list[RoundRow]:
-        return [r for r in self.rows if r.accuracy is not None]
+    def status(self) -> str:
+        """How it ended, or "broken"."""
+        return "broken" if self.fault or self.info is None else self.info.state
 
     def as_json(self) -> dict[str, Any]:
         """The arm with its first and last measured round."""
-        first, last = (self.judged[0], self.judged[-1]) if self.judged else (None, None)
+        measured = [r for r in self.rows if r.accuracy is not None]
+        first, last = (measured[0], measured[-1]) if measured else (None, None)
         return {
             "name": self.run.name,
-            "arm": self.info.get("arm") or [],
-            "status": self.info.get("status"),
+            "arm": self.info.arm if self.info else [],
+            "status": self.status,
             "base_accuracy": first.accuracy if first and first.round == 0 else None,
             **(last or RoundRow(0)).as_json(),
             "round": last.round if last else None,
             "tokens": sum(r.tokens or 0 for r in self.rows),
             "seconds": round(sum(r.seconds for r in self.rows), 3),
+            **({"message": self.fault} if self.fault else {}),
         }
 
 
-def arms_of(runs: list[Run], store: Store) -> list[Arm]:
-    """The arms of a sweep with their rounds."""
-    return [Arm(r, rounds_of(r, store), r.info) for r in runs]
+def sweep_rows(runs: list[Run], store: Store) -> list[SweepRow]:
+    """The arms of a sweep with their rounds; one that cannot be read says why."""
+    rows = []
+    for run in runs:
+        try:
+            rows.append(SweepRow(run, rounds_of(run, store), run.info))
+        except StarError as e:
+            rows.append(SweepRow(run, [], None, e.what))
+    return rows
 
 
-def sweep_table(arms: list[Arm], width: int = 140) -> RenderableType:
+def sweep_table(arms: list[SweepRow], width: int = 140) -> RenderableType:
     """A row for every arm: its overrides, how it ended, and what it reached."""
     rows = [a.as_json() for a in arms]
     first = [Column("arm", [one_line(a.label) for a in arms], left=True)]

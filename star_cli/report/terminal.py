@@ -14,29 +14,29 @@ from star_cli.run.observe import NoMeter, Silent
 from star_cli.stages.base import stage_class
 from star_cli.store.ledger import Event
 
-EVERY = 10.0  # seconds between plain progress lines
+INTERVAL = 10.0  # seconds between plain progress lines
 
 
 def console() -> Console:
     """The console everything is printed to; without a terminal lines are not folded."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show must not end a run
-    out = Console(highlight=False, soft_wrap=True)
-    return out
+    return Console(highlight=False, soft_wrap=True)
 
 
 class Terminal(Silent):
-    """``mode``: bar, plain, none or auto (bar on a terminal, else plain)."""
+    """The observer that prints. ``mode``: bar, plain, none or auto (bar on a terminal, else plain)."""
 
     def __init__(self, mode: str = "auto", out: Console | None = None) -> None:
         self.out = out or console()
         self.mode = ("bar" if self.out.is_terminal else "plain") if mode == "auto" else mode
-        self.at = ""
+        self.place = ""  # the stage that is being looked up or built
 
     def meter(self, what: str, total: int) -> Meter:
         if self.mode == "none":
             return NoMeter()
-        return Bar(self.out, self.at or what, total) if self.mode == "bar" else Lines(self.out, self.at or what, total)
+        meter = Bar if self.mode == "bar" else Lines
+        return meter(self.out, self.place or what, total)
 
     def say(self, text: str) -> None:
         if self.mode == "none":  # a script may be reading standard output
@@ -46,17 +46,17 @@ class Terminal(Silent):
 
     def engine_starts(self, name: str) -> None:
         if self.mode != "none":
-            self.out.print(f"  [dim]{self.at}: starting the engine {_plain(name)}[/]")
+            self.out.print(f"  [dim]{self.place}: starting the engine {_plain(name)}[/]")
 
     def stage_started(self, round: int, name: str, key: str) -> None:
-        self.at = f"round-{round}/{name}"
+        self.place = f"round-{round}/{name}"
 
     def stage_done(self, event: Event) -> None:
         if self.mode == "none":
             return
-        how = "found" if event.hit else f"{event.seconds:5.1f} s"
+        seconds = "found" if event.hit else f"{event.seconds:5.1f} s"
         self.out.print(
-            f"  [dim]round-{event.round}/[/]{event.name:<20} [dim]{event.key[:10]}[/]  {how:<8} "
+            f"  [dim]round-{event.round}/[/]{event.name:<20} [dim]{event.key[:10]}[/]  {seconds:<8} "
             f"[dim]{_plain(outline(event))}[/]"
         )
 
@@ -77,12 +77,12 @@ class Bar:
             transient=True,
         )
         self._task = self._progress.add_task(what, total=total or None, note="")
-        self._note = Note()
+        self._rates = Rates()
         self._progress.start()
 
     def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
-        self._note.add(n, tokens, right, loss)
-        self._progress.update(self._task, advance=n, note=str(self._note))
+        self._rates.add(n, tokens, right, loss)
+        self._progress.update(self._task, advance=n, note=str(self._rates))
 
     def close(self) -> None:
         self._progress.stop()
@@ -93,25 +93,25 @@ class Lines:
 
     def __init__(self, out: Console, what: str, total: int) -> None:
         self.out, self.what, self.total, self.done = out, what, total, 0
-        self.note, self.started, self.last = Note(), time.monotonic(), time.monotonic()
+        self.rates, self.started, self.last = Rates(), time.monotonic(), time.monotonic()
 
     def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
         self.done += n
-        self.note.add(n, tokens, right, loss)
+        self.rates.add(n, tokens, right, loss)
         now = time.monotonic()
-        if now - self.last >= EVERY:
+        if now - self.last >= INTERVAL:
             self.last = now
-            left = (self.total - self.done) * (now - self.started) / self.done if self.total and self.done else 0
+            remaining = (self.total - self.done) * (now - self.started) / self.done if self.total and self.done else 0
             of = f"/{self.total}" if self.total else ""
-            eta = f", eta {left:.0f} s" if self.total else ""
-            self.out.print(f"  {self.what}: {self.done}{of}{eta} {self.note}")
+            eta = f", eta {remaining:.0f} s" if self.total else ""
+            self.out.print(f"  {self.what}: {self.done}{of}{eta} {self.rates}")
             sys.stdout.flush()
 
     def close(self) -> None:
         return None
 
 
-class Note:
+class Rates:
     """tokens/s, running accuracy and loss, as far as they are known."""
 
     def __init__(self) -> None:
@@ -138,10 +138,10 @@ class Note:
 
 
 def outline(event: Event) -> str:
-    """The few numbers of a stage that matter, for its line; nothing where an older star wrote others."""
+    """The few numbers of a stage that matter, for its line; nothing where its metrics are others than it writes now."""
     try:
         return stage_class(event.stage).summary(event.metrics)
-    except KeyError:
+    except (LookupError, TypeError, ValueError, AttributeError):
         return ""
 
 

@@ -19,8 +19,12 @@ from star_cli.errors import NotBuilt, StarError
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.stages.base import Stage, StageContext, stage_name
-from star_cli.store.artifacts import Artifact, Draft, Store, full_disk, provenance
-from star_cli.store.ledger import Event, Run
+from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.drafts import Draft
+from star_cli.store.durable import writing
+from star_cli.store.ledger import Event, now
+from star_cli.store.manifest import Manifest, new_manifest
+from star_cli.store.runs import Run
 
 Pins = dict[tuple[int, str], str]  # (round, name) -> the key of the artifact that is taken as it is
 
@@ -95,7 +99,16 @@ class Builder:
                 if artifact is None:
                     artifact = self._make(stage, inputs, address)
         seconds = time.monotonic() - started
-        event = Event(round, name, artifact.stage, address, hit is not None, seconds, artifact.metrics)
+        event = Event(
+            time=now(),
+            round=round,
+            name=name,
+            stage=artifact.stage,
+            key=address,
+            hit=hit is not None,
+            seconds=seconds,
+            metrics=artifact.manifest.metrics,
+        )
         if self.run:
             self.run.record(event, artifact)
         self.built += hit is None
@@ -112,14 +125,16 @@ class Builder:
         if stage.device == "trainer":
             self.live_engine.sleep()
         try:
-            with full_disk(str(draft.path)), extras_named():
+            with writing(str(draft.path)), extras_named():
                 metrics = stage.run(self._context(stage, draft, inputs))
                 surplus = draft.schemas() - {kind.schema for kind in stage.writes}
                 if surplus:
                     raise TypeError(
                         f"the stage {stage_name(stage)} wrote {sorted(surplus)}, which its writes do not name"
                     )
-                return self.store.commit(draft, manifest_of(stage, inputs, metrics, time.monotonic() - started))
+                return self.store.commit(
+                    draft, manifest_of(address, stage, inputs, metrics, time.monotonic() - started)
+                )
         finally:
             draft.close()
 
@@ -215,14 +230,8 @@ class Planner(Builder):
         self.steps.append(Step(round, name, stage_name(stage), address, state, cost))
         if built:
             return built
-        manifest = {
-            "stage": stage_name(stage),
-            "tag": stable(stage),
-            "files": {},
-            "metrics": {},
-            "inputs": {role: a.key for role, a in inputs.items()},
-        }
-        return Planned(address, self.store.root / address, manifest, rows=_known(lambda: stage.rows(inputs)))
+        path = self.store.root / address
+        return Planned(address, path, manifest_of(address, stage, inputs), rows=_known(lambda: stage.rows(inputs)))
 
 
 def _known(ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
@@ -238,15 +247,20 @@ def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
     return key({"stage": stage, "inputs": {role: a.key for role, a in inputs.items()}, "schemas": sorted(SCHEMAS)})
 
 
-def manifest_of(stage: Stage, inputs: dict[str, Artifact], metrics: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What the manifest of a finished stage holds beside its files."""
-    return {
-        "stage": stage_name(stage),
-        "tag": stable(stage),
-        "inputs": {role: a.key for role, a in inputs.items()},
-        "metrics": metrics,
-        "seconds": round(seconds, 3),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **provenance(),
-        **({"mkl": kernels} if stage.device and (kernels := use_all_kernels()) else {}),
-    }
+def manifest_of(
+    address: str,
+    stage: Stage,
+    inputs: dict[str, Artifact],
+    metrics: dict[str, Any] | None = None,
+    seconds: float = 0.0,
+) -> Manifest:
+    """The manifest of a stage's artifact, without its files yet."""
+    return new_manifest(
+        address,
+        stage=stage_name(stage),
+        tag=stable(stage),
+        inputs={role: a.key for role, a in inputs.items()},
+        metrics=metrics,
+        seconds=seconds,
+        mkl=use_all_kernels() if stage.device else "",
+    )

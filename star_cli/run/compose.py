@@ -27,7 +27,7 @@ from star_cli.core.settings import (
 from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
-from star_cli.store.ledger import QUIET, default_name
+from star_cli.store.runs import UNNAMED, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
 
@@ -80,7 +80,7 @@ class Composed:
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
-        told = {k: v for k, v in self.config.items() if k not in QUIET}
+        told = {k: v for k, v in self.config.items() if k not in UNNAMED}
         told_by_user = [o for o in self.overrides if o.partition("=")[0] not in ("name", "home")]
         kinds = ("task", "grader", "model", "trainer", "method", "verifier")
         parts = {kind: registry.name_of(getattr(self.experiment, kind, None)) for kind in kinds}

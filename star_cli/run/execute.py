@@ -14,7 +14,7 @@ from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run, Settings
 
 live_engine = LiveEngine()  # the engine outlives a run: the arms of a sweep share it
 
@@ -24,11 +24,13 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     x, display = c.experiment, display or Display()
     store = open_store(x.home).open()
     run = Run(x.home, x.name)
-    run.start({**c.info(), "pins": {f"{r}/{n}": k for (r, n), k in (pins or {}).items()}})
+    mended = run.start(Settings(**c.info(), pins={f"{r}/{n}": k for (r, n), k in (pins or {}).items()}))
     if x.runtime.engine_log is None:
         x.runtime = replace(x.runtime, engine_log=str(run.path / "engine.log"))
     shown = observer = display.observer(x.runtime.progress)
     try:
+        for sentence in mended:
+            observer.say(sentence)
         observer = _with_tracker(shown, x, c, run)
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
         lab = Lab(x, builder)

@@ -207,7 +207,7 @@ class Lab:
             control=f.control,
             seed=self.x.seed if f.control == "random" else 0,
         )
-        hinted = rationales.manifest["tag"].get("hint", False)
+        hinted = rationales.tag.get("hint", False)
         inputs = {"problems": problems, "rationales": rationales}
         return self.build(stage, inputs, rationales.round or 0, name or ("filter-rationalized" if hinted else "filter"))
 

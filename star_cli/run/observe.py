@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from star_cli.core.parts import Meter
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.ledger import Event
+from star_cli.store.runs import Run
 
 
 class Observer(Protocol):

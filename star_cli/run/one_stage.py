@@ -17,10 +17,11 @@ from star_cli.run.compose import Composed, launch
 from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent
-from star_cli.run.overrides import home_of, name_of
+from star_cli.run.overrides import home_in, name_of
 from star_cli.stages.base import STAGES, stage_class
+from star_cli.store.addresses import find_artifact, parse_path
 from star_cli.store.artifacts import Artifact, open_store
-from star_cli.store.ledger import Run, find_artifact, parse_path
+from star_cli.store.runs import Run
 
 ROLES = {
     "generate": ("model", "problems", "solved"),
@@ -44,8 +45,7 @@ def run_stage(
 
     Returns the artifact, and whether it was there already.
     """
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    home = home_of(homes[-1] if homes else None)
+    home = home_in(args)
     store = open_store(home)
     named = Inputs(verb, inputs, lambda address: find_artifact(home, store, address))
     changed = {name_of(a) for a in args} | {"name", "home"}
@@ -69,7 +69,7 @@ def inherited_settings(home: Path, inputs: list[str]) -> list[str]:
     for text in inputs:
         name, number, _ = parse_path(text.partition("=")[2])
         if number is not None:
-            return list(Run(home, name).info.get("overrides", []))
+            return Run(home, name).info.overrides
     return []
 
 
@@ -164,7 +164,7 @@ def _evaluate(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
 
 def _score(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
     verifier, rationales = inputs.weights("verifier", "verifier"), inputs.records("rationales", Rationale)
-    settings = dict(verifier.manifest["tag"]["verifier"])
+    settings = dict(verifier.tag["verifier"])
     kind, name, _ = settings.pop("_").split("/")
     generator = inputs.optional("generator") or lab.builder.store.get(rationales.input("model") or "")
     return lab.score(

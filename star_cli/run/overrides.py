@@ -25,6 +25,12 @@ def home_of(setting: str | None) -> Path:
     return Path(setting or os.environ.get("STAR_HOME") or ".").expanduser().resolve()
 
 
+def home_in(args: list[str]) -> Path:
+    """The home that an override home=DIR names, else the usual one."""
+    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
+    return home_of(homes[-1].strip("'\"") if homes else None)
+
+
 def written_by(experiment: str, places: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """The content of an experiment's file and of the experiments it builds on, shipped or in a --config-dir."""
     from omegaconf import OmegaConf

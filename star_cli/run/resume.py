@@ -11,7 +11,7 @@ from star_cli.run.observe import Display
 from star_cli.run.overrides import name_of
 from star_cli.run.sweeps import run_all
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 
 def resume_run(
@@ -21,13 +21,7 @@ def resume_run(
     are.
     """
     run = Run(home, name)
-    info = run.info
-    if "overrides" not in info:
-        arms = [p.parent.name for p in run.path.glob("*/run.json")]
-        raise StarError(
-            f"{name} is a sweep of {len(arms)} runs, not one run",
-            hint=f"name one: {name}/{arms[0]}" if arms else "star ls runs shows them all",
-        )
+    overrides = run.info.overrides
     pins = pins_before(run, start) if start else {}
     if rebuild:
         if not start:
@@ -38,7 +32,7 @@ def resume_run(
     new_name = name if not changes else name + "+" + "+".join(re.sub(r"[^A-Za-z0-9._,=-]+", "_", o) for o in changes)
     if told:
         new_name = told[-1].partition("=")[2]
-    kept = [o for o in info["overrides"] if name_of(o) not in {name_of(e) for e in extra} | {"name", "home"}]
+    kept = [o for o in overrides if name_of(o) not in {name_of(e) for e in extra} | {"name", "home"}]
     args = [*kept, *(o for o in extra if name_of(o) not in ("name", "home")), f"name='{new_name}'", f"home='{home}'"]
     run_all(args, pins=pins, display=display)
 

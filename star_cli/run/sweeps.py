@@ -13,7 +13,7 @@ from star_cli.run.execute import execute, live_engine
 from star_cli.run.observe import Display
 from star_cli.run.overrides import home_of
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import arms_below
+from star_cli.store.runs import arms_below
 
 
 def run_all(args: list[str], *, pins: Pins | None = None, display: Display | None = None) -> None:

@@ -14,6 +14,7 @@ class Answers(Stage):
     """Input: ``problems``. The data of the ``direct`` baseline."""
 
     reads, writes = (Problem,), (Example,)
+    quick = True
     task: Task
 
     def run(self, context: StageContext) -> dict[str, Any]:

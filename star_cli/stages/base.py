@@ -17,11 +17,13 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import msgspec
 
+from star_cli.core import registry
 from star_cli.core.parts import Grader, Meter, ModelRef, Part, Session
 from star_cli.core.records import Example, Problem, Rationale, Record
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-from star_cli.store.artifacts import Artifact, Draft
+from star_cli.store.artifacts import Artifact
+from star_cli.store.drafts import Draft
 
 T = TypeVar("T")
 
@@ -60,6 +62,8 @@ class Stage(Part):
     judges: ClassVar[bool] = False  # it decides which rationales are right, and which are trained on
     measures: ClassVar[bool] = False  # its metrics are a model's accuracy on held-out problems
     chooses: ClassVar[bool] = False  # its metrics say what each way to pick one of k candidates reaches
+    monitors: ClassVar[bool] = False  # its metrics are the health of the loop, as lib/health.py defines it
+    quick: ClassVar[bool] = False  # it copies or counts: tables leave it out unless it took a second
     makes: ClassVar[str | None] = (
         None  # the weights its artifact holds: "base" (a run starts there), "model", "verifier"
     )
@@ -107,7 +111,9 @@ def stage(name: str, *, version: int = 1) -> Callable[[type[T]], type[T]]:
 
 
 def stage_class(name: str) -> type[Stage]:
-    """The stage that a manifest or a ledger names; the bare Stage for one of a plug-in that is not loaded."""
+    """The stage that a manifest or a ledger names; the bare Stage for one of a plug-in that is not installed."""
+    if name not in STAGES:
+        registry.discover()  # a stage of a method stands with its method
     return STAGES.get(name, Stage)
 
 

@@ -10,7 +10,8 @@ from star_cli.errors import need
 from star_cli.lib.health import MEANING, History, JudgedSample, health
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import with_verdicts
-from star_cli.store.artifacts import Artifact, write_json
+from star_cli.store.artifacts import Artifact
+from star_cli.store.durable import write_json
 
 HISTORY = "history.json"
 IN_SHORT = {
@@ -32,6 +33,7 @@ class Health(Stage):
     """
 
     reads, writes = (Problem, Rationale, Verdict, Example), (Metric,)
+    monitors = quick = True
     round: int
     wanted: int = 1
 

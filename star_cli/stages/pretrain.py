@@ -10,7 +10,7 @@ from star_cli.core.parts import RUNTIME, Model, ModelRef, Task, Trainer, TrainJo
 from star_cli.core.records import Example
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
-from star_cli.store.artifacts import write_json
+from star_cli.store.durable import write_json
 
 
 @stage("pretrain")
@@ -90,6 +90,7 @@ class Base(Stage):
     """Weights from outside, by their content or pinned revision; the files stay where they are."""
 
     makes = "base"
+    quick = True
     content: str
     dtype: str
     chat: bool | None

@@ -20,6 +20,7 @@ class Problems(Stage):
     """``limit`` takes the first problems of the split, ``draw`` picks that many at random by (seed, round)."""
 
     writes = (Problem,)
+    quick = True
     task: Task
     split: str
     limit: int = 0

@@ -15,7 +15,7 @@ from star_cli.lib import images
 from star_cli.stages.base import StageContext
 from star_cli.stages.grading.cache import EarlyGrading, cache_file
 from star_cli.stages.grading.judge import judged
-from star_cli.store.artifacts import full_disk
+from star_cli.store.durable import writing
 
 Wanted = Callable[[], Iterable[tuple[Problem, Iterable[int]]]]  # a fresh pass over problems and their sample numbers
 
@@ -43,7 +43,7 @@ class SampleWriter:
         self.show = show
         self.journal = context.draft.journal(Rationale)
         if self.journal.torn:
-            context.warn("cut off one torn line left by an interrupted run; that sample is written again")
+            context.warn(f"{self.journal.torn} line(s) that an interrupted run left torn are cut off and written again")
         self.reused = len(self.journal.offsets)
         self.tokens = self.truncated = self.image_tokens = 0
         self._early = self._early_grading()
@@ -149,7 +149,7 @@ class SampleWriter:
             seed=self._seed(hint, *completion.id),
             prompt_key=address,
         )
-        with full_disk(str(self.journal.path)):
+        with writing(str(self.journal.path)):
             self.journal.append(rationale)
             if time.monotonic() - self._synced > self.context.runtime.sync_seconds:
                 self.journal.sync()

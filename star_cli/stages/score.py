@@ -99,6 +99,6 @@ def same_tokenizer(verifier: Artifact, generator: Artifact) -> None:
 def tokenizer_of(model: Artifact) -> str | None:
     """The content of a model's tokenizer; None where it lies outside the store."""
     names = [
-        n for n in model.manifest["files"] if n in ("model/tokenizer.json", "model/tokenizer.model", "model/vocab.json")
+        n for n in model.manifest.files if n in ("model/tokenizer.json", "model/tokenizer.model", "model/vocab.json")
     ]
     return "".join(file_sha256(model.file(n)) for n in sorted(names)) or None

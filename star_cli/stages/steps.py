@@ -15,6 +15,7 @@ class Steps(Stage):
     """Input: ``examples``. A step learns from the state it started from and the state it reached, right or wrong."""
 
     reads, writes = (Example,), (Example,)
+    quick = True
     task: Task
 
     def run(self, context: StageContext) -> dict[str, Any]:

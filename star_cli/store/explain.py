@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from star_cli.errors import StarError
+from star_cli.store.addresses import find_artifact, parse_path
 from star_cli.store.artifacts import Artifact, Store, open_store
-from star_cli.store.ledger import Run, find_artifact, parse_path
+from star_cli.store.runs import Run
 
 Row = dict[str, Any]
 
@@ -25,8 +25,8 @@ def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozens
     if a.key == b.key:
         return
     label = f"{where or a.stage}"
-    yield from _fields(a.manifest["tag"], b.manifest["tag"], label)
-    left, right = a.manifest["inputs"], b.manifest["inputs"]
+    yield from _fields(a.tag, b.tag, label)
+    left, right = a.manifest.inputs, b.manifest.inputs
     for role in sorted({*left, *right}):
         if left.get(role) == right.get(role):
             continue
@@ -51,11 +51,8 @@ def _fields(a: Any, b: Any, where: str) -> Iterator[Row]:
 
 
 def _runs(a: Run, b: Run) -> Iterator[Row]:
-    settings = [r.info.get("config") for r in (a, b)]
-    if None in settings:
-        raise StarError("one of them is a sweep, not a run", hint=f"name an arm: star show {a.name}")
-    told = [{k: v for k, v in (s or {}).items() if k not in ("name", "home", "runtime")} for s in settings]
-    yield from _fields(told[0], told[1], "settings")
+    settings = [{k: v for k, v in r.info.config.items() if k not in ("name", "home", "runtime")} for r in (a, b)]
+    yield from _fields(settings[0], settings[1], "settings")
     events = [{(e.round, e.name): e for e in r.events()} for r in (a, b)]
     for at in sorted({*events[0], *events[1]}):
         one, other = (e.get(at) for e in events)

@@ -3,50 +3,72 @@
 from __future__ import annotations
 
 import fcntl
-import json
+import os
 import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.store.artifacts import FOLDER, Artifact, Store, open_store
-from star_cli.store.ledger import Run, runs
+from star_cli.store import ledger
+from star_cli.store.artifacts import KEY, VERDICT_CACHE, Store, open_store
+from star_cli.store.ledger import Event
+from star_cli.store.manifest import MANIFEST
+from star_cli.store.runs import Run, runs
 
 
 def verify(home: Path, name: str | None) -> tuple[int, list[dict[str, str]]]:
-    """Check the artifacts of a run (with all they were made from), or of the whole store: (how many, faults)."""
+    """Check the artifacts of a run (with all they were made from), or of the whole store and the files of all runs.
+
+    Returns how many artifacts were checked, and the faults: [{"key", "file", "fault"}]; the key is "" for a run's file.
+    """
     store = open_store(home)
-    keys = closure(store, [e.key for e in _known(home, name).events()]) if name else store.keys()
-    faults: list[dict[str, str]] = []
+    if name:
+        run = Run(home, name)
+        keys, faults = closure(store, [e.key for e in _known(run).events()]), []
+    else:
+        keys, faults = set(store.keys()), [fault for run in runs(home) for fault in _run_faults(run)]
     for key in sorted(keys):
-        try:
-            artifact = store.get(key)
-        except StarError as e:
-            faults.append({"key": key, "file": str(store.root / key), "fault": e.what})
-            continue
-        if artifact is None:
-            faults.append({"key": key, "file": str(store.root / key), "fault": "this artifact is missing"})
-            continue
-        faults += [
-            {"key": key, "file": str(artifact.path / f), "fault": fault}
-            for f in artifact.manifest["files"]
-            if (fault := artifact.fault(f, force=True))
-        ]
+        faults += _artifact_faults(store, key)
     return len(keys), faults
 
 
-def _known(home: Path, name: str) -> Run:
-    run = Run(home, name)
+def _known(run: Run) -> Run:
     run.info  # noqa: B018  (raises for an unknown run)
     return run
 
 
-def closure(store: Store, keys: list[str]) -> set[str]:
-    """The keys and those of everything they were made from."""
+def _run_faults(run: Run) -> list[dict[str, str]]:
+    faults = []
+    try:
+        _known(run)
+    except StarError as e:
+        faults.append({"key": "", "file": str(run.path / "run.json"), "fault": e.what})
+    lines = [sentence for _, sentence in ledger.faults(run.ledger)]
+    if not lines and (lost := run.lost()):
+        lines = [f"the ledger has lost {', '.join(lost)}, to which links lead; star resume {run.name} notes them again"]
+    return faults + [{"key": "", "file": str(run.ledger), "fault": sentence} for sentence in lines]
+
+
+def _artifact_faults(store: Store, key: str) -> list[dict[str, str]]:
+    path = store.root / key
+    try:
+        artifact = store.get(key)
+    except StarError as e:
+        return [{"key": key, "file": str(path / MANIFEST), "fault": e.what}]
+    if artifact is None:
+        return [{"key": key, "file": str(path), "fault": "this artifact is missing"}]
+    checked = ((name, artifact.fault(name, force=True)) for name in artifact.manifest.files)
+    return [{"key": key, "file": str(path / name), "fault": fault} for name, fault in checked if fault]
+
+
+def closure(store: Store, keys: Iterable[str]) -> set[str]:
+    """The keys and those of everything they were made from, as far as manifests can be read."""
     seen: set[str] = set()
-    todo = list(keys)
-    while todo:
-        key = todo.pop()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
         if key in seen:
             continue
         seen.add(key)
@@ -54,50 +76,88 @@ def closure(store: Store, keys: list[str]) -> set[str]:
             artifact = store.get(key)
         except StarError:
             continue
-        todo += artifact.manifest["inputs"].values() if artifact else ()
+        waiting += artifact.manifest.inputs.values() if artifact else ()
     return seen
 
 
-def unused(home: Path) -> list[dict[str, Any]]:
-    """What no run's ledger leads to, and drafts that nobody is building: [{"key", "stage", "path", "bytes"}]."""
-    store = open_store(home)
+@dataclass
+class Unused:
+    """What ``star gc`` may remove: ``rows`` of {"key", "stage", "path", "bytes"}.
+
+    ``doubts`` are sentences about files that cannot be read. While there are any it is not known what the runs use, and
+    no finished artifact is among the rows.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+def unused(home: Path) -> Unused:
+    """What no run's ledger or link leads to, drafts that nobody is building, and early verdicts."""
+    store, result = open_store(home), Unused()
     used: set[str] = set()
     for run in runs(home):
-        for ledger in run.path.glob("ledger*.jsonl"):
-            used |= _keys(ledger)
-    used = closure(store, sorted(used))
-    found = [_row(a) for k in store.keys() if k not in used and (a := store.get(k))]
+        keys, doubts = _keys_of(run)
+        used |= keys
+        result.doubts += doubts
+    used = closure(store, used)
+    broken = {key: sentence for key in store.keys() if (sentence := _broken(store, key))}
+    result.doubts += [sentence for key, sentence in broken.items() if key in used]
+    for key in store.keys() if not result.doubts else ():
+        artifact = None if key in broken or key in used else store.get(key)
+        if artifact:
+            result.rows.append(_row(key, artifact.stage, artifact.path))
+        elif key in broken:
+            result.rows.append(_row(key, "damaged", store.root / key))
     for draft in store.partials():
-        key = draft.name.removesuffix(".partial")
-        found.append({"key": key, "stage": "unfinished", "path": str(draft), "bytes": _size(draft)})
-    cache = store.root / FOLDER
-    if cache.exists():
-        found.append({"key": FOLDER, "stage": "early verdicts", "path": str(cache), "bytes": _size(cache)})
-    return found
+        result.rows.append(_row(draft.name.removesuffix(".partial"), "unfinished", draft))
+    if (store.root / VERDICT_CACHE).exists():
+        result.rows.append(_row(VERDICT_CACHE, "early verdicts", store.root / VERDICT_CACHE))
+    return result
 
 
-def _row(artifact: Artifact) -> dict[str, Any]:
-    return {"key": artifact.key, "stage": artifact.stage, "path": str(artifact.path), "bytes": _size(artifact.path)}
+def _broken(store: Store, key: str) -> str | None:
+    """What is wrong with the manifest of an artifact, which says what it was made of."""
+    try:
+        store.get(key)
+    except StarError as e:
+        return e.what
+    return None
 
 
-def _keys(ledger: Path) -> set[str]:
-    keys = set()
-    for line in ledger.read_bytes().splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # torn by a crash
-        if isinstance(event, dict) and "key" in event:
-            keys.add(str(event["key"]))
-    return keys
+def _keys_of(run: Run) -> tuple[set[str], list[str]]:
+    """(the keys that a run's ledgers, old ones too, and its links lead to; what of them cannot be read)."""
+    keys, doubts = set(), []
+    for path in run.ledgers():
+        faults = ledger.faults(path)
+        doubts += [sentence for _, sentence in faults]
+        if not faults:
+            keys |= {line.key for line in ledger.read(path) if isinstance(line, Event)}
+    for link in run.links():
+        target = os.path.basename(os.readlink(link))
+        if KEY.fullmatch(target):
+            keys.add(target)
+    return keys, doubts
+
+
+def _row(key: str, stage: str, path: Path) -> dict[str, Any]:
+    return {"key": key, "stage": stage, "path": str(path), "bytes": _size(path)}
 
 
 def _size(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    """The bytes of all files below a folder; links are not followed."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:  # removed meanwhile
+                continue
+    return total
 
 
 def collect(home: Path, rows: list[dict[str, Any]]) -> list[str]:
-    """Remove what ``unused`` found, except what is being built right now; returns the keys removed."""
+    """Remove what ``unused`` named, except what is being built right now; returns the keys removed."""
     store = open_store(home).open()
     removed = []
     for row in rows:
@@ -106,6 +166,15 @@ def collect(home: Path, rows: list[dict[str, Any]]) -> list[str]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue  # somebody is building it
-            shutil.rmtree(row["path"], ignore_errors=True)
-            removed.append(row["key"])
+            if _remove(Path(row["path"])):
+                removed.append(row["key"])
     return removed
+
+
+def _remove(path: Path) -> bool:
+    """Remove a folder, or the file or link that stands in its place; whether it is gone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    return not os.path.lexists(path)

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from by_hand import committed
 from conftest import SMALL, call
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -29,7 +31,7 @@ from star_cli.stages.grading import cache as early
 from star_cli.stages.grading import pool
 from star_cli.stages.grading.cache import AHEAD, EarlyGrading, VerdictCache, cache_file  # noqa: E402
 from star_cli.stages.grading.judge import check_golds, grade_all  # noqa: E402
-from star_cli.store.artifacts import FOLDER, Artifact, Store  # noqa: E402
+from star_cli.store.artifacts import VERDICT_CACHE, Artifact, Store  # noqa: E402
 from star_cli.tasks.addition import Addition  # noqa: E402
 
 
@@ -58,7 +60,7 @@ def text(problem: Problem, sample: int, said: str, finish: str = "stop") -> Rati
 def artifact(store: Store, key: str, kind: type[Record], records: Iterable[Record]) -> Artifact:
     draft = store.draft(key)
     draft.write(kind, records)
-    return store.commit(draft, {"stage": "test", "tag": {}, "inputs": {}, "metrics": {}})
+    return committed(store, draft, "test")
 
 
 def problem(i: int, answer: str | None = None, **more: Any) -> Problem:
@@ -266,11 +268,12 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
     written: list[list[bytes]] = []
     for key, begin in (("1" * 32, True), ("2" * 32, False)):
         generate(store, tmp_path, key, spec, sums, grader=grader, early=begin)
-        made = store.commit(store.draft(key), {"stage": "generate", "tag": {"round": 1}, "inputs": {}, "metrics": {}})
+        made = committed(store, store.draft(key), "generate", tag={"round": 1})
         rows = len((made.path / Rationale.file).read_text().splitlines())
-        made.manifest["files"][Rationale.file] |= {"rows": rows, "schema": Rationale.schema}
+        entry = made.manifest.files[Rationale.file]
+        made.manifest.files[Rationale.file] = msgspec.structs.replace(entry, rows=rows, schema=Rationale.schema)
         assert cache_file(store.root, key, grader).exists() == begin
-        draft = store.draft(key[::-1] + "f")
+        draft = store.draft(key[:-1] + "f")
         work = StageContext(
             draft=draft,
             inputs={"problems": sums, "rationales": made},
@@ -288,10 +291,10 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
 
 
 def test_gc_removes_the_cache(home: Path) -> None:
-    folder = home / "artifacts" / FOLDER
+    folder = home / "artifacts" / VERDICT_CACHE
     folder.mkdir(parents=True)
     (folder / "x-y.jsonl").write_text("{}\n")
-    assert call(home, "gc", "--yes", "--json").json["removed"] == [FOLDER] and not folder.exists()
+    assert call(home, "gc", "--yes", "--json").json["removed"] == [VERDICT_CACHE] and not folder.exists()
 
 
 @pytest.mark.slow
@@ -316,15 +319,15 @@ def test_early_verdicts_leave_no_trace_in_the_artifacts_of_a_run(tmp_path: Path)
         assert done.code == 0, done.err
         found = Store(home / "artifacts")
         manifests = {k: found.get(k).manifest for k in found.keys()}  # type: ignore[union-attr]
-        files.append({k: {n: f["sha256"] for n, f in m["files"].items()} for k, m in manifests.items()})
-        caches = list((home / "artifacts" / FOLDER).glob("*.jsonl"))
+        files.append({k: {n: f.sha256 for n, f in m.files.items()} for k, m in manifests.items()})
+        caches = list((home / "artifacts" / VERDICT_CACHE).glob("*.jsonl"))
         assert bool(caches) == (begin == "true")
     assert files[0] == files[1]
-    written = {k for k, m in manifests.items() if m["stage"] == "generate"}
-    for cache in (tmp_path / "true" / "artifacts" / FOLDER).glob("*.jsonl"):
+    written = {k for k, m in manifests.items() if m.stage == "generate"}
+    for cache in (tmp_path / "true" / "artifacts" / VERDICT_CACHE).glob("*.jsonl"):
         assert cache.name.partition("-")[0] in written
     home = tmp_path / "true"
-    lines = [line for c in (home / "artifacts" / FOLDER).glob("*") for line in c.read_bytes().splitlines()]
+    lines = [line for c in (home / "artifacts" / VERDICT_CACHE).glob("*") for line in c.read_bytes().splitlines()]
     assert len(lines) > 10, "next to nothing was judged early"
 
 

@@ -21,7 +21,7 @@ from star_cli.core.keys import key
 from star_cli.core.records import Metric, Problem, encode
 from star_cli.errors import StarError
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 from star_cli.tasks.base import datafiles, formats
 
 ROW = {"question": "What is 2 + 2?", "answer": "4"}

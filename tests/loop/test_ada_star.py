@@ -95,8 +95,8 @@ def test_alpha_is_the_accuracy_of_the_new_weights_on_what_was_looked_at(home):
     book = Book(home, "ada")
     for t in (1, 2):
         answers = book(t, "generate-peeked")
-        assert answers.manifest["inputs"]["model"] == book(t, "finetune").key
-        assert answers.manifest["tag"]["sampling"]["temperature"] == 0
+        assert answers.manifest.inputs["model"] == book(t, "finetune").key
+        assert answers.tag["sampling"]["temperature"] == 0
         assert {r.problem_id for r in answers.read(Rationale)} == {
             k.problem_id for k in book(t, "ada_sample").read(Peek)
         }
@@ -109,7 +109,7 @@ def test_weights_continue_and_each_round_is_written_by_the_model_before(home):
     for t in (1, 2, 3):
         tuned = book(t, "finetune")
         assert tuned.metrics["start_weights"] == before.metrics["end_weights"]
-        assert tuned.manifest["inputs"]["start"] == book(t, "ada_sample").manifest["inputs"]["model"] == before.key
+        assert tuned.manifest.inputs["start"] == book(t, "ada_sample").manifest.inputs["model"] == before.key
         before = tuned
     assert [book(t, "finetune").metrics["steps"] for t in (1, 2, 3)] == [40, 48, 57]
 
@@ -196,7 +196,7 @@ def test_the_published_codes_settings(tmp_path):
     assert book(1, "ada_state").metrics["alpha"] == pytest.approx(alpha)
     assert book(1, "ada_state").metrics["sampled"] == round(told["problems"] * alpha**2)
     assert not {e.name for e in book.events} & {"generate-peeked", "evaluate-peeked"}
-    assert book(2, "finetune").manifest["inputs"]["start"] == book(0, "pretrain").key
+    assert book(2, "finetune").manifest.inputs["start"] == book(0, "pretrain").key
 
 
 def test_without_rationalization_every_attempt_is_made_unless_one_right_is_enough(tmp_path):

@@ -64,7 +64,7 @@ def test_the_choice_is_the_best_mean_score_on_the_grid(run, book):
             right = {v.identity(): v.correct for v in book(t, f"judge-{told}").read(Verdict)}
             say = scores(book(t, f"score-{told}")) if "verifier=fake" in run[1] else {}
             texts = {r.identity(): r.text for r in book(t, told).read(Rationale)}
-            assert book(t, told).manifest["tag"]["sampling"]["temperature"] == temperature
+            assert book(t, told).tag["sampling"]["temperature"] == temperature
             for tau in (i / 10 for i in range(-10, 11)):
                 total = 0.0
                 for q in queries:
@@ -83,7 +83,7 @@ def test_the_choice_is_the_best_mean_score_on_the_grid(run, book):
 def test_a_round_is_sampled_at_the_chosen_temperature_and_learns_what_is_above_the_threshold(run, book):
     for t in (1, 2):
         choice, drafts, kept = book(t, "balance").metrics, book(t, "generate"), book(t, "filter")
-        assert drafts.manifest["tag"]["sampling"]["temperature"] == choice["temperature"]
+        assert drafts.tag["sampling"]["temperature"] == choice["temperature"]
         say = scores(book(t, "score-fake")) if "verifier=fake" in run[1] else {}
         right = {v.identity(): v.correct for v in kept.read(Verdict)}
         texts = {r.identity(): r.text for r in drafts.read(Rationale)}
@@ -99,10 +99,10 @@ def test_weights_continue_and_every_round_asks_the_newest_model(run, book):
     before = book(0, "pretrain")
     for t in (1, 2):
         tuned = book(t, "finetune")
-        assert tuned.manifest["inputs"]["start"] == before.key
+        assert tuned.manifest.inputs["start"] == before.key
         assert tuned.metrics["start_weights"] == before.metrics["end_weights"]
         for name in ("probe-0.5", "generate"):
-            assert book(t, name).manifest["inputs"]["model"] == before.key
+            assert book(t, name).manifest.inputs["model"] == before.key
         before = tuned
 
 
@@ -137,7 +137,7 @@ def test_the_published_codes_differences(tmp_path):
     done = call(tmp_path, "run", *PLAIN, "rounds=1", "method.published_code=true")
     assert done.code == 0, done.err
     book = Book(tmp_path, "b")
-    tag = book(1, "balance").manifest["tag"]
+    tag = book(1, "balance").tag
     assert (tag["n_star"], tag["weight"], tag["drop_empty"], tag["distinct_first"], tag["gold"]) == (
         8,
         0.2,
@@ -153,7 +153,7 @@ def test_the_start_is_an_sft_on_the_datas_own_solutions(tmp_path):
     done = call(tmp_path, "run", *PLAIN, "rounds=1", "method.gold=true")
     assert done.code == 0, done.err
     book = Book(tmp_path, "b")
-    assert book(1, "generate").manifest["inputs"]["model"] == book(0, "finetune").key
+    assert book(1, "generate").manifest.inputs["model"] == book(0, "finetune").key
     assert {e.origin for e in book(0, "finetune").read(Example)} == {"gold"}
 
 

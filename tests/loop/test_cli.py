@@ -14,9 +14,10 @@ from conftest import SMALL, call
 
 from star_cli import __version__
 from star_cli.core.records import Rationale, Verdict
+from star_cli.store.addresses import find_artifact
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run, find_artifact
 from star_cli.store.maintenance import verify
+from star_cli.store.runs import Run
 
 ONE = [*SMALL, "rounds=1"]
 OTHER = ["grader=exact", "grader.after='scratch>'"]  # another grader that judges sums right
@@ -197,16 +198,16 @@ def test_resume_from_with_another_trainer_trains_only_what_follows(copy):
 
 def test_rebuild_makes_the_stages_again_with_the_same_bytes(copy):
     store = Store(copy / "artifacts")
-    before = {k: store.get(k).manifest["files"] for k in store.keys()}
+    before = {k: store.get(k).manifest.files for k in store.keys()}
     done = call(copy, "resume", "demo", "--from", "round-2/finetune", "--rebuild")
     assert done.code == 0, done.err
     built = {(e.round, e.name) for e in Run(copy, "demo").latest() if not e.hit}
     assert built == {(2, "finetune"), (2, "generate-dev"), (2, "evaluate")}
-    assert {k: store.get(k).manifest["files"] for k in store.keys()} == before
+    assert {k: store.get(k).manifest.files for k in store.keys()} == before
 
 
 def _runs(home):
-    from star_cli.store.ledger import runs
+    from star_cli.store.runs import runs
 
     return runs(home)
 

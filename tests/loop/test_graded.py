@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from star_cli.store.artifacts import FOLDER
+from star_cli.store.artifacts import VERDICT_CACHE
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,4 +62,4 @@ def test_a_task_with_data_of_its_own_runs_end_to_end(home: Path, task: str, grad
     assert 0 <= first["accuracy"] <= 1
     verdicts = list((home / "artifacts").glob("*/verdicts.jsonl"))
     assert verdicts and all("GRADER_ERROR" not in v.read_text() for v in verdicts)
-    assert (home / "artifacts" / FOLDER).exists() == (grader == "code")
+    assert (home / "artifacts" / VERDICT_CACHE).exists() == (grader == "code")

@@ -13,7 +13,7 @@ from conftest import call, start
 
 from star_cli.core.records import Rationale
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 ARGS = [
     "model=fake",
@@ -32,7 +32,7 @@ PROMPT = (
 def hashes(home: Path) -> dict[str, dict[str, str]]:
     """The sha256 of every file of every artifact, by key."""
     store = Store(home / "artifacts")
-    return {k: {n: f["sha256"] for n, f in store.get(k).manifest["files"].items()} for k in store.keys()}
+    return {k: {n: f.sha256 for n, f in store.get(k).manifest.files.items()} for k in store.keys()}
 
 
 def saved(home: Path) -> int:
@@ -113,7 +113,7 @@ def test_control_c_ends_within_seconds_and_says_how_to_continue(home, whole):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and time.monotonic() - pressed < 10
     assert "Nothing finished is lost; continue with: star resume demo" in err and "Traceback" not in err
-    assert Run(home, "demo").info["status"] == "interrupted"
+    assert Run(home, "demo").info.status == "interrupted"
     kept = saved(home)
     assert kept > 0
     written = (home / "count").stat().st_size
@@ -153,4 +153,4 @@ def test_an_engine_that_always_dies_is_a_sentence_and_what_it_wrote_is_kept(home
     assert done.code == 1
     assert re.search(r"star: the fake engine died.*\n  next: ", done.err) and "Traceback" not in done.err
     assert saved(home) >= 40
-    assert Run(home, "demo").info["status"] == "failed"
+    assert Run(home, "demo").info.status == "failed"

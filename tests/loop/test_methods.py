@@ -11,7 +11,7 @@ from conftest import SMALL, call
 from star_cli.core import registry
 from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.store.artifacts import Artifact, Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 QUICK = {
     "b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
@@ -67,14 +67,14 @@ def test_every_round_of_star_starts_from_the_base_weights(book):
     for n in (1, 2):
         tuned = book(n, "finetune")
         assert tuned.metrics["start_weights"] == base
-        assert tuned.manifest["inputs"]["start"] == book(0, "pretrain").key
+        assert tuned.manifest.inputs["start"] == book(0, "pretrain").key
     assert book(1, "finetune").metrics["end_weights"] != book(2, "finetune").metrics["end_weights"]
 
 
 def test_each_round_is_written_by_the_model_of_the_round_before(book):
-    assert book(1, "generate").manifest["inputs"]["model"] == book(0, "pretrain").key
-    assert book(2, "generate").manifest["inputs"]["model"] == book(1, "finetune").key
-    assert book(2, "generate-dev").manifest["inputs"]["model"] == book(2, "finetune").key
+    assert book(1, "generate").manifest.inputs["model"] == book(0, "pretrain").key
+    assert book(2, "generate").manifest.inputs["model"] == book(1, "finetune").key
+    assert book(2, "generate-dev").manifest.inputs["model"] == book(2, "finetune").key
 
 
 def test_rationalization_asks_only_for_what_failed(book):

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from star_cli.analysis.theory import bands_of, compare_run, experiment_of
+from star_cli.analysis.theory import bands_of, chain_run, compare_with_theory
 from star_cli.cli import theory as _theory  # noqa: F401  (registers the commands)
 from star_cli.cli.app import app
 from star_cli.core.parts import Completion, Prompt, Request
@@ -13,11 +13,11 @@ from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import symmetric_tables
-from star_cli.report.theory import write_comparison
+from star_cli.report.theory_figure import write_figure
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 from star_cli.tasks.zip import Zip
 
 QUIET = ["runtime.progress=none", "tracking=none"]
@@ -39,7 +39,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def told(small):
-    return compare_run(small, "t", None, "theory")
+    return compare_with_theory(small, "t", None, "theory")
 
 
 def test_the_curve_is_the_theorys(told):
@@ -54,10 +54,9 @@ def test_the_band_of_runs_of_this_size_holds_what_was_measured_and_knows_that_da
     rows = told.rows
     assert all(r.usual for r in rows), [(r.band, r.accuracy) for r in rows]
     assert rows[0].band[0] < rows[0].theory < rows[0].band[1] and rows[1].band[1] - rows[1].band[0] < 0.2
-    few = experiment_of(small, "t")
-    few.method.samples = 16
-    run, store = Run(small, "t"), open_store(small)
-    assert bands_of(few, run, store, [0.4] * 3, None, 2)[2][1] < rows[2].band[0]
+    few = chain_run(small, "t")
+    few.experiment.method.samples = 16
+    assert bands_of(few, [0.4] * 3, None, 2)[2][1] < rows[2].band[0]
 
 
 def test_the_steps_are_measured_on_the_next_rounds_samples_too(small, told):
@@ -78,9 +77,9 @@ def test_the_comparison_is_printed_and_drawn_by_the_command(small, told, tmp_pat
     assert done.exit_code == 0, done.output
     assert "runs of this size" in done.output and "…" not in done.output
     assert path.read_bytes().startswith(b"<?xml") and "delta of each step" in path.read_text()
-    assert write_comparison(told, tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert write_figure(told, tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(StarError, match="svg or .png"):
-        write_comparison(told, tmp_path / "t.pdf")
+        write_figure(told, tmp_path / "t.pdf")
 
 
 def test_the_measured_deltas_rise_to_one(told):
@@ -116,21 +115,21 @@ def test_one_step_at_chance_recovers_and_two_do_not(tmp_path):
         "pretraining.lessons.chain=16",
     ]
     run_in(tmp_path / "one", *small, "model.deltas=[0,0.4]")
-    rows = compare_run(tmp_path / "one", "t", None, "theory").rows
+    rows = compare_with_theory(tmp_path / "one", "t", None, "theory").rows
     assert rows[0].accuracy < 0.1 and rows[4].accuracy > 0.95
     run_in(tmp_path / "two", *small, "model.deltas=[0,0]")
-    assert compare_run(tmp_path / "two", "t", None, "theory").rows[4].accuracy < 0.5
+    assert compare_with_theory(tmp_path / "two", "t", None, "theory").rows[4].accuracy < 0.5
 
 
 def test_the_run_composes_again_as_it_was_asked_for(small):
-    x = experiment_of(small, "t")
+    x = chain_run(small, "t").experiment
     assert (x.name, x.method.samples, x.filter.dedupe, x.sampling.temperature) == ("t", 512, False, 1.0)
 
 
 @pytest.mark.slow
 def test_the_shipped_experiment_is_inside_its_interval_at_every_round(tmp_path):
     run_in(tmp_path, "experiment=rl_star_tabular")
-    rows = compare_run(tmp_path, "t", None, "theory").rows
+    rows = compare_with_theory(tmp_path, "t", None, "theory").rows
     assert len(rows) == 5
     assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
     assert all(r.usual for r in rows), [(r.band, r.accuracy) for r in rows]
@@ -154,7 +153,7 @@ def test_a_prompt_for_each_step_follows_the_same_curve(tmp_path):
     assert cut.count(Example) == 2 * kept.count(Example)
     first = next(iter(cut.read(Example)))
     assert first.prompt.startswith("x ") and "y" not in first.prompt and "\n" not in first.completion
-    rows = compare_run(tmp_path, "t", None, "theory").rows
+    rows = compare_with_theory(tmp_path, "t", None, "theory").rows
     assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
 
 

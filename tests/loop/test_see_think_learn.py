@@ -7,7 +7,7 @@ from conftest import SMALL, call
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
 from star_cli.store.artifacts import Artifact, Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 SCENES = [*SMALL, "task=tiny_scenes", "method=see_think_learn", "+pretraining.lessons={full:8}", "problems=60"]
 
@@ -80,11 +80,9 @@ def test_every_round_starts_from_the_base_and_explains_with_the_last_model(where
     book = Book(where, "both")
     base = book(0, "pretrain").key
     for n in (1, 2):
-        assert book(n, "finetune").manifest["inputs"]["start"] == base
+        assert book(n, "finetune").manifest.inputs["start"] == base
         writer = base if n == 1 else book(1, "finetune").key
-        assert (
-            book(n, "generate").manifest["inputs"]["model"] == writer == book(n, "explain").manifest["inputs"]["model"]
-        )
+        assert book(n, "generate").manifest.inputs["model"] == writer == book(n, "explain").manifest.inputs["model"]
 
 
 @pytest.mark.parametrize(

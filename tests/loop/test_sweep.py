@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import call
 
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 SMALL = ["model=fake", "rounds=1", "task.train=60", "task.dev=20", "problems=80"]
 

@@ -17,7 +17,7 @@ from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, S
 from star_cli.errors import StarError
 from star_cli.stages.pairs import Pairs
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 VSTAR = [*SMALL, "samples=4", "problems=60", "verification.candidates=4", "verification.ks=[1,2,4]"]
 
@@ -48,7 +48,7 @@ def where(tmp_path_factory):
 
 
 def starts(book, rounds=(1, 2)):
-    return [book(n, "finetune").manifest["inputs"]["start"] for n in rounds]
+    return [book(n, "finetune").manifest.inputs["start"] for n in rounds]
 
 
 def test_the_generator_restarts_from_the_base_every_round(where):
@@ -118,7 +118,7 @@ def test_the_verifier_is_trained_once_from_the_model_it_is_told(where):
     for book, first in ((gold, gold(0, "finetune")), (bare, bare(2, "finetune")), (early, early(1, "finetune"))):
         made = [e for e in book.events if e.stage == "verifier"]
         assert [(e.round, e.name) for e in made] == [(2, "verifier-fake")]
-        assert book(2, "verifier-fake").manifest["inputs"]["start"] == first.key
+        assert book(2, "verifier-fake").manifest.inputs["start"] == first.key
 
 
 def test_candidates_are_held_out_and_scored_one_by_one(where):
@@ -156,11 +156,11 @@ def test_rest_em_keeps_at_most_its_cap_of_this_round_alone(where):
 def test_published_settings_hold_unless_told_otherwise(home):
     done = call(home, "run", *SMALL, "method=rest_em", "samples=2", "name=a")
     assert done.code == 0, done.err
-    tag = Book(home, "a")(1, "generate").manifest["tag"]
+    tag = Book(home, "a")(1, "generate").tag
     assert (tag["sampling"]["temperature"], tag["sampling"]["top_k"]) == (0.7, 40)
-    assert Book(home, "a")(1, "filter").manifest["tag"]["keep"] == 10
+    assert Book(home, "a")(1, "filter").tag["keep"] == 10
     assert call(home, "run", *SMALL, "method=rest_em", "samples=2", "sampling.temperature=0.0", "name=b").code == 0
-    assert Book(home, "b")(1, "generate").manifest["tag"]["sampling"]["temperature"] == 0.0
+    assert Book(home, "b")(1, "generate").tag["sampling"]["temperature"] == 0.0
 
 
 def test_pairs_without_both_classes_are_a_sentence(home):
@@ -289,4 +289,4 @@ def test_a_run_killed_in_a_verifier_run_resumes_to_the_same_bytes(where, tmp_pat
         if e.hit:
             continue
         a, b = Store(home / "artifacts").get(e.key), Store(where / "artifacts").get(e.key)
-        assert b is not None and a.manifest["files"] == b.manifest["files"], e.name
+        assert b is not None and a.manifest.files == b.manifest.files, e.name

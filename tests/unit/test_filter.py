@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from by_hand import committed
 from conftest import SMALL, call
 
 from star_cli.core.keys import key
@@ -13,7 +14,7 @@ from star_cli.graders.exact import Exact
 from star_cli.run.observe import NoMeter
 from star_cli.stages.filter import Filter
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 from star_cli.tasks.addition import Addition
 
 TEXTS = {
@@ -32,7 +33,7 @@ def keep(store, name, records, inputs=None, tag=None):
     draft = store.draft(key([name]))
     for kind, rows in records.items():
         draft.write(kind, rows)
-    return store.commit(draft, {"stage": name, "tag": tag or {}, "inputs": inputs or {}, "metrics": {}, "seconds": 0.0})
+    return committed(store, draft, name, tag=tag, inputs=inputs)
 
 
 def filtered(store, texts=None, *, round=2, **settings):
@@ -73,7 +74,7 @@ def filtered(store, texts=None, *, round=2, **settings):
         meter=lambda what, total: NoMeter(),
     )
     made = Filter(task=Addition(), grader=Exact(after="</scratch>"), **{"keep": 0, **settings}).run(work)
-    artifact = store.commit(draft, {"stage": "filter", "tag": {}, "inputs": {}, "metrics": made, "seconds": 0.0})
+    artifact = committed(store, draft, "filter", metrics=made)
     return list(artifact.read(Example)), list(artifact.read(Verdict)), made
 
 

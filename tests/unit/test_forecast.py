@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from star_cli.analysis.forecast.chain import Sizes, bridged, counted, kept_walks, possible, rows_run, shared_run
-from star_cli.analysis.forecast.mixture import Constants, Group, kept_share, passes, posterior, run, spread
-from star_cli.analysis.forecast.pilot import Tally
-from star_cli.analysis.forecast.result import last_slope, load, score, summed_up
+from star_cli.analysis.forecast.chain import (
+    Sizes,
+    counted_tables,
+    hinted_walks,
+    kept_walks,
+    possible_deltas,
+    simulate_shared,
+    simulate_tables,
+)
+from star_cli.analysis.forecast.mixture import Constants, ProblemGroup, kept_share, passes, posterior, simulate, spread
+from star_cli.analysis.forecast.pilot import SampleCounts
+from star_cli.analysis.forecast.result import forecast_of_curves, last_slope, load_forecast, score
 from star_cli.cli import forecast as _forecast  # noqa: F401  (registers the command)
 from star_cli.cli.app import app
 from star_cli.core.settings import Schedule
@@ -21,7 +29,7 @@ from star_cli.report.display import terminal_display
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 SIZES = Sizes(
     steps=3,
@@ -49,11 +57,11 @@ SMALL = [
 ]
 
 
-def outlook_of(curves, **more):
-    return summed_up("chain", np.array(curves, dtype=float), pilot={}, assumptions=[], **more)
+def forecast_of(curves, **more):
+    return forecast_of_curves("chain", np.array(curves, dtype=float), pilot={}, assumptions=[], **more)
 
 
-@pytest.mark.parametrize("simulate", [rows_run, shared_run])
+@pytest.mark.parametrize("simulate", [simulate_tables, simulate_shared])
 def test_with_much_data_both_simulations_follow_the_closed_form(simulate, monkeypatch):
     monkeypatch.setattr("star_cli.analysis.forecast.chain.SLACK", 0.0)
     rng, told = np.random.default_rng(0), trajectory([0.4] * 3, 16, 3)
@@ -64,7 +72,7 @@ def test_with_much_data_both_simulations_follow_the_closed_form(simulate, monkey
 
 def test_few_samples_slow_a_table_down_as_the_closed_form_cannot_know():
     few = Sizes(**{**SIZES.__dict__, "samples": 10})
-    runs = [rows_run([0.3] * 3, few, np.random.default_rng(n))[0] for n in range(20)]
+    runs = [simulate_tables([0.3] * 3, few, np.random.default_rng(n))[0] for n in range(20)]
     assert np.mean(runs, axis=0)[3] < trajectory([0.3] * 3, 16, 3).accuracy[3] - 0.1
 
 
@@ -73,7 +81,7 @@ def test_a_larger_pilot_narrows_the_posterior_around_the_truth():
     widths = []
     for n in (50, 5000):
         right = [round(n * (1 + 15 * 0.4) / 16)] * 3
-        draws = np.array([possible(right, n, SIZES, rng) for _ in range(300)])
+        draws = np.array([possible_deltas(right, n, SIZES, rng) for _ in range(300)])
         assert draws.mean() == pytest.approx(0.4, abs=0.02)
         widths.append(draws.std())
     assert widths[1] < widths[0] / 5
@@ -83,12 +91,12 @@ def test_a_pilot_at_another_temperature_is_read_back_to_one():
     hot = Sizes(**{**SIZES.__dict__, "sampling": 0.5})
     odds = ((1 + 15 * 0.2) / 0.8) ** 2  # at T = 1/2 the odds are squared
     right = round(100_000 * odds / (odds + 15))
-    assert possible([right], 100_000, hot, np.random.default_rng(0)) == pytest.approx((0.2,), abs=0.01)
+    assert possible_deltas([right], 100_000, hot, np.random.default_rng(0)) == pytest.approx((0.2,), abs=0.01)
 
 
 def test_hinted_walks_return_to_their_start_and_may_be_wrong_on_the_way():
     tables = symmetric_tables([0.3] * 3, 16)
-    walks = bridged(tables, np.arange(16).repeat(50), np.random.default_rng(0))
+    walks = hinted_walks(tables, np.arange(16).repeat(50), np.random.default_rng(0))
     assert (walks[:, -1] == walks[:, 0]).all() and (walks[:, 1] != walks[:, 0]).any()
 
 
@@ -103,7 +111,7 @@ def test_limit_and_dedupe_are_those_of_the_filter():
 
 def test_rows_without_data_stay_the_bases():
     base = symmetric_tables([0.3] * 3, 16)
-    after = counted(np.array([[5, 5, 5, 5]]), base)
+    after = counted_tables(np.array([[5, 5, 5, 5]]), base)
     assert after[0, 5, 5] == 1 and (after[0, 6] == base[0, 6]).all()
 
 
@@ -152,40 +160,44 @@ def test_a_few_rationales_repeated_too_often_are_expected_to_spoil_the_model():
     assert passes(type("T", (X,), {"trainer": object()}), 1, 30.0) == 0.0
 
     def last(problems):
-        group = Group(own=(30.5, 30.5), shown=(30.5, 30.5), hinted=None, spread=1.0, train=problems, held_out=200)
+        group = ProblemGroup(
+            own=(30.5, 30.5), evaluated=(30.5, 30.5), hinted=None, spread=1.0, train=problems, held_out=200
+        )
         rng = np.random.default_rng(0)
-        return np.mean([run(X, [group], LAW, 0.3, rng)[-1] for _ in range(200)])
+        return np.mean([simulate(X, [group], LAW, 0.3, rng)[-1] for _ in range(200)])
 
     assert last(20) < 0.4 and last(2000) > 0.9
 
 
 def test_a_group_that_nobody_solves_is_not_expected_to_be_perfect_without_hints():
     def last(hinted):
-        groups = [Group(own=(0.5, 60.5), shown=(0.5, 60.5), hinted=hinted, spread=1.0, train=500, held_out=50)]
+        groups = [
+            ProblemGroup(own=(0.5, 60.5), evaluated=(0.5, 60.5), hinted=hinted, spread=1.0, train=500, held_out=50)
+        ]
         rng = np.random.default_rng(0)
-        return np.mean([run(X, groups, LAW, 0.3, rng)[-1] for _ in range(200)])
+        return np.mean([simulate(X, groups, LAW, 0.3, rng)[-1] for _ in range(200)])
 
     assert last(None) < 0.2 and last((30.5, 30.5)) > last(None) + 0.1
 
 
-# ---- the outlook ---------------------------------------------------------------------------------
+# ---- the forecast ---------------------------------------------------------------------------------
 def test_the_band_holds_eighty_percent_and_the_advice_follows_the_chance_of_a_gain():
     curves = [[0.1, 0.1 + 0.8 * i / 99] for i in range(100)]
-    told = outlook_of(curves)
+    told = forecast_of(curves)
     assert told.rows[1].low == pytest.approx(0.18, abs=0.01) and told.rows[1].high == pytest.approx(0.82, abs=0.01)
     assert told.advice == "start"
-    assert outlook_of([[0.1, 0.1]] * 10).advice == "stop"
-    assert outlook_of([[0.1, 0.1]] * 5 + [[0.1, 0.9]] * 5).advice == "wait"
-    assert outlook_of([[1.0, 1.0]] * 10).advice == "stop"
+    assert forecast_of([[0.1, 0.1]] * 10).advice == "stop"
+    assert forecast_of([[0.1, 0.1]] * 5 + [[0.1, 0.9]] * 5).advice == "wait"
+    assert forecast_of([[1.0, 1.0]] * 10).advice == "stop"
 
 
 def test_the_plateau_is_the_first_round_close_to_the_end():
-    assert outlook_of([[0.1, 0.5, 0.995, 1.0]] * 3).plateau == 2
-    assert outlook_of([[0.1, 0.2, 0.4, 0.8]] * 3).plateau is None
+    assert forecast_of([[0.1, 0.5, 0.995, 1.0]] * 3).plateau == 2
+    assert forecast_of([[0.1, 0.2, 0.4, 0.8]] * 3).plateau is None
 
 
 def test_a_forecast_is_judged_against_two_naive_ones():
-    told = outlook_of([[0.1, 0.5, 0.9]] * 3)
+    told = forecast_of([[0.1, 0.5, 0.9]] * 3)
     s = score(told, [0.1, 0.5, 0.8])
     assert (s.rounds, s.covered) == (2, 1)
     assert (s.error, s.no_change, s.last_slope) == pytest.approx((0.05, 0.55, (0.4 + 0.1) / 2))
@@ -195,16 +207,16 @@ def test_a_forecast_is_judged_against_two_naive_ones():
 
 
 def test_a_forecast_is_read_back_and_a_damaged_one_is_a_sentence(tmp_path):
-    told = outlook_of([[0.1, 0.5]] * 3, wrong=[0.2], deltas=[[0.1, 0.0, 0.2]])
+    told = forecast_of([[0.1, 0.5]] * 3, wrong=[0.2], deltas=[[0.1, 0.0, 0.2]])
     told.save(tmp_path)
-    assert load(tmp_path) == told and load(tmp_path / "nowhere") is None
+    assert load_forecast(tmp_path) == told and load_forecast(tmp_path / "nowhere") is None
     (tmp_path / "forecast.json").write_text("{}")
     with pytest.raises(StarError, match="is not a forecast"):
-        load(tmp_path)
+        load_forecast(tmp_path)
 
 
 def test_a_tally_knows_how_many_problems_were_solved():
-    assert Tally(counts={"a": (0, 2), "b": (1, 2)}).solved == 1
+    assert SampleCounts(by_problem={"a": (0, 2), "b": (1, 2)}).solved == 1
 
 
 # ---- from end to end -----------------------------------------------------------------------------
@@ -219,7 +231,7 @@ def home(tmp_path_factory):
 
 
 def test_forecast_true_keeps_the_forecast_with_the_run_and_it_comes_true(home):
-    run, told = Run(home, "t"), load(Run(home, "t").path)
+    run, told = Run(home, "t"), load_forecast(Run(home, "t").path)
     assert told.model == "chain" and len(told.rows) == 3 and told.advice == "start"
     assert {e.name for e in run.events() if e.round == 0} >= {"pilot-problems", "pilot", "filter-pilot"}
     measured = [e.metrics["accuracy"] for e in run.events() if e.name == "evaluate"]
@@ -228,12 +240,12 @@ def test_forecast_true_keeps_the_forecast_with_the_run_and_it_comes_true(home):
 
 
 def test_a_forecast_changes_neither_the_runs_settings_nor_its_artifacts(home):
-    before = Run(home, "t").info["config_key"], [e.key for e in Run(home, "t").events() if e.name == "finetune"]
+    before = Run(home, "t").info.config_key, [e.key for e in Run(home, "t").events() if e.name == "finetune"]
     launch([*SMALL, f"home='{home}'", "name=u"], execute)
     live_engine.close()
     after = Run(home, "u")
-    assert before == (after.info["config_key"], [e.key for e in after.events() if e.name == "finetune"])
-    assert after.info["built"] == 0
+    assert before == (after.info.config_key, [e.key for e in after.events() if e.name == "finetune"])
+    assert after.info.built == 0
 
 
 def test_star_forecast_takes_a_run_and_shows_what_it_measured(home):

@@ -6,8 +6,8 @@ from conftest import SMALL, call
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
 from star_cli.lib.health import MEANING, History, JudgedSample, balance, easiest, health, leaks
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
 from star_cli.store.maintenance import verify
+from star_cli.store.runs import Run
 
 
 def looked(name, *samples, hinted=False, tokens=10):

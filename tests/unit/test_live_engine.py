@@ -153,7 +153,7 @@ def test_a_run_with_a_stale_engine_ends_like_one_without(star, home, tmp_path):
     other.mkdir()
     star("run", *small, at=other)
     both = [
-        {k: {n: f["sha256"] for n, f in s.get(k).manifest["files"].items()} for k in s.keys()}
+        {k: {n: f.sha256 for n, f in s.get(k).manifest.files.items()} for k in s.keys()}
         for s in (Store(home / "artifacts"), Store(other / "artifacts"))
     ]
     assert both[0] == both[1]

@@ -1,27 +1,30 @@
 """What people look at: rows, tables, curves and the page, on fakes and on hostile text."""
 
 import io
+import os
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from by_hand import committed, event
 from rich.console import Console
 
 from star_cli.core.keys import key
 from star_cli.core.records import Metric, Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.report import curve, page
+from star_cli.report.columns import percent
 from star_cli.report.display import terminal_display
 from star_cli.report.rounds import RoundRow, rounds_of
-from star_cli.report.samples import Wanted
+from star_cli.report.samples import SampleFilter
 from star_cli.report.show import view_of
-from star_cli.report.tables import percent, rounds_table
+from star_cli.report.tables import rounds_table
 from star_cli.report.terminal import Terminal
 from star_cli.report.text import clean, one_line
 from star_cli.run.sweeps import run_all
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.durable import write_bytes
+from star_cli.store.runs import Run, Settings
 
 HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> [bold]x[/bold] \u202eback\r\x07 </pre><img src=http://x.y/z>"
 
@@ -71,7 +74,7 @@ def printed(renderable, width=140):
 def hostile_run(home):
     """A run whose question, text and answer try to steer terminal and page."""
     store, run = Store(home / "artifacts").open(), Run(home, "hostile")
-    run.start({"config_key": "x", "overrides": ["name=hostile"]})
+    run.start(Settings(config_key="x", overrides=["name=hostile"]))
     problem = Problem(id="p<b>", question=HOSTILE, answer="1", meta={})
     verdict = Verdict(problem_id="p<b>", sample=0, correct=False, answer=HOSTILE, reason="MISMATCH", wrong_steps=2)
     rationale = Rationale(
@@ -92,10 +95,8 @@ def hostile_run(home):
         draft = store.draft(address)
         for kind, rows in records.items():
             draft.write(kind, rows)
-        made = store.commit(
-            draft, {"stage": stage, "tag": tag, "inputs": inputs, "metrics": metrics, "seconds": 0.1, "created": "now"}
-        )
-        run.record(Event(1, name, stage, address, False, 0.5, metrics), made)
+        made = committed(store, draft, stage, tag=tag, inputs=inputs, metrics=metrics, seconds=0.1)
+        run.record(event(1, name, made), made)
         return address
 
     problems = keep("problems", "problems", {}, {Problem: [problem]}, {"problems": 1}, {})
@@ -263,7 +264,7 @@ def test_the_page_escapes_what_models_write(tmp_path):
 def test_the_terminal_is_not_steered_by_what_models_write(tmp_path, what):
     hostile_run(tmp_path)
     out = Console(file=io.StringIO(), width=120, highlight=False, soft_wrap=True)
-    view_of(tmp_path, what, wanted=Wanted()).print(out)
+    view_of(tmp_path, what, filter=SampleFilter()).print(out)
     text = out.file.getvalue()
     assert not set(text) & {"\x1b", "\x07", "\r", "\u202e"}
     assert what == "hostile" or ("1b[31mred" in text and "[bold]x[/bold]" in text)
@@ -272,7 +273,7 @@ def test_the_terminal_is_not_steered_by_what_models_write(tmp_path, what):
 def test_a_prompt_that_cannot_be_proved_is_said(tmp_path):
     hostile_run(tmp_path)
     out = Console(file=io.StringIO(), width=120)
-    view_of(tmp_path, "hostile/round-1/filter", wanted=Wanted(), prompt=True).print(out)
+    view_of(tmp_path, "hostile/round-1/filter", filter=SampleFilter(), prompt=True).print(out)
     assert "not what the model saw" in out.file.getvalue()
 
 
@@ -319,8 +320,8 @@ def no_space(monkeypatch):
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as m:
-        m.setattr(page, "write_whole", full)
-        m.setattr(curve, "write_whole", full)
+        m.setattr(page, "write_bytes", full)
+        m.setattr(curve, "write_bytes", full)
         yield
 
 
@@ -332,10 +333,10 @@ def test_a_full_disk_costs_the_plot_and_not_the_run(home, monkeypatch, capsys):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = curve.write_whole(tmp_path / "a", b"old")
-    monkeypatch.setattr(Path, "write_bytes", lambda self, content: (_ for _ in ()).throw(OSError(28, "full")))
+    path = write_bytes(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError):
-        curve.write_whole(path, b"new")
+        write_bytes(path, b"new")
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
@@ -343,7 +344,7 @@ def test_a_killed_run_is_shown_as_stopped(tmp_path):
     run, _ = hostile_run(tmp_path)
     run.update(status="running", pid=2**22 + 1)
     out = Console(file=io.StringIO(), width=120)
-    view_of(tmp_path, "hostile", wanted=Wanted()).print(out)
+    view_of(tmp_path, "hostile", filter=SampleFilter()).print(out)
     assert "star resume hostile continues" in " ".join(out.file.getvalue().split())
 
 
@@ -353,7 +354,7 @@ def test_a_missing_input_is_a_sentence(tmp_path):
     run, store = hostile_run(tmp_path)
     shutil.rmtree(store.root / next(e.key for e in run.events() if e.name == "generate"))
     with pytest.raises(StarError, match="the rationales .* are not in the store"):
-        view_of(tmp_path, "hostile/round-1/filter", wanted=Wanted()).as_json()
+        view_of(tmp_path, "hostile/round-1/filter", filter=SampleFilter()).as_json()
 
 
 def test_rows_keep_unknown_stages_as_columns():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from by_hand import committed, event
 from rich.console import Console
 
 from star_cli.core.keys import key
@@ -24,14 +25,14 @@ from star_cli.lib.selection import (
     vote_at_k,
     vote_weights,
 )
-from star_cli.report.lines import Chart, Line
+from star_cli.report.chart import Chart, Line
 from star_cli.report.page import write_page
-from star_cli.report.samples import Wanted
+from star_cli.report.samples import SampleFilter
 from star_cli.report.show import view_of
 from star_cli.stages.candidates import pool_of
 from star_cli.stages.select import Select
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.runs import Run, Settings
 
 N, P = 7, 12
 
@@ -186,7 +187,7 @@ def keep(store, name, records, inputs=None, tag=None):
     draft = store.draft(key([name]))
     for kind, rows in records.items():
         draft.write(kind, rows)
-    return store.commit(draft, {"stage": name, "tag": tag or {}, "inputs": inputs or {}, "metrics": {}, "seconds": 0.0})
+    return committed(store, draft, name, tag=tag, inputs=inputs)
 
 
 def artifacts(store, candidates=CANDIDATES):
@@ -238,16 +239,7 @@ def artifacts(store, candidates=CANDIDATES):
 def selected(store, inputs, **settings):
     draft = store.draft(key(["select", settings]))
     made = Select(**{"ks": [1, 2, 4], "resamples": 200, **settings}).run(SimpleNamespace(draft=draft, inputs=inputs))
-    artifact = store.commit(
-        draft,
-        {
-            "stage": "select",
-            "tag": {},
-            "inputs": {r: a.key for r, a in inputs.items()},
-            "metrics": made,
-            "seconds": 0.0,
-        },
-    )
+    artifact = committed(store, draft, "select", inputs={r: a.key for r, a in inputs.items()}, metrics=made)
     return artifact, {m.name: m for m in artifact.read(Metric)}, made
 
 
@@ -322,15 +314,15 @@ def shown(view, width=120):
 
 def run_with_selection(home):
     store, run = Store(home / "artifacts").open(), Run(home, "demo")
-    run.start({"config_key": "x", "overrides": [], "sweep": None})
+    run.start(Settings(config_key="x"))
     artifact, found, made = selected(store, artifacts(store))
-    run.record(Event(3, "select", "select", artifact.key, False, 0.1, made), artifact)
+    run.record(event(3, "select", artifact, seconds=0.1), artifact)
     return run, store, found
 
 
 def test_the_curve_over_k_is_shown_as_table_plot_and_json(tmp_path):
     run_with_selection(tmp_path)
-    view = view_of(tmp_path, "demo/round-3/select", wanted=Wanted())
+    view = view_of(tmp_path, "demo/round-3/select", filter=SampleFilter())
     text = shown(view)
     for part in (
         "best of k",

@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 from conftest import SMALL, call
 
-from star_cli.analysis.compare import settings_of
+from star_cli.analysis.arms import settings_of
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run, Settings
 
 
 def composed(*args, home=None):
@@ -57,7 +57,7 @@ def test_an_experiments_file_wins_over_the_paper_even_with_a_default(own, tmp_pa
         "sampling.temperature=1.0",
     )
     assert done.code == 0, done.err
-    config = Run(tmp_path, "mine").info["config"]
+    config = Run(tmp_path, "mine").info.config
     assert config["filter"]["limit"] == 1 and config["sampling"]["temperature"] == 1.0
 
 
@@ -69,9 +69,10 @@ def test_what_is_written_down_is_what_was_used():
 
 
 def test_runs_with_other_verifiers_are_other_runs():
-    with_one, without = (composed("method=vstar", v).info() for v in ("verifier=fake", "verifier=none"))
+    infos = [composed("method=vstar", v).info() for v in ("verifier=fake", "verifier=none")]
+    with_one, without = (Settings(**info) for info in infos)
     assert settings_of(with_one) != settings_of(without)
-    assert with_one["config_key"] != without["config_key"]
+    assert with_one.config_key != without.config_key
 
 
 def test_settings_of_one_method_among_several():

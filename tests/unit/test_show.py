@@ -9,7 +9,7 @@ from star_cli.cli import show  # noqa: F401  (registers the command)
 from star_cli.cli.app import app
 from star_cli.report.display import terminal_display
 from star_cli.run.sweeps import run_all
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 SMALL = ["model=fake", "rounds=2", "task.train=60", "task.dev=20", "problems=60"]
 

@@ -10,15 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+from by_hand import committed
 from conftest import SMALL, call, environment, start
 
 from star_cli.core.records import Problem, Verdict, encode
 from star_cli.errors import StarError
-from star_cli.store.artifacts import Artifact, Store, full_disk
+from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.durable import writing
 from star_cli.store.maintenance import collect, unused, verify
 
 KEY = "0123456789abcdef" * 2
-MANIFEST = {"stage": "problems", "tag": {}, "inputs": {}, "metrics": {"problems": 2}, "seconds": 0, "created": "now"}
 
 
 def problem(name: str) -> Problem:
@@ -34,7 +35,7 @@ def made(store: Store, key: str = KEY) -> Artifact:
     with store.lock(key):
         draft = store.draft(key)
         draft.write(Problem, [problem("a"), problem("b")])
-        return store.commit(draft, MANIFEST)
+        return committed(store, draft, "problems", metrics={"problems": 2})
 
 
 def test_a_committed_draft_is_found_and_read_and_leaves_no_partial(store):
@@ -42,7 +43,7 @@ def test_a_committed_draft_is_found_and_read_and_leaves_no_partial(store):
     assert store.get(KEY).key == artifact.key and store.keys() == [KEY] and store.partials() == []
     assert [p.id for p in artifact.read(Problem)] == ["a", "b"]
     assert artifact.count(Problem) == 2 and artifact.count(Verdict) == 0
-    assert artifact.manifest["files"]["problems.jsonl"]["schema"] == "problem/1"
+    assert artifact.manifest.files["problems.jsonl"].schema == "problem/1"
 
 
 def test_a_directory_without_a_manifest_does_not_exist_and_is_built_over(store):
@@ -89,7 +90,7 @@ def test_a_removed_file_is_refused(store, home):
 def test_a_broken_manifest_is_a_sentence(store, home):
     artifact = made(store)
     (artifact.path / "manifest.json").write_text("{")
-    with pytest.raises(StarError, match="is not valid JSON"):
+    with pytest.raises(StarError, match="manifest.json is not valid JSON"):
         store.get(KEY)
     assert len(verify(home, None)[1]) == 1
 
@@ -119,13 +120,53 @@ def test_a_journal_cuts_off_a_torn_line_and_keeps_what_was_whole(store):
     assert again.torn == 1 and [i for (i,) in again.offsets] == ["a", "b", "c"]
     again.append(problem("d"))
     assert draft.settle(again, [("d",), ("a",)]) == 2
-    assert [p.id for p in store.commit(draft, MANIFEST).read(Problem)] == ["d", "a"]
+    assert [p.id for p in committed(store, draft, "problems", metrics={"problems": 2}).read(Problem)] == ["d", "a"]
 
 
-def test_a_journal_with_a_garbled_line_names_file_and_line(store):
-    path = store.draft(KEY).path / "problems.jsonl.journal"
-    path.write_bytes(encode(problem("a")) + b"\0\0\0\n")
-    with pytest.raises(StarError, match=rf"{path}:2: not valid JSON"):
+def journal_of(store, *names: str) -> Path:
+    """The journal of a draft that was killed after these problems were synced."""
+    journal = store.draft(KEY).journal(Problem)
+    for name in names:
+        journal.append(problem(name))
+    journal.sync()
+    journal.close()
+    return journal.path
+
+
+GARBAGE = {
+    "zero pages": b"\0" * 8192,
+    "zeros and a newline": b"\0\0\0\n",
+    "zeros, newline, zeros": b"\0" * 100 + b"\n" + b"\0" * 100,
+    "old pages": b'{"id": "from another file"}\n\xff\xfe\n\n',
+    "a line without its checksum": encode(Problem(id="x", question="?", answer="1")),
+    "deep nesting": b"[" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("tail", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_at_the_end_of_a_journal_is_cut_off_and_counted(store, tail):
+    path = journal_of(store, "a", "b")
+    good = path.read_bytes()
+    path.write_bytes(good + tail)
+    draft = store.draft(KEY)
+    journal = draft.journal(Problem)
+    assert journal.torn >= 1 and list(journal.offsets) == [("a",), ("b",)]
+    journal.append(problem("c"))
+    journal.sync()
+    assert draft.settle(journal, [("c",), ("a",)]) == 2
+    assert path.read_bytes().startswith(good) and path.read_bytes().count(b"\n") == 3
+
+
+def test_a_damaged_line_in_the_middle_of_a_journal_is_written_again_and_the_others_are_kept(store):
+    path = journal_of(store, "a", "b", "c")
+    path.write_bytes(path.read_bytes().replace(b'"id":"b","question":"1 + 1"', b'"id":"b","question":"1 + 9"'))
+    journal = store.draft(KEY).journal(Problem)
+    assert journal.torn == 1 and list(journal.offsets) == [("a",), ("c",)]
+
+
+def test_a_journal_that_is_no_file_is_a_sentence(store):
+    (store.draft(KEY).path / "problems.jsonl.journal").mkdir()
+    with pytest.raises(StarError, match="problems.jsonl.journal cannot be used: Is a directory"):
         store.draft(KEY).journal(Problem)
 
 
@@ -136,7 +177,7 @@ def test_leftovers_of_a_killed_attempt_do_not_enter_the_manifest(store):
     (path / "scratch").mkdir()
     (path / "scratch" / "checkpoint").write_text("x")
     artifact = made(store)
-    assert list(artifact.manifest["files"]) == ["problems.jsonl"]
+    assert list(artifact.manifest.files) == ["problems.jsonl"]
     assert sorted(p.name for p in artifact.path.iterdir()) == ["manifest.json", "problems.jsonl"]
 
 
@@ -157,16 +198,16 @@ def test_a_kill_between_manifest_and_rename_costs_nothing(store, monkeypatch):
 
 def test_samples_outlive_a_kill_before_the_manifest(store, monkeypatch):
     """Until the manifest stands, the journal is what a restart needs: it must not be gone before."""
-    import star_cli.store.artifacts as module
+    import star_cli.store.drafts as module
 
     draft = store.draft(KEY)
     journal = draft.journal(Problem)
     journal.append(problem("a"))
     journal.sync()
     draft.settle(journal, [("a",)])
-    monkeypatch.setattr(module, "write_json", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(module, "write_manifest", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        store.commit(draft, MANIFEST)
+        committed(store, draft, "problems", metrics={"problems": 2})
     draft.close()
     again = store.draft(KEY)
     assert list(again.journal(Problem).offsets) == [("a",)]
@@ -195,7 +236,7 @@ def test_a_lock_is_held_by_one_and_the_other_is_told_once(store):
 
 def test_what_is_being_built_is_not_collected(store, home):
     store.draft(KEY)
-    rows = unused(home)
+    rows = unused(home).rows
     assert [r["key"] for r in rows] == [KEY]
     with store.lock(KEY):
         assert collect(home, rows) == [] and store.partials()
@@ -218,7 +259,7 @@ def test_a_store_under_a_file_is_a_sentence(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_dev_full_is_a_sentence():
     with pytest.raises(StarError, match="the disk is full while writing the page"):
-        with full_disk("the page"), open("/dev/full", "w") as f:
+        with writing("the page"), open("/dev/full", "w") as f:
             f.write("x")
             f.flush()
 
@@ -257,7 +298,7 @@ def small_disk(place: Path, size: str) -> bool:
     return done.returncode == 0
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing_finished(star, tmp_path):
+def test_a_writing_ends_the_run_with_a_sentence_and_loses_nothing_finished(star, tmp_path):
     place = tmp_path / "small"
     if not small_disk(place, "3m"):
         pytest.skip("a tmpfs cannot be mounted here")

@@ -3,5 +3,5 @@
 pilot     the base's samples on some training problems, as ordinary artifacts
 chain     tasks whose steps are known: RL-STaR's theory, carried through with all its uncertainty
 mixture   all others: pass rates by group of problems, and a law of learning calibrated on runs
-outlook   the forecast itself: rows with 80 % bands, the advice, what was assumed
+result    the forecast itself: rounds with 80 % bands, the advice, what was assumed; and how good it turned out
 """

@@ -4,7 +4,7 @@ From the pilot each step's share of right transitions gets a Beta posterior (Jef
 simulated run of the sizes that are asked for: finitely many samples, the filter's limit, the evaluation's own noise.
 How a model learns decides which simulation it is:
 
-rows    a trainer that learns each state apart (tabular): tables are counted out, a row without data stays the base's
+tables  a trainer that learns each state apart (tabular): tables are counted out, a row without data stays the base's
 shared  a trainer that generalises: one delta a step, as if states were interchangeable, learnt with ``SLACK``
 """
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from star_cli.analysis.forecast.pilot import Evidence
-from star_cli.analysis.forecast.result import BAND, Outlook, summed_up
+from star_cli.analysis.forecast.pilot import PilotResult
+from star_cli.analysis.forecast.result import BAND, Forecast, forecast_of_curves
 from star_cli.core.parts import ChainTask
 from star_cli.lib.theory.closed_form import accuracy, step, trajectory
 from star_cli.lib.theory.sampled import draw
@@ -47,9 +47,9 @@ class Sizes:
     answers: int  # evaluation samples a problem
 
 
-def sizes_of(x: Experiment, evidence: Evidence) -> Sizes:
-    """The sizes of an experiment on a chain task, as its pilot found them."""
-    return sizes_for(x, train=sum(evidence.train.values()), held_out=sum(evidence.held_out.values()))
+def sizes_of(x: Experiment, pilot: PilotResult) -> Sizes:
+    """The sizes of an experiment on a chain task, as its pilot counted them."""
+    return sizes_for(x, train=sum(pilot.train.values()), held_out=sum(pilot.held_out.values()))
 
 
 def sizes_for(x: Experiment, *, train: int, held_out: int) -> Sizes:
@@ -73,35 +73,38 @@ def sizes_for(x: Experiment, *, train: int, held_out: int) -> Sizes:
     )
 
 
-def forecast_chain(x: Experiment, evidence: Evidence, seed: int) -> Outlook:
-    """The Outlook of an experiment whose task knows its chain. Needs a pilot at a temperature above 0."""
-    sizes, rng = sizes_of(x, evidence), np.random.default_rng(seed)
-    rows = not x.trainer.generalises
-    count = int(np.clip(WORK / (sizes.problems * sizes.samples * sizes.rounds), 60, 200)) if rows else 400
-    starts = [possible(evidence.right_steps, evidence.own.samples, sizes, rng) for _ in range(count)]
-    simulate = rows_run if rows else shared_run
+def forecast_chain(x: Experiment, pilot: PilotResult, seed: int) -> Forecast:
+    """The forecast of an experiment whose task knows its chain. Needs a pilot at a temperature above 0."""
+    sizes, rng = sizes_of(x, pilot), np.random.default_rng(seed)
+    by_state = not x.trainer.generalises
+    count = int(np.clip(WORK / (sizes.problems * sizes.samples * sizes.rounds), 60, 200)) if by_state else 400
+    starts = [possible_deltas(pilot.right_steps, pilot.own.samples, sizes, rng) for _ in range(count)]
+    simulate = simulate_tables if by_state else simulate_shared
     runs = [simulate(deltas, sizes, rng) for deltas in starts]
     wrong = np.nanmean([w for _, w in runs], axis=0)
     low, high = np.quantile(starts, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
     deltas = [[float(m), float(a), float(b)] for m, a, b in zip(np.median(starts, axis=0), low, high, strict=True)]
-    return summed_up(
+    return forecast_of_curves(
         "chain",
         np.array([a for a, _ in runs]),
         wrong=[None if math.isnan(w) else float(w) for w in wrong],
-        pilot=evidence.record(),
+        pilot=pilot.as_json(),
         deltas=deltas,
-        assumptions=_assumptions(x, rows),
+        assumptions=_assumptions(x, by_state),
     )
 
 
-def possible(right: Sequence[int], samples: int, sizes: Sizes, rng: np.random.Generator) -> tuple[float, ...]:
-    """One draw from the posterior of the base's deltas at temperature 1."""
+def possible_deltas(right: Sequence[int], samples: int, sizes: Sizes, rng: np.random.Generator) -> tuple[float, ...]:
+    """One draw from the posterior of the base's deltas at temperature 1.
+
+    ``right`` counts of each step in how many of ``samples`` it was right given the state before.
+    """
     shares = rng.beta(np.array(right) + 0.5, samples - np.array(right) + 0.5)
-    seen = (sizes.states * shares - 1) / (sizes.states - 1)
-    return at_temperature(seen.tolist(), sizes.states, 1 / sizes.sampling)
+    deltas = (sizes.states * shares - 1) / (sizes.states - 1)
+    return at_temperature(deltas.tolist(), sizes.states, 1 / sizes.sampling)
 
 
-def shared_run(
+def simulate_shared(
     start: Sequence[float], sizes: Sizes, rng: np.random.Generator, *, slack: float | None = None
 ) -> tuple[list[float], list[float]]:
     """(measured accuracies, wrong given kept) of one possible run of a model that learns all states together.
@@ -113,17 +116,17 @@ def shared_run(
     for round in range(sizes.rounds + 1):
         truth = accuracy(at_temperature(delta, states, sizes.evaluation), states)
         measured.append(rng.binomial(sizes.held_out * sizes.answers, truth) / (sizes.held_out * sizes.answers))
-        seen = at_temperature(delta, states, sizes.sampling)
-        kept = rng.binomial(sizes.problems * sizes.samples, accuracy(seen, states))
-        wrong.append(trajectory(seen, states, 0).wrong_given_kept[0] if kept else math.nan)
+        sampled = at_temperature(delta, states, sizes.sampling)
+        kept = rng.binomial(sizes.problems * sizes.samples, accuracy(sampled, states))
+        wrong.append(trajectory(sampled, states, 0).wrong_given_kept[0] if kept else math.nan)
         if sizes.limit:
             kept = min(kept, sizes.problems * sizes.limit)
         if round < sizes.rounds and kept:
-            delta = tuple(_learnt(d, kept, states, slack, rng) for d in step(seen, states))
+            delta = tuple(_learned_delta(d, kept, states, slack, rng) for d in step(sampled, states))
     return measured, wrong
 
 
-def _learnt(delta: float, kept: int, states: int, slack: float, rng: np.random.Generator) -> float:
+def _learned_delta(delta: float, kept: int, states: int, slack: float, rng: np.random.Generator) -> float:
     """A step's delta after training on ``kept`` chains where the whole distribution would give ``delta``."""
     right = (1 + (states - 1) * delta) / states
     right = min(max(float(rng.beta(right * kept + 0.5, (1 - right) * kept + 0.5)), 1e-9), 1 - 1e-9)
@@ -132,7 +135,7 @@ def _learnt(delta: float, kept: int, states: int, slack: float, rng: np.random.G
     return (right_over_wrong - 1) / (right_over_wrong + states - 1)
 
 
-def rows_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator) -> tuple[list[float], list[float]]:
+def simulate_tables(start: Sequence[float], sizes: Sizes, rng: np.random.Generator) -> tuple[list[float], list[float]]:
     """(measured accuracies, wrong given kept) of one possible run of a model of counted tables."""
     base = symmetric_tables(start, sizes.states)
     current, measured, wrong = base, [], []
@@ -146,7 +149,7 @@ def rows_run(start: Sequence[float], sizes: Sizes, rng: np.random.Generator) -> 
         kept = kept_walks(_at(current, sizes.sampling), sizes, rng)
         wrong.append(float((kept != kept[:, :1]).any(axis=1).mean()) if len(kept) else math.nan)
         if round < sizes.rounds and len(kept):
-            current = counted(kept, base)
+            current = counted_tables(kept, base)
     return measured, wrong
 
 
@@ -158,11 +161,11 @@ def kept_walks(policy: Floats, sizes: Sizes, rng: np.random.Generator) -> Indice
     if not sizes.rationalize:
         return kept
     unsolved = np.repeat(np.setdiff1d(problems, kept[:, 0]), sizes.samples)
-    hinted = bridged(policy, unsolved, rng) if len(unsolved) else walks[:0]
+    hinted = hinted_walks(policy, unsolved, rng) if len(unsolved) else walks[:0]
     return np.concatenate([kept, _limited(hinted, sizes)])
 
 
-def bridged(policy: Floats, starts: Indices, rng: np.random.Generator) -> Indices:
+def hinted_walks(policy: Floats, starts: Indices, rng: np.random.Generator) -> Indices:
     """Trajectories drawn from all those that return to their start: what a hint makes of the same tables."""
     steps, states, _ = policy.shape
     ahead = [np.eye(states)]
@@ -189,7 +192,7 @@ def _limited(kept: Indices, sizes: Sizes) -> Indices:
     return kept
 
 
-def counted(kept: Indices, base: Floats) -> Floats:
+def counted_tables(kept: Indices, base: Floats) -> Floats:
     """The tables of the kept trajectories' frequencies; a row without data is the base's."""
     steps, states, _ = base.shape
     pairs = kept[:, :-1] * states + kept[:, 1:]
@@ -205,16 +208,20 @@ def _at(tables: Floats, temperature: float) -> Floats:
     return np.asarray(np.eye(tables.shape[1])[tables.argmax(axis=2)])
 
 
-def _assumptions(x: Experiment, rows: bool) -> list[str]:
-    told = ["a step depends on the state before it alone, and every state of a step is equally hard (RL-STaR)"]
-    if rows:
-        told.append("each state is learnt by itself, exactly as often as it was kept; the base's tables are symmetric")
+def _assumptions(x: Experiment, by_state: bool) -> list[str]:
+    assumptions = ["a step depends on the state before it alone, and every state of a step is equally hard (RL-STaR)"]
+    if by_state:
+        assumptions.append(
+            "each state is learnt by itself, exactly as often as it was kept; the base's tables are symmetric"
+        )
     else:
-        told.append(f"training reaches the kept data's frequencies for all states, within {SLACK:.0%} in log-odds")
+        assumptions.append(
+            f"training reaches the kept data's frequencies for all states, within {SLACK:.0%} in log-odds"
+        )
         if x.filter.mode != "none":
-            told.append("that equal texts are kept once is left out of account")
+            assumptions.append("that equal texts are kept once is left out of account")
     if getattr(x.method, "rationalize", False):
-        told.append("a hinted chain is one of the model's own chains that end in the answer")
+        assumptions.append("a hinted chain is one of the model's own chains that end in the answer")
     if x.sampling.top_p < 1 or x.sampling.top_k:
-        told.append("sampling.top_p and sampling.top_k are left out of account")
-    return told
+        assumptions.append("sampling.top_p and sampling.top_k are left out of account")
+    return assumptions

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from star_cli.analysis.forecast.pilot import Evidence, Tally
-from star_cli.analysis.forecast.result import Outlook, summed_up
+from star_cli.analysis.forecast.pilot import PilotResult, SampleCounts
+from star_cli.analysis.forecast.result import Forecast, forecast_of_curves
 from star_cli.run.lab import Experiment
 
 DRAWS = 600
@@ -51,7 +51,7 @@ class Law:
     limit: tuple[float, float] = (math.log(12.0), 0.4)
     noise: float = 0.35
 
-    def drawn(self, rng: np.random.Generator) -> Constants:
+    def draw(self, rng: np.random.Generator) -> Constants:
         """One possible (kappa, tau, rho, wear, limit)."""
         return Constants(
             *(float(np.exp(rng.normal(*c))) for c in (self.kappa, self.tau, self.rho, self.wear, self.limit))
@@ -62,39 +62,44 @@ LAW = Law()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
-    """A group of problems: posterior counts of the pilot (Beta) and how many problems of it there are."""
+class ProblemGroup:
+    """A group of problems: Beta posteriors of its mean pass rate from the pilot, and how many problems it has.
+
+    ``own`` is at the sampling temperature, ``evaluated`` at the evaluation's, ``hinted`` with the answer shown;
+    ``spread`` is s of p ~ Beta(m s, (1-m) s) over its problems.
+    """
 
     own: tuple[float, float]
-    shown: tuple[float, float]
+    evaluated: tuple[float, float]
     hinted: tuple[float, float] | None
     spread: float
     train: int
     held_out: int
 
 
-def groups_of(evidence: Evidence) -> list[Group]:
+def groups_of(pilot: PilotResult) -> list[ProblemGroup]:
     """The pilot by group; a group that the pilot did not meet takes the whole pilot's counts."""
-    names = sorted(set(evidence.groups.values()) | set(evidence.train) | set(evidence.held_out))
-    found = []
+    names = sorted(set(pilot.groups.values()) | set(pilot.train) | set(pilot.held_out))
+    groups = []
     for name in names:
-        members = {i for i, g in evidence.groups.items() if g == name} or set(evidence.groups)
-        own = _of(evidence.own, members)
-        found.append(
-            Group(
+        members = {i for i, g in pilot.groups.items() if g == name} or set(pilot.groups)
+        own = _counts_of(pilot.own, members)
+        groups.append(
+            ProblemGroup(
                 own=posterior(own),
-                shown=posterior(_of(evidence.shown, members)),
-                hinted=posterior(_of(evidence.hinted, members)) if evidence.hinted else None,
+                evaluated=posterior(_counts_of(pilot.evaluated, members)),
+                hinted=posterior(_counts_of(pilot.hinted, members)) if pilot.hinted else None,
                 spread=spread(own),
-                train=evidence.train.get(name, 0),
-                held_out=evidence.held_out.get(name, 0),
+                train=pilot.train.get(name, 0),
+                held_out=pilot.held_out.get(name, 0),
             )
         )
-    return found
+    return groups
 
 
-def _of(tally: Tally, members: set[str]) -> list[tuple[int, int]]:
-    return [counts for i, counts in tally.counts.items() if i in members]
+def _counts_of(counts: SampleCounts, members: set[str]) -> list[tuple[int, int]]:
+    """(right, samples) of each of these problems."""
+    return [pair for problem, pair in counts.by_problem.items() if problem in members]
 
 
 def posterior(counts: list[tuple[int, int]]) -> tuple[float, float]:
@@ -109,11 +114,11 @@ def spread(counts: list[tuple[int, int]]) -> float:
     if len(many) < 2:
         return 1.0
     shares = np.array([r / n for r, n in many])
-    mean, asked = float(shares.mean()), float(np.mean([n for _, n in many]))
+    mean, samples = float(shares.mean()), float(np.mean([n for _, n in many]))
     even = mean * (1 - mean)
     if even == 0:
         return 1.0
-    between = (float(shares.var(ddof=1)) - even / asked) / (1 - 1 / asked)
+    between = (float(shares.var(ddof=1)) - even / samples) / (1 - 1 / samples)
     return float(np.clip(even / max(between, 1e-9) - 1, 0.1, 50.0))
 
 
@@ -125,21 +130,21 @@ def kept_share(mean: float, spread: float, samples: int, limit: int) -> tuple[fl
     return solved, min(solved * limit, samples * mean) if limit else samples * mean
 
 
-def forecast_mixture(x: Experiment, evidence: Evidence, seed: int, law: Law = LAW) -> Outlook:
-    """The Outlook of any experiment, from its pilot's final answers."""
-    rng, groups = np.random.default_rng(seed), groups_of(evidence)
-    curves = np.array([run(x, groups, law.drawn(rng), law.noise, rng) for _ in range(DRAWS)])
-    wrong = [evidence.own.wrong / evidence.own.checked] if evidence.own.checked else []
-    told = [
+def forecast_mixture(x: Experiment, pilot: PilotResult, seed: int, law: Law = LAW) -> Forecast:
+    """The forecast of any experiment, from its pilot's final answers."""
+    rng, groups = np.random.default_rng(seed), groups_of(pilot)
+    curves = np.array([simulate(x, groups, law.draw(rng), law.noise, rng) for _ in range(DRAWS)])
+    wrong = [pilot.own.wrong / pilot.own.checked] if pilot.own.checked else []
+    assumptions = [
         f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
         "what is learnt from kept rationales and lost by repeating them follows a law made for the "
         "tiny model on addition "
         "(docs/forecast.md); for other models and tasks it is a guess with a wide band",
         "what is kept but wrong is known for the base only, so for round 1's data",
     ]
-    if evidence.hinted is not None:
-        told.append("hints help in every round as much as they help the base")
-    return summed_up("mixture", curves, wrong=wrong, pilot=evidence.record(), assumptions=told)
+    if pilot.hinted is not None:
+        assumptions.append("hints help in every round as much as they help the base")
+    return forecast_of_curves("mixture", curves, wrong=wrong, pilot=pilot.as_json(), assumptions=assumptions)
 
 
 def passes(x: Experiment, round: int, kept: float) -> float:
@@ -148,25 +153,25 @@ def passes(x: Experiment, round: int, kept: float) -> float:
     return float(x.schedule.epochs or 0) if steps is None else steps * float(getattr(x.trainer, "batch", 0)) / kept
 
 
-def run(
-    x: Experiment, groups: list[Group], constants: Constants, noise: float, rng: np.random.Generator
+def simulate(
+    x: Experiment, groups: list[ProblemGroup], constants: Constants, noise: float, rng: np.random.Generator
 ) -> list[float]:
-    """The measured accuracies of one possible run."""
+    """The measured accuracies of one possible run, round 0 first. ``noise`` is in logits."""
     kappa, tau, rho, wear, limit = constants
     own0 = np.array([rng.beta(*g.own) for g in groups])
-    same = [g.own == g.shown for g in groups]
-    shown0 = np.array([o if s else rng.beta(*g.shown) for g, o, s in zip(groups, own0, same, strict=True)])
+    same = [g.own == g.evaluated for g in groups]
+    evaluated0 = np.array([o if s else rng.beta(*g.evaluated) for g, o, s in zip(groups, own0, same, strict=True)])
     hints = np.array([rng.beta(*g.hinted) if g.hinted else 0.0 for g in groups])
     common = noise * rng.standard_normal(len(groups))
-    train, held = (np.array([getattr(g, name) for g in groups], dtype=float) for name in ("train", "held_out"))
+    train, held_out = (np.array([getattr(g, name) for g in groups], dtype=float) for name in ("train", "held_out"))
     gain, measured = np.zeros(len(groups)), []
     for n in range(x.method.rounds + 1):
-        shown = _logistic(_logit(shown0) + gain)
-        measured.append(float((rng.binomial(held.astype(int), shown)).sum() / held.sum()))
+        evaluated = _logistic(_logit(evaluated0) + gain)
+        measured.append(float((rng.binomial(held_out.astype(int), evaluated)).sum() / held_out.sum()))
         own = _logistic(_logit(own0) + gain)
         samples = x.method.samples if x.sampling.temperature else 1
-        told = [kept_share(m, g.spread, samples, x.filter.limit) for m, g in zip(own, groups, strict=True)]
-        solved, kept = (np.array([t[i] for t in told]) for i in (0, 1))
+        shares = [kept_share(m, g.spread, samples, x.filter.limit) for m, g in zip(own, groups, strict=True)]
+        solved, kept = (np.array([s[i] for s in shares]) for i in (0, 1))
         kept = train * (kept + (1 - solved) * hints)
         if n < x.method.rounds:
             gain = kappa * (np.log1p(kept / tau) + rho * np.log1p((kept.sum() - kept) / tau))

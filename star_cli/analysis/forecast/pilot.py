@@ -19,117 +19,122 @@ ALL = "all"
 
 
 @dataclass
-class Tally:
-    """Samples of some problems: for each problem (right, asked), and how many right ones had a wrong step."""
+class SampleCounts:
+    """Judged samples of some problems: ``by_problem`` has (right, samples) of each.
 
-    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    Of the right samples ``checked`` have known steps, and ``wrong`` of these hold a wrong one.
+    """
+
+    by_problem: dict[str, tuple[int, int]] = field(default_factory=dict)
     right: int = 0
     samples: int = 0
-    checked: int = 0  # right ones whose steps are known
+    checked: int = 0
     wrong: int = 0
 
     @property
     def solved(self) -> int:
-        return sum(right > 0 for right, _ in self.counts.values())
+        """How many problems have a right sample."""
+        return sum(right > 0 for right, _ in self.by_problem.values())
 
 
 @dataclass
-class Evidence:
-    """What a pilot found. ``groups`` names every pilot problem's group; the shares are of problems by group."""
+class PilotResult:
+    """What a pilot measured, and how many problems of each group the run will have."""
 
-    own: Tally  # at the sampling temperature: what is kept
-    shown: Tally  # at the evaluation temperature: what is measured
-    hinted: Tally | None  # with the answer shown, of those that ``own`` left unsolved
+    own: SampleCounts  # at the sampling temperature: what will be kept
+    evaluated: SampleCounts  # at the evaluation temperature: what will be measured
+    hinted: SampleCounts | None  # with the answer shown, of those that ``own`` left unsolved
     right_steps: list[int]  # of each step of a chain, how often right given the state before
-    groups: dict[str, str]
+    groups: dict[str, str]  # the group of every pilot problem
     train: dict[str, int]  # training problems of a round by group
     held_out: dict[str, int]  # evaluation problems by group
 
-    def record(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The pilot in numbers, for people."""
-        told: dict[str, Any] = {
-            "problems": len(self.own.counts),
+        numbers: dict[str, Any] = {
+            "problems": len(self.own.by_problem),
             "samples": self.own.samples,
             "right": self.own.right,
             "solved": self.own.solved,
         }
         if self.own.checked:
-            told["right_with_wrong_step"] = self.own.wrong
+            numbers["right_with_wrong_step"] = self.own.wrong
         if self.hinted:
-            told.update(hinted=self.hinted.samples, hinted_right=self.hinted.right)
-        return told
+            numbers.update(hinted=self.hinted.samples, hinted_right=self.hinted.right)
+        return numbers
 
 
-def run_pilot(lab: Lab) -> Evidence:
+def run_pilot(lab: Lab) -> PilotResult:
     """Sample the base on some training problems as round 1 will: ``pilot`` and ``filter-pilot`` of round 0."""
     x = lab.x
     lab = Lab(x, lab.builder)  # what it judges is no part of any round
     base = lab.base_model()
-    chosen = Problems(task=x.task, split="train", draw=x.pilot.problems, seed=seed_of(x.seed, "pilot"))
-    problems = lab.build(chosen, {}, 0, "pilot-problems")
+    drawn = Problems(task=x.task, split="train", draw=x.pilot.problems, seed=seed_of(x.seed, "pilot"))
+    problems = lab.build(drawn, {}, 0, "pilot-problems")
     samples = x.pilot.samples if x.sampling.temperature else 1  # greedy samples are all the same
-    drafts = lab.generate(base, problems, round=0, samples=samples, name="pilot")
-    kept = lab.filter(problems, drafts, name="filter-pilot")
-    own, hinted = tally(kept), None
+    rationales = lab.generate(base, problems, round=0, samples=samples, name="pilot")
+    kept = lab.filter(problems, rationales, name="filter-pilot")
+    own, hinted = count_samples(kept), None
     if getattr(x.method, "rationalize", False):
-        again = lab.generate(base, problems, round=0, hint=True, unless=kept, samples=samples, name="pilot-hinted")
-        hinted = tally(lab.filter(problems, again, name="filter-pilot-hinted"))
-    shown = own
+        shown = lab.generate(base, problems, round=0, hint=True, unless=kept, samples=samples, name="pilot-hinted")
+        hinted = count_samples(lab.filter(problems, shown, name="filter-pilot-hinted"))
+    evaluated = own
     if x.evaluation.temperature != x.sampling.temperature:
-        other = Sampling(temperature=x.evaluation.temperature, max_tokens=x.sampling.max_tokens)
+        sampling = Sampling(temperature=x.evaluation.temperature, max_tokens=x.sampling.max_tokens)
         answers = lab.generate(
             base,
             problems,
             round=0,
-            samples=samples if other.temperature else 1,
-            sampling=other,
+            samples=samples if sampling.temperature else 1,
+            sampling=sampling,
             name="pilot-evaluation",
         )
-        shown = tally(lab.filter(problems, answers, name="filter-pilot-evaluation"))
-    return Evidence(
+        evaluated = count_samples(lab.filter(problems, answers, name="filter-pilot-evaluation"))
+    return PilotResult(
         own=own,
-        shown=shown,
+        evaluated=evaluated,
         hinted=hinted,
-        right_steps=_steps(x.task, problems, drafts),
+        right_steps=_right_steps(x.task, problems, rationales),
         groups={p.id: group_of(x.task, p) for p in problems.read(Problem)},
-        train=shares(x.task, lab.problems("train", round=1).read(Problem)),
-        held_out=shares(x.task, lab.problems(x.evaluation.split, limit=x.evaluation.limit).read(Problem)),
+        train=group_sizes(x.task, lab.problems("train", round=1).read(Problem)),
+        held_out=group_sizes(x.task, lab.problems(x.evaluation.split, limit=x.evaluation.limit).read(Problem)),
     )
 
 
-def tally(verdicts: Artifact) -> Tally:
+def count_samples(verdicts: Artifact) -> SampleCounts:
     """Count a filter's verdicts."""
-    found = Tally()
-    for v in verdicts.read(Verdict):
-        right, asked = found.counts.get(v.problem_id, (0, 0))
-        found.counts[v.problem_id] = (right + v.correct, asked + 1)
-        found.samples += 1
-        found.right += v.correct
-        if v.correct and v.wrong_steps is not None:
-            found.checked += 1
-            found.wrong += v.wrong_steps > 0
-    return found
+    counts = SampleCounts()
+    for verdict in verdicts.read(Verdict):
+        right, samples = counts.by_problem.get(verdict.problem_id, (0, 0))
+        counts.by_problem[verdict.problem_id] = (right + verdict.correct, samples + 1)
+        counts.samples += 1
+        counts.right += verdict.correct
+        if verdict.correct and verdict.wrong_steps is not None:
+            counts.checked += 1
+            counts.wrong += verdict.wrong_steps > 0
+    return counts
 
 
 def group_of(task: Task, problem: Problem) -> str:
     """The group a problem belongs to: its value of the first breakdown the task has."""
-    return next((f"{k}={v}" for k, v in task.groups(problem).items()), ALL)
+    return next((f"{name}={value}" for name, value in task.groups(problem).items()), ALL)
 
 
-def shares(task: Task, problems: Iterable[Problem]) -> dict[str, int]:
+def group_sizes(task: Task, problems: Iterable[Problem]) -> dict[str, int]:
     """How many problems each group has."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for problem in problems:
         name = group_of(task, problem)
-        found[name] = found.get(name, 0) + 1
-    return found
+        sizes[name] = sizes.get(name, 0) + 1
+    return sizes
 
 
-def _steps(task: Task, problems: Artifact, drafts: Artifact) -> list[int]:
+def _right_steps(task: Task, problems: Artifact, rationales: Artifact) -> list[int]:
+    """Of each step of a chain, in how many rationales it is right given the state before; [] for other tasks."""
     if not isinstance(task, ChainTask):
         return []
     right = [0] * task.chain()[0]
-    for problem, rationale in joined(problems, drafts):
-        for n, good in enumerate(task.right_steps(problem, rationale.text) or ()):
-            right[n] += good
+    for problem, rationale in joined(problems, rationales):
+        for n, is_right in enumerate(task.right_steps(problem, rationale.text) or ()):
+            right[n] += is_right
     return right

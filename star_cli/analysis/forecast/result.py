@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from star_cli.errors import StarError
-from star_cli.store.artifacts import write_json
+from star_cli.store.durable import write_json
+from star_cli.store.json_files import read_struct
 
+FORMAT = "forecast/1"
+FILE = "forecast.json"
 BAND = 0.8
 GAIN = 0.02  # a run that is expected to gain less than this is not worth starting
 SETTLED = 0.01  # a curve is on its plateau where it is this close to its end
-FILE = "forecast.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
+class RoundForecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One round: the accuracy that will be measured after it, and the share of what it keeps that has a wrong step.
 
     ``low`` and ``high`` hold 80 %. ``wrong`` of round n is about the data its model writes: round 0's trains
@@ -35,43 +36,51 @@ class Expected:
     wrong: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """A forecast. ``chance`` is the probability to gain at least ``GAIN``; ``advice`` is start, wait or stop."""
+class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to expect of a run. ``chance`` is the probability to gain at least ``GAIN``.
 
-    model: str  # chain | mixture
-    rows: list[Expected]
-    plateau: int | None  # the first round within SETTLED of the last one; None: still rising at the end
+    ``model`` says how it was made: chain or mixture. ``plateau`` is the first round within ``SETTLED`` of the last one,
+    None where accuracy still rises at the end. ``advice`` is start, wait or stop, ``words`` the same as a sentence.
+    ``deltas`` has of each step of a chain [median, low, high], 80 %, in the theory's convention.
+    """
+
+    format: str = FORMAT
+    band: float = BAND
+    model: str
+    rows: list[RoundForecast]
+    plateau: int | None
     chance: float
     advice: str
     words: str
     pilot: dict[str, Any]
-    deltas: list[list[float]] = field(default_factory=list)  # of each step [median, low, high], 80 %, theory's
-    assumptions: list[str] = field(default_factory=list)
+    deltas: list[list[float]] = []
+    assumptions: list[str] = []
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"its format is {self.format!r}, expected {FORMAT!r}")
 
     def save(self, folder: Path) -> None:
         """Write ``forecast.json`` into a run's folder."""
-        write_json(folder / FILE, self.record())
+        write_json(folder / FILE, self.as_json())
 
-    def record(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {"format": "forecast/1", "band": BAND, **asdict(self)}
+    def as_json(self) -> dict[str, Any]:
+        """The forecast as its file holds it."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
 
 
-def load(folder: Path) -> Outlook | None:
-    """The forecast saved in a run's folder, if there is one."""
-    path = folder / FILE
-    if not path.exists():
-        return None
+def load_forecast(folder: Path) -> Forecast | None:
+    """The forecast saved in a run's folder, if there is one; a damaged one is a StarError."""
     try:
-        told = json.loads(path.read_bytes())
-        rows = [Expected(**row) for row in told.pop("rows")]
-        return Outlook(rows=rows, **{k: v for k, v in told.items() if k not in ("format", "band")})
-    except (ValueError, KeyError, TypeError) as e:
-        raise StarError(f"{path} is not a forecast: {e}", hint="remove it; star forecast writes it anew") from None
+        return read_struct(
+            folder / FILE, Forecast, "a forecast", hint="remove it; star forecast writes it anew", format=FORMAT
+        )
+    except FileNotFoundError:
+        return None
 
 
-def summed_up(
+def forecast_of_curves(
     model: str,
     curves: NDArray[np.float64],
     *,
@@ -79,12 +88,12 @@ def summed_up(
     pilot: dict[str, Any],
     deltas: list[list[float]] | None = None,
     assumptions: list[str],
-) -> Outlook:
-    """The Outlook of possible measured ``curves`` (draws, rounds + 1), each equally likely."""
+) -> Forecast:
+    """The Forecast of possible measured ``curves`` (draws, rounds + 1), each equally likely."""
     low, high = np.quantile(curves, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
     middle = np.median(curves, axis=0)
     rows = [
-        Expected(
+        RoundForecast(
             round=n,
             accuracy=float(middle[n]),
             low=float(low[n]),
@@ -97,9 +106,9 @@ def summed_up(
     near = [n for n in range(len(rows)) if risen[-1] - risen[n] <= SETTLED]
     plateau = near[0] if near[0] < len(rows) - 1 or len(rows) == 1 else None
     chance = float(np.mean(curves[:, -1] - curves[:, 0] >= GAIN))
-    full = float(np.mean(curves[:, 0] >= 1 - GAIN))
-    advice, words = _advice(chance, full, len(rows) - 1)
-    return Outlook(
+    perfect = float(np.mean(curves[:, 0] >= 1 - GAIN))
+    advice, words = _advice(chance, perfect, len(rows) - 1)
+    return Forecast(
         model=model,
         rows=rows,
         plateau=plateau,
@@ -112,9 +121,10 @@ def summed_up(
     )
 
 
-def _advice(chance: float, full: float, rounds: int) -> tuple[str, str]:
+def _advice(chance: float, perfect: float, rounds: int) -> tuple[str, str]:
+    """(advice, sentence) from the chance to gain, and the chance that the base leaves nothing to gain."""
     gain = f"the chance to gain {GAIN:g} or more within {rounds} rounds is {chance:.0%}"
-    if full > 0.5:
+    if perfect > 0.5:
         return "stop", "the base is nearly perfect already; there is nothing to gain"
     if chance >= 0.8:
         return "start", f"start: {gain}"
@@ -134,13 +144,13 @@ class Score:
     last_slope: float
 
 
-def score(outlook: Outlook, measured: Sequence[float]) -> Score:
+def score(forecast: Forecast, measured: Sequence[float]) -> Score:
     """Judge a forecast by measured accuracies (round 0 first).
 
     The naive forecasts: *no change* says round 0's accuracy for ever; *last slope* goes on as from the round before to
     the last, one round ahead, so it knows every earlier round, which the forecast does not.
     """
-    pairs = list(zip(outlook.rows, measured, strict=False))[1:]
+    pairs = list(zip(forecast.rows, measured, strict=False))[1:]
     if not pairs:
         raise StarError("a forecast is judged from round 1 on, and no round was measured", hint="finish the run first")
     slope = [abs(last_slope(measured[:n]) - measured[n]) for n in range(1, len(pairs) + 1)]

@@ -23,7 +23,7 @@ from star_cli.core.keys import key
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict, encode
 from star_cli.stages.grading.pool import Job, Pool, graded
-from star_cli.store.artifacts import FOLDER
+from star_cli.store.artifacts import VERDICT_CACHE
 
 UNSURE = ("TIMEOUT", "GRADER_ERROR")
 AHEAD = 32  # samples a worker may have waiting; what comes beyond is left to the stage that judges
@@ -43,7 +43,7 @@ _encode = msgspec.json.Encoder().encode
 
 def cache_file(store: Path, rationales: str, grader: Grader) -> Path:
     """Where the verdicts of a grader on the rationales of this key are kept."""
-    return store / FOLDER / f"{rationales}-{key(grader)}.jsonl"
+    return store / VERDICT_CACHE / f"{rationales}-{key(grader)}.jsonl"
 
 
 def mark_of(problem: Problem, rationale: Rationale) -> str:

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from by_hand import committed, event
 from conftest import SMALL, call
 
-from star_cli.analysis.compare import Arm, Group, Point, Spending, Versus, compare_runs, grouped
-from star_cli.analysis.cost import Cost, spending
+from star_cli.analysis.arms import Arm, Group, Point, group_arms
+from star_cli.analysis.compare import compare_runs
+from star_cli.analysis.comparison import Comparison
+from star_cli.analysis.cost import Cost, Spending, spending
 from star_cli.backends.weights import count_parameters
 from star_cli.core.keys import key
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Event, Run
+from star_cli.store.runs import Run, Settings
 
 PROBLEMS = 40
 
@@ -38,8 +41,8 @@ def keep(run, store, round, name, stage, inputs, metrics, seconds=1.0, records=(
         draft.write(kind, rows)
     for shapes in files:
         tensors(draft.directory("model") / "model.safetensors", **shapes)
-    made = store.commit(draft, {"stage": stage, "tag": {}, "inputs": inputs, "metrics": metrics, "seconds": seconds})
-    run.record(Event(round, name, stage, address, hit, 0.01 if hit else seconds, metrics), made)
+    made = committed(store, draft, stage, inputs=inputs, metrics=metrics, seconds=seconds)
+    run.record(event(round, name, made, hit=hit, seconds=0.01 if hit else seconds), made)
     return address
 
 
@@ -47,13 +50,12 @@ def fake_run(home, name, *, right, samples=100, method="star", seed=0, config=No
     """A run of len(right) - 1 rounds; ``right`` says which problems each round solved."""
     store, run = Store(home / "artifacts").open(), Run(home, name)
     run.start(
-        {
-            "config_key": name,
-            "overrides": [f"method={method}"],
-            "sweep": None,
-            "parts": {"method": method},
-            "config": {"seed": seed, "name": name, **(config or {})},
-        }
+        Settings(
+            config_key=name,
+            overrides=[f"method={method}"],
+            parts={"method": method},
+            config={"seed": seed, "name": name, **(config or {})},
+        )
     )
     ids = [f"p{i}" for i in range(len(right[0]))]
     asked = keep(
@@ -227,7 +229,7 @@ def test_seeds_widen_an_interval_and_pairing_narrows_a_difference():
         return Group(label, arms)
 
     a, b, one = group("a", 0.0, [0, 1, 2]), group("b", 0.05, [0, 1, 2]), group("one", 0.0, [1])
-    v = Versus([a, b, one], "samples", "accuracy", ids)
+    v = Comparison([a, b, one], "samples", "accuracy", ids)
     wide, narrow = v.estimate(a, a.points(1)), v.estimate(one, one.points(1))
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
     paired = v.difference(b, a, 10)
@@ -254,7 +256,7 @@ def test_intervals_over_seeds_cover_the_truth_about_as_often_as_they_say():
             for s in range(8)
         ]
         g = Group("a", arms)
-        v = Versus([g], "samples", "accuracy", ids)
+        v = Comparison([g], "samples", "accuracy", ids)
         e = v.estimate(g, g.points(1))
         hits += e.low <= 0 <= e.high
     assert 0.87 <= hits / 200 <= 0.995, hits
@@ -290,7 +292,7 @@ def test_what_cannot_be_compared_is_a_sentence(tmp_path, names, settings, told):
 
 def test_a_run_that_measured_nothing_is_left_out_and_said(tmp_path):
     fake_run(tmp_path, "a", right=[solved(0.1), solved(0.2)])
-    Run(tmp_path, "young").start({"config_key": "y", "overrides": [], "sweep": None, "config": {}})
+    Run(tmp_path, "young").start(Settings(config_key="y"))
     v = compare_runs(tmp_path, ["a", "young"])
     assert v.notes[0] == "young is left out: it has no accuracy yet" and len(v.groups) == 1
     with pytest.raises(StarError, match="none of young has measured accuracy yet"):
@@ -299,7 +301,7 @@ def test_a_run_that_measured_nothing_is_left_out_and_said(tmp_path):
 
 def test_grouping_ignores_the_seed_of_the_base_too(tmp_path):
     arms = [Arm(f"{s}", "star", s, {"rounds": 2}, [], Spending()) for s in (1, 0)]
-    assert [g.seeds for g in grouped(arms)] == [[0, 1]]
+    assert [g.seeds for g in group_arms(arms)] == [[0, 1]]
 
 
 # ---- the command
@@ -347,7 +349,7 @@ def test_what_is_gone_is_charged_from_the_ledger_and_said(tmp_path):
 
     from star_cli.analysis.cost import spending
     from star_cli.store.artifacts import Store
-    from star_cli.store.ledger import Run
+    from star_cli.store.runs import Run
 
     assert call(tmp_path, "run", *SMALL, "rounds=1", "name=demo").code == 0
     run, store = Run(tmp_path, "demo"), Store(tmp_path / "artifacts")

@@ -1,4 +1,4 @@
-"""Lines with bands over any x: as a picture and as text. What ``curve`` is to rounds, this is to k and to budgets."""
+"""Lines with intervals over any x, such as k or a budget: as a picture and as text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
-from star_cli.report.curve import INK, inline, settings, write_whole
+from star_cli.report.columns import short_number
+from star_cli.report.curve import INK, figure_settings, inline
 from star_cli.report.text import clean
+from star_cli.store.durable import write_bytes
 
 COLOURS = ("#3b7dd8", "#d8703b", "#3ba55d", "#a04fc4", "#c4394b", "#8a7a1f", "#2aa3a3", "#777777")
 MARKS = "●x+*o#%&"
@@ -25,8 +27,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines and what their axes are; ``log`` puts x on a scale of powers of two or ten, ``steps`` holds a value until
-    the next point.
+    """Lines over one x-axis. ``x`` and ``y`` are the axes' titles; ``log`` is the base of a logarithmic x-axis (2 or
+    10; 0: linear); with ``steps`` a line holds a value until its next point.
     """
 
     lines: list[Line]
@@ -46,17 +48,17 @@ class Chart:
             raise StarError(f"{path.name} ends neither in .png nor in .svg", hint="for example --out compare.png")
         if not path.parent.is_dir():
             raise StarError(f"the folder {path.parent} does not exist", hint="make it first")
-        return write_whole(path, self._drawn(form, title, "#222222", "white"))
+        return write_bytes(path, self._drawn(form, title, "#222222", "white"))
 
     def _drawn(self, form: str, title: str, ink: str, ground: str) -> bytes:
-        chosen = settings(ink)
+        settings = figure_settings(ink)
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         out = io.BytesIO()
         with matplotlib.rc_context():
-            matplotlib.rcParams.update(chosen)
+            matplotlib.rcParams.update(settings)
             figure = Figure(figsize=(7.6, 4.2), facecolor=ground, layout="constrained")
             FigureCanvasAgg(figure)
             axes = figure.add_subplot()
@@ -67,16 +69,16 @@ class Chart:
         return out.getvalue()
 
     def _fill(self, axes: Any, ink: str) -> None:
-        how = {"drawstyle": "steps-post"} if self.steps else {}
+        style = {"drawstyle": "steps-post"} if self.steps else {}
         for i, line in enumerate(self.lines):
             colour = COLOURS[i % len(COLOURS)]
             banded = [(x, y, low, high) for x, y, low, high in line.points if low is not None and high is not None]
-            at, ys, lows, highs = ([p[n] for p in banded] for n in range(4))
+            xs, ys, lows, highs = ([p[n] for p in banded] for n in range(4))
             if self.steps:
-                off = [[p[1] - p[2] for p in banded], [p[3] - p[1] for p in banded]]
-                axes.errorbar(at, ys, yerr=off, fmt="none", ecolor=colour, alpha=0.5, capsize=3, lw=1.2)
+                errors = [[p[1] - p[2] for p in banded], [p[3] - p[1] for p in banded]]
+                axes.errorbar(xs, ys, yerr=errors, fmt="none", ecolor=colour, alpha=0.5, capsize=3, lw=1.2)
             else:
-                axes.fill_between(at, lows, highs, color=colour, alpha=0.13, lw=0)
+                axes.fill_between(xs, lows, highs, color=colour, alpha=0.13, lw=0)
             axes.plot(
                 [p[0] for p in line.points],
                 [p[1] for p in line.points],
@@ -85,7 +87,7 @@ class Chart:
                 marker="o",
                 ms=4,
                 label=clean(line.label),
-                **how,
+                **style,
             )
         ticks = sorted({p[0] for line in self.lines for p in line.points})
         if self.log and ticks and ticks[0] > 0:
@@ -103,8 +105,8 @@ class Chart:
 
     def text(self, width: int = 60, height: int = 15) -> str:
         """The lines as plain text; on a logarithmic scale the points stand at equal distances."""
-        at = sorted({p[0] for line in self.lines for p in line.points})
-        if not at:
+        all_xs = sorted({p[0] for line in self.lines for p in line.points})
+        if not all_xs:
             return ""
         import plotext
 
@@ -112,16 +114,16 @@ class Chart:
         figure.clear()
         plotext.terminal.limit(False, False)
         figure.plot_size(width, height)
-        place = {x: float(i) if self.log == 2 else x for i, x in enumerate(at)}
+        place = {x: float(i) if self.log == 2 else x for i, x in enumerate(all_xs)}
         for i, line in enumerate(self.lines):
             xs, ys = [place[p[0]] for p in line.points], [p[1] for p in line.points]
             figure.draw(figure.signal(*(_stairs(xs, ys) if self.steps else (xs, ys)), marker="braille").lines())
             figure.draw(figure.signal(xs, ys, marker=MARKS[i % len(MARKS)]))
         low, high = min(place.values()), max(place.values())
         margin = 0.04 * (high - low) or 0.5
-        shown = at if self.log == 2 else [low + n * (high - low) / 4 for n in range(5)]
+        ticks = all_xs if self.log == 2 else [low + n * (high - low) / 4 for n in range(5)]
         figure.ruler("x").lim(low - margin, high + margin).ticks(
-            [place.get(x, x) for x in shown], [short(x) for x in shown]
+            [place.get(x, x) for x in ticks], [short_number(x) for x in ticks]
         )
         top = max(p[1] for line in self.lines for p in line.points) or 1
         top = min(1.0, -(-top * 10 // 1) / 10)
@@ -129,20 +131,12 @@ class Chart:
             [top * n / 4 for n in range(5)], [f"{25 * top * n:.0f} %" for n in range(5)]
         )
         figure.title(f"{self.y} by {self.x}")
-        drawn = str(figure.build().string(colorless=True))
+        plot = str(figure.build().string(colorless=True))
         legend = [f"  {MARKS[i % len(MARKS)]} {clean(line.label)}" for i, line in enumerate(self.lines)]
-        return "\n".join([*(row.rstrip() for row in drawn.rstrip("\n").splitlines()), *legend])
+        return "\n".join([*(row.rstrip() for row in plot.rstrip("\n").splitlines()), *legend])
 
 
 def _stairs(xs: list[float], ys: list[float]) -> tuple[list[float], list[float]]:
     """A line that holds each value until the next point."""
     points = [(x, y) for i, y in enumerate(ys) for x in xs[i : i + 2]]
     return [p[0] for p in points], [p[1] for p in points]
-
-
-def short(x: float) -> str:
-    """1234567 -> 1.2M."""
-    for size, name in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(x) >= size:
-            return f"{x / size:.3g}{name}"
-    return f"{x:.3g}"

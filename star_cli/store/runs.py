@@ -1,0 +1,353 @@
+"""The address book for people: ``runs/<name>/`` with its settings, its ledger, and links to the artifacts.
+
+runs/demo/run.json                  what was asked for, and how it ended
+runs/demo/ledger.jsonl              what was done (ledger.py)
+runs/demo/round-2/filter            -> ../../../artifacts/<key>
+runs/shootout/seed=1/...            an arm of a sweep
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from star_cli.core.keys import key
+from star_cli.errors import StarError, unknown
+from star_cli.store import ledger
+from star_cli.store.artifacts import Artifact, Store
+from star_cli.store.durable import (
+    TEMPORARY,
+    make_directory,
+    process_alive,
+    remove_leftovers,
+    write_json,
+    write_link,
+    writing,
+)
+from star_cli.store.json_files import read_struct
+from star_cli.store.ledger import Event, Start, now
+from star_cli.store.manifest import Count
+
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,=+-]*(/[A-Za-z0-9][A-Za-z0-9._,=+-]*)?")
+RUN_JSON = "run.json"
+LEDGER = "ledger.jsonl"
+FORMAT = "run/1"
+STATUSES = ("running", "finished", "failed", "interrupted")
+UNNAMED = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot"}  # in no run's name
+Pid = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was asked for: the overrides, all settings that follow from them, and the parts' names.
+
+    Runs with the same ``config_key`` are the same experiment. ``sweep`` and ``arm`` say which sweep it belongs to and
+    what sets it apart there; ``pins`` are the stages that were taken as they are ("round/name" -> key).
+    """
+
+    overrides: list[str] = []
+    config: dict[str, Any] = {}
+    config_key: str = ""
+    sweep: str | None = None
+    arm: list[str] = []
+    home: str = ""
+    parts: dict[str, str | None] = {}
+    pins: dict[str, str] = {}
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``run.json`` holds: the Settings, and how the run stands."""
+
+    format: str
+    name: str
+    overrides: list[str]
+    config: dict[str, Any]
+    config_key: str
+    sweep: str | None
+    arm: list[str]
+    home: str
+    parts: dict[str, str | None]
+    pins: dict[str, str]
+    status: str  # one of STATUSES
+    pid: Pid
+    started: str
+    built: Count | UnsetType = UNSET  # stages built since it was last started
+    message: str | None | UnsetType = UNSET  # why it failed
+    ended: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"its format is {self.format!r}, expected {FORMAT!r}")
+        if self.status not in STATUSES:
+            raise ValueError(f"its status is {self.status!r}, expected one of {', '.join(STATUSES)}")
+        if self.status != "running" and UNSET in (self.message, self.ended):
+            raise ValueError(f"its status is {self.status!r}, and when or why it ended is missing")
+
+    @property
+    def state(self) -> str:
+        """The status as it is now: "killed" where it says running and the process is gone."""
+        return "killed" if self.status == "running" and not process_alive(self.pid) else self.status
+
+    @property
+    def method(self) -> str:
+        """The name of its method."""
+        return self.parts.get("method") or "star"
+
+    @property
+    def seed(self) -> int:
+        """The seed of its experiment."""
+        seed = self.config.get("seed", 0)
+        return seed if isinstance(seed, int) else 0
+
+    @property
+    def task_settings(self) -> dict[str, Any]:
+        """The settings of its task."""
+        settings = self.config.get("task")
+        return settings if isinstance(settings, dict) else {}
+
+
+class Run:
+    """One run's folder. ``run.json`` says what it is, ``ledger.jsonl`` what was done, in order."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        if not SAFE.fullmatch(name) or ".." in name:
+            raise StarError(
+                f"name={name!r} cannot be a run's name",
+                hint="use letters, digits and . _ , = + - (and one / for a sweep), for example name=demo",
+            )
+        self.home, self.name = home, name
+        self.path = home / "runs" / name
+        self.ledger = self.path / LEDGER
+
+    def exists(self) -> bool:
+        """Whether it was ever started, in whatever state its files are."""
+        return os.path.lexists(self.path / RUN_JSON) or os.path.lexists(self.ledger)
+
+    @property
+    def info(self) -> RunInfo:
+        """What ``run.json`` holds; a StarError where there is no such run, or where its file cannot be read."""
+        path = self.path / RUN_JSON
+        hint = f"start the run again: its artifacts are found, and {path} is set aside"
+        try:
+            return read_struct(path, RunInfo, "the run.json of a run", hint=hint, format=FORMAT)
+        except FileNotFoundError:
+            if os.path.lexists(self.ledger):
+                raise StarError(f"{path} is missing", hint=hint) from None
+            names = [r.name for r in runs(self.home)]
+        arms = sorted(name for name in names if name.startswith(f"{self.name}/"))
+        if arms:
+            raise StarError(f"{self.name} is a sweep of {len(arms)} runs, not one run", hint=f"name one: {arms[0]}")
+        raise unknown("run", self.name, names, hint="star ls runs shows them all")
+
+    # ---- writing
+    # ------------------------------------------------------------------------------------------------------
+    def start(self, settings: Settings) -> list[str]:
+        """Open the run; returns sentences about what a crash had left, mended now.
+
+        Other settings under one name begin a new ledger, and keep the old one beside it; so does a damaged one.
+        """
+        with writing(str(self.path)):
+            make_directory(self.path)
+            self._remove_leftovers()
+            try:
+                before = self.info if self.exists() else None
+            except StarError:  # damaged, or a ledger without its run.json
+                before = None
+                self._set_aside()
+            if before and before.config_key != settings.config_key:
+                self._set_aside()
+            elif before and not settings.sweep:  # an arm that is resumed by itself stays in its sweep
+                settings = msgspec.structs.replace(settings, sweep=before.sweep, arm=before.arm)
+            mended = self._mend_ledger()
+            self._write(
+                RunInfo(
+                    format=FORMAT,
+                    name=self.name,
+                    **msgspec.structs.asdict(settings),
+                    status="running",
+                    pid=os.getpid(),
+                    started=now(),
+                )
+            )
+            ledger.append(self.ledger, Start(time=now()), sync=True)
+        return mended
+
+    def _mend_ledger(self) -> list[str]:
+        """Cut off what a power cut left at the end of the ledger; set one aside that is damaged elsewhere."""
+        try:
+            cut = ledger.repair(self.ledger)
+        except StarError:
+            cut = 0
+        mended = [f"{cut} line(s) at the end of {self.ledger} could not be read and were cut off"] if cut else []
+        damaged = ledger.faults(self.ledger)
+        if damaged:
+            kept = self._set_aside(LEDGER)
+            mended.append(f"{damaged[0][1]}; the ledger is kept as {kept}, and a new one begins")
+        return mended
+
+    def _set_aside(self, *names: str) -> str:
+        """Rename run.json and the ledger (or ``names``) to the first free number, and forget the links."""
+        number = 1
+        while any(os.path.lexists(self.path / _numbered(name, number)) for name in (RUN_JSON, LEDGER)):
+            number += 1
+        for name in names or (RUN_JSON, LEDGER):
+            if os.path.lexists(self.path / name):
+                (self.path / name).rename(self.path / _numbered(name, number))
+        for link in self.links():
+            link.unlink()
+        return _numbered(LEDGER, number)
+
+    def _remove_leftovers(self) -> None:
+        remove_leftovers(self.path)
+        for folder in named(self.path, "round-*"):
+            remove_leftovers(folder)
+
+    def links(self) -> list[Path]:
+        """The links round-N/NAME of the run."""
+        links = [link for folder in named(self.path, "round-*") for link in named(folder, "*")]
+        return [link for link in links if link.is_symlink()]
+
+    def ledgers(self) -> list[Path]:
+        """Its ledger, and those that were set aside."""
+        return named(self.path, "ledger*.jsonl")
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of ``run.json``."""
+        self._write(msgspec.structs.replace(self.info, **fields))
+
+    def _write(self, info: RunInfo) -> None:
+        with writing(str(self.path)):
+            fields = msgspec.structs.asdict(info)
+            write_json(self.path / RUN_JSON, {name: value for name, value in fields.items() if value is not UNSET})
+
+    def finish(self, status: str, message: str | None = None) -> None:
+        """Note how the run ended: finished, failed or interrupted."""
+        self.update(status=status, message=message, ended=now())
+
+    def record(self, event: Event, artifact: Artifact) -> None:
+        """Append a stage to the ledger and link its artifact under round-N/name."""
+        rounded = msgspec.structs.replace(event, seconds=round(event.seconds, 3))
+        ledger.append(self.ledger, rounded, sync=not event.hit)
+        self._link(self.path / event.place, artifact)
+
+    def _link(self, link: Path, artifact: Artifact) -> None:
+        """Make the link that leads people to an artifact."""
+        target = os.path.relpath(artifact.path, link.parent)
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not (link.is_symlink() and os.readlink(link) == target):
+                with writing(str(link)):
+                    write_link(link, target)
+        except OSError as e:
+            raise StarError(
+                f"the link {link} cannot be made: {e.strerror}",
+                hint=f"remove what stands there; star resume {self.name} continues",
+            ) from None
+
+    # ---- reading
+    # ------------------------------------------------------------------------------------------------------
+    def events(self) -> list[Event]:
+        """The stages of the run, each name of a round once with its last record, in order of rounds as first done.
+
+        ``seconds`` and ``hit`` are those of the time it was built, when this run built it. A ledger that is damaged is
+        a StarError.
+        """
+        merged: dict[tuple[int, str], Event] = {}
+        for line in ledger.read(self.ledger):
+            if isinstance(line, Event):
+                earlier = merged.get((line.round, line.name))
+                if not (earlier and earlier.key == line.key and not earlier.hit):
+                    merged[line.round, line.name] = line
+        return list(merged.values())
+
+    def latest(self) -> list[Event]:
+        """The stages since the run was last started."""
+        events: list[Event] = []
+        for line in ledger.read(self.ledger):
+            if isinstance(line, Start):
+                events = []
+            else:
+                events.append(line)
+        return events
+
+    def lost(self) -> list[str]:
+        """Places such as round-2/filter that have a link and no line in the ledger: it has lost some."""
+        noted = {e.place for e in self.events()}
+        linked = (link.relative_to(self.path).as_posix() for link in self.links())
+        return sorted(place for place in linked if place not in noted and not TEMPORARY.fullmatch(place))
+
+    def artifact(self, store: Store, round: int, name: str) -> Artifact:
+        """The artifact of one stage of the run."""
+        events = self.events()
+        for event in events:
+            if (event.round, event.name) == (round, name):
+                artifact = store.get(event.key)
+                if artifact is None:
+                    raise StarError(
+                        f"the artifact {event.key} of {self.name}/{event.place} is no longer in the store",
+                        hint=f"star resume {self.name} builds it again",
+                    )
+                return artifact
+        raise unknown(f"stage of run {self.name}", f"round-{round}/{name}", [e.place for e in events])
+
+
+def named(folder: Path, pattern: str) -> list[Path]:
+    """What lies in a folder under such names, sorted; nothing where it is no folder that can be read."""
+    try:
+        return [folder / name for name in sorted(fnmatch.filter(os.listdir(folder), pattern))]
+    except OSError:
+        return []
+
+
+def _numbered(name: str, number: int) -> str:
+    """ledger.jsonl, 2 -> ledger.2.jsonl"""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}.{number}.{suffix}"
+
+
+def runs(home: Path) -> list[Run]:
+    """All runs of a home, oldest first, whatever state their files are in."""
+    found = [run for name in _folders(home / "runs") if SAFE.fullmatch(name) and (run := Run(home, name)).exists()]
+    return sorted(found, key=lambda run: (_changed(run.path / RUN_JSON), run.name))
+
+
+def _folders(root: Path) -> Iterator[str]:
+    """The names of the folders of runs and, as sweep/arm, of those in them."""
+    for folder in _folders_in(root):
+        yield folder.name
+        for inner in _folders_in(folder):
+            yield f"{folder.name}/{inner.name}"
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def arms_below(home: Path, name: str) -> list[Run]:
+    """The runs of a sweep, by name."""
+    return sorted((r for r in runs(home) if r.name.startswith(f"{name}/")), key=lambda r: r.name)
+
+
+def default_name(experiment: str | None, overrides: list[str]) -> str:
+    """A run's name made of experiment and overrides: the same command gives the same name."""
+    bare = [o.lstrip("+~") for o in overrides]
+    telling = [o for o in bare if o.split("=")[0].split(".")[0] not in UNNAMED]
+    parts = [experiment or "star", *sorted(re.sub(r"[^A-Za-z0-9._,=+-]+", "_", o) for o in telling)]
+    name = "-".join(p.strip("._-") for p in parts)
+    return name if len(name) <= 80 else f"{name[:66]}-{key(sorted(telling))[:12]}"
