@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.core.records import SCHEMAS
+from star_cli.core.records import kind_of
 from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, task_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
@@ -88,11 +88,7 @@ class FactsView:
     def as_json(self) -> dict[str, Any]:
         """The facts, the settings (``tag``) and the rows."""
         a, m = self.artifact, self.artifact.manifest
-        rows = {
-            kind.file: [{name: getattr(r, name) for name in r.__struct_fields__} for r in islice(a.read(kind), self.n)]
-            for kind in SCHEMAS.values()
-            if a.has(kind)
-        }
+        rows = {name: first_rows(a, name, self.n) for name, entry in sorted(m["files"].items()) if "schema" in entry}
         return {
             "key": a.key,
             "stage": a.stage,
@@ -124,6 +120,15 @@ class FactsView:
             out.print(Text(f"\n{file}, the first {len(rows)} of {told['files'][file].get('rows', len(rows)):,}:"))
             for row in rows:
                 out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
+
+
+def first_rows(artifact: Artifact, name: str, n: int) -> list[dict[str, Any]]:
+    """The first ``n`` records of a file with all their fields; as they were written where their class is not loaded."""
+    kind = kind_of(artifact.manifest["files"][name]["schema"])
+    if kind is None:
+        with open(artifact.file(name), encoding="utf-8") as lines:
+            return [json.loads(line) for line in islice(lines, n)]
+    return [{field: getattr(r, field) for field in r.__struct_fields__} for r in islice(artifact.read(kind), n)]
 
 
 def _print_sample(s: Sample, seen: tuple[str, tuple[str, ...], bool] | None, out: Console) -> None:
