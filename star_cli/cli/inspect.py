@@ -7,29 +7,39 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import Home, Json, app
+from star_cli.cli.app import PASS, Home, Json, app
+from star_cli.errors import StarError
 
 
-@app.command(epilog="Examples:  star ls runs   |   star ls tasks --json")
+@app.command(
+    context_settings=PASS,
+    epilog="Examples:  star ls runs   |   star ls tasks --json   |   star ls methods parts=my_parts.py",
+)
 def ls(
+    context: typer.Context,
     what: Annotated[
         str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods or models.")
     ] = "runs",
     home: Home = "",
     as_json: Json = False,
 ) -> None:
-    """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
+    """List runs (a sweep as one table), artifacts, or the parts that can be chosen; parts= adds those of a file."""
     from star_cli.report.listing import print_rows
     from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
     from star_cli.run.overrides import home_of
+    from star_cli.run.parts_override import with_parts
     from star_cli.store.artifacts import open_store
 
     place = home_of(home)
+    strange = [a for a in context.args if not a.startswith("parts=")]
+    if strange:
+        raise StarError(f"star ls cannot use {strange[0]!r}", hint="for example star ls methods parts=my_parts.py")
     if what == "runs":
         rows = run_rows(place, open_store(place))
     elif what == "artifacts":
         rows = artifact_rows(open_store(place))
     else:
+        with_parts([*context.args, *([f"home={home}"] if home else [])])
         rows = part_rows(what)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))

@@ -49,7 +49,10 @@ def show(
     from star_cli.report.show import RunView, view_of
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.overrides import home_of
+    from star_cli.run.parts_override import load_parts_of
+    from star_cli.store.ledger import Run, parse_path
 
+    load_parts_of(Run(home_of(home), parse_path(what)[0]))
     wanted = Wanted(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, wanted=wanted, n=n, prompt=prompt)
     if page:

@@ -15,6 +15,7 @@ from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, 
 from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
 from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
+from star_cli.core.sources import sources_in
 from star_cli.errors import NotBuilt, StarError
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
@@ -239,11 +240,13 @@ def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
 
 
 def manifest_of(stage: Stage, inputs: dict[str, Artifact], metrics: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What the manifest of a finished stage holds beside its files."""
+    """What the manifest of a finished stage holds beside its files; ``sources`` says what a plug-in's code was."""
+    sources = sources_in(stage)
     return {
         "stage": stage_name(stage),
         "tag": stable(stage),
         "inputs": {role: a.key for role, a in inputs.items()},
+        **({"sources": sources} if sources else {}),
         "metrics": metrics,
         "seconds": round(seconds, 3),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

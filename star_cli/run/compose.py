@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from star_cli.core import registry
+from star_cli.core import plugins, registry
 from star_cli.core.keys import key
 from star_cli.core.parts import Part
 from star_cli.core.settings import (
@@ -27,6 +27,7 @@ from star_cli.core.settings import (
 from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
+from star_cli.run.parts_override import with_parts
 from star_cli.store.ledger import QUIET, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
@@ -61,6 +62,7 @@ class Root:
     tracking: Any = None
     forecast: bool = False
     pilot: Pilot = field(default_factory=Pilot)
+    parts: list[str] = field(default_factory=list)  # read from the command line before Hydra: run/parts_override.py
 
 
 @dataclass(kw_only=True)
@@ -99,18 +101,14 @@ def _texts(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-_stored = False
+_stored: set[tuple[str, str]] = set()
 
 
 def store_parts() -> None:
     """Put every registered part into Hydra's ConfigStore: under its kind, or under schema/ where a file wraps it."""
-    global _stored
-    if _stored:
-        return
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
-    _stored = True
     registry.discover()
     OmegaConf.register_new_resolver("star_home", lambda home: str(home_of(home)), replace=True)
     store = ConfigStore.instance()
@@ -121,6 +119,9 @@ def store_parts() -> None:
         store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
         for name in registry.names(kind):
+            if (kind, name) in _stored:
+                continue
+            _stored.add((kind, name))
             wrapped = (conf_dir() / kind / f"{name}.yaml").is_file()
             store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
 
@@ -130,6 +131,7 @@ def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
 
     Raises StarError for anything wrong with the configuration. Returns what ``job`` returned (None in a sweep).
     """
+    args = with_parts(args)
     store_parts()
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -172,6 +174,12 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     live: dict[str, Any] = {
         str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain
     }
+    late = [place for place in live.pop("parts") if place not in plugins.places()]
+    if late:
+        raise StarError(
+            f"parts={late[0]} stands in a file of settings, which is read too late",
+            hint=f"name it on the command line: parts={late[0]}",
+        )
     for kind in ("task", "engine", "trainer", "method", "model"):
         if not isinstance(live[kind], Part):
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")

@@ -9,8 +9,6 @@ import time
 
 import pytest
 from conftest import call, start
-from test_kill import hashes
-from test_methods import Book
 
 from star_cli.backends.engines.fake import Fake, FakeSession
 from star_cli.core.keys import seed_of
@@ -21,6 +19,7 @@ from star_cli.graders.exact import Exact
 from star_cli.methods.ada_star.records import Peek, Priority
 from star_cli.store.artifacts import Store
 from star_cli.tasks.addition import Addition
+from star_cli.testing import Book, hashes
 
 ARGS = [
     "model=fake",
