@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.core.records import kind_of
+from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict, kind_of
 from star_cli.report.samples import Picked, Sample, Wanted, pick, prompt_of, task_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
@@ -62,6 +62,7 @@ class RationalesView:
             "total": picked.total,
             "matching": picked.matching,
             "samples": rows,
+            **({"rows": own} if (own := own_rows(self.artifact, self.n)) else {}),
         }
 
     def print(self, out: Console) -> None:
@@ -75,6 +76,7 @@ class RationalesView:
         told = self.prompts(picked) if self.prompt else [None] * len(picked.samples)
         for sample, seen in zip(picked.samples, told, strict=True):
             _print_sample(sample, seen, out)
+        _print_rows(own_rows(self.artifact, self.n), self.artifact, out)
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,24 @@ class FactsView:
         ]
         for name, text in lines:
             out.print(Text(f"{name:<9} {one_line(text)}"))
-        for file, rows in told["rows"].items():
-            out.print(Text(f"\n{file}, the first {len(rows)} of {told['files'][file].get('rows', len(rows)):,}:"))
-            for row in rows:
-                out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
+        _print_rows(told["rows"], self.artifact, out)
+
+
+SAMPLED = {kind.schema for kind in (Problem, Rationale, Verdict, Example, Metric)}  # what samples show, and tables
+
+
+def own_rows(artifact: Artifact, n: int) -> dict[str, list[dict[str, Any]]]:
+    """The first ``n`` records of the files that only this kind of stage writes, such as votes or peeks, by file."""
+    files = artifact.manifest["files"]
+    return {f: first_rows(artifact, f, n) for f in sorted(files) if files[f].get("schema", "") not in {"", *SAMPLED}}
+
+
+def _print_rows(files: dict[str, list[dict[str, Any]]], artifact: Artifact, out: Console) -> None:
+    for file, rows in files.items():
+        total = artifact.manifest["files"][file].get("rows", len(rows))
+        out.print(Text(f"\n{file}, the first {len(rows)} of {total:,}:"))
+        for row in rows:
+            out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
 
 
 def first_rows(artifact: Artifact, name: str, n: int) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ def _texts(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-_stored: set[tuple[str, str]] = set()
+_stored: dict[tuple[str, str], type[Any]] = {}  # the parts that Hydra knows
 
 
 def store_parts() -> None:
@@ -119,11 +119,12 @@ def store_parts() -> None:
         store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
         for name in registry.names(kind):
-            if (kind, name) in _stored:
+            part = registry.get(kind, name)
+            if _stored.get((kind, name)) is part:
                 continue
-            _stored.add((kind, name))
+            _stored[kind, name] = part
             wrapped = (conf_dir() / kind / f"{name}.yaml").is_file()
-            store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
+            store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=part)
 
 
 def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:

@@ -33,7 +33,10 @@ def with_parts(args: list[str]) -> list[str]:
     if not any(Path(p).name == FILE for p in places):
         places += _found_by_itself(rest)
     load_parts(places, sweep=bool({"-m", "--multirun"} & set(args)))
-    return [*rest, f"parts=[{','.join(map(quoted, dict.fromkeys(places)))}]"] if places else rest
+    if not places:
+        return rest
+    first = next((i for i, a in enumerate(rest) if "=" in a and not a.startswith("-")), 0)  # Hydra wants them together
+    return [*rest[:first], f"parts=[{','.join(map(quoted, dict.fromkeys(places)))}]", *rest[first:]]
 
 
 def load_parts(places: list[str], *, sweep: bool = False) -> None:
