@@ -234,6 +234,17 @@ class Grader(Part):
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
         raise NotImplementedError
 
+    @staticmethod
+    def verdict(rationale: Rationale, reason: str, answer: str | None = None) -> Verdict:
+        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS)."""
+        return Verdict(
+            problem_id=rationale.problem_id,
+            sample=rationale.sample,
+            correct=reason == "MATCH",
+            answer=answer,
+            reason=reason,
+        )
+
     def gold_fault(self, problem: Problem) -> str | None:
         """Why no text can be judged by this problem's known answer or tests; None where it can. Checked before
         writing.

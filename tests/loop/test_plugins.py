@@ -1,11 +1,10 @@
-"""Parts from outside: an installed package, a plain file, and a method with a stage and a record of its own."""
+"""Parts from outside: a plain file, edits of it, and a method with a stage and a record of its own. An installed
+package is in test_plugin_docs.py.
+"""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import textwrap
 
 import pytest
 from conftest import ROOT, call
@@ -74,41 +73,6 @@ def parity(home):
 
 def keys(home, name):
     return {(e.round, e.name): e.key for e in Run(home, name).events()}
-
-
-# ---- an installed package --------------------------------------------------------------------------------------------
-def test_a_package_is_installed_and_its_parts_are_there(tmp_path, monkeypatch, star_process):
-    pytest.importorskip("setuptools")
-    source, target = tmp_path / "source", tmp_path / "installed"
-    (source / "some_lab").mkdir(parents=True)
-    (source / "some_lab" / "__init__.py").write_text("")
-    (source / "some_lab" / "parts.py").write_text(PARITY)
-    (source / "pyproject.toml").write_text(
-        textwrap.dedent("""
-            [build-system]
-            requires = ["setuptools"]
-            build-backend = "setuptools.build_meta"
-            [project]
-            name = "some-lab"
-            version = "1.0"
-            [project.entry-points."star.parts"]
-            parity = "some_lab.parts"
-            [tool.setuptools]
-            packages = ["some_lab"]
-        """)
-    )
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation", "--no-deps"]
-    done = subprocess.run([*pip, "--target", target, source], capture_output=True, text=True)
-    if "No module named pip" in done.stderr:
-        pytest.skip("there is no pip here")
-    assert done.returncode == 0, done.stderr
-    monkeypatch.setenv("PYTHONPATH", str(target))
-    assert "parity" in {r["name"] for r in star_process("ls", "tasks", "--json").json}
-    star_process("run", *SMALL, "name=demo")
-    shown = star_process("show", "demo", "--json").json
-    assert shown["status"] == "finished" and [r["round"] for r in shown["rounds"]] == [0, 1]
-    tag = star_process("show", "demo/round-1/problems", "--json").json["tag"]
-    assert tag["task"]["_"].startswith("task/parity/1+")
 
 
 # ---- a plain file ----------------------------------------------------------------------------------------------------
