@@ -66,15 +66,15 @@ def run_on_fakes(home: Path, *overrides: str, name: str = "demo") -> Book:
 
 
 def small(overrides: tuple[str, ...]) -> list[str]:
-    """Overrides for a run on fakes, those that are given last."""
+    """Overrides for a run on fakes: ``overrides`` come last, and win."""
     return [*FAKES, *(() if any(o.startswith("task=") for o in overrides) else ADDITION), *overrides]
 
 
 def hashes(home: Path) -> dict[str, dict[str, str]]:
     """The sha256 of every file of every artifact, by key."""
     store = open_store(home)
-    found = {key: store.get(key) for key in store.keys()}
-    return {key: {n: f["sha256"] for n, f in a.manifest["files"].items()} for key, a in found.items() if a}
+    artifacts = {key: store.get(key) for key in store.keys()}
+    return {key: {n: f["sha256"] for n, f in a.manifest["files"].items()} for key, a in artifacts.items() if a}
 
 
 # ---- methods and stages ----------------------------------------------------------------------------------------------
@@ -121,15 +121,15 @@ def cases(grader: Grader | type[Grader]) -> list[Case]:
 
 def case(gold: str, text: str, reason: str, extras: dict[str, Any] | None = None) -> Case:
     """A row of CASES; ``extras`` may hold question, choices, meta and finish."""
-    told = extras or {}
+    facts = extras or {}
     problem = Problem(
         id="p",
-        question=told.get("question", ""),
+        question=facts.get("question", ""),
         answer=gold,
-        choices=told.get("choices"),
-        meta=told.get("meta", {}),
+        choices=facts.get("choices"),
+        meta=facts.get("meta", {}),
     )
-    return problem, rationale(problem, text, finish=told.get("finish", "stop")), reason
+    return problem, rationale(problem, text, finish=facts.get("finish", "stop")), reason
 
 
 def check_cases(grader: Grader) -> None:
@@ -237,8 +237,8 @@ def _check_answers(task: Task, problem: Problem) -> None:
     for what, text in (("bare answer", task.answer_only(problem)), ("gold rationale", task.gold(problem))):
         if text is not None:
             verdict = grader.grade(problem, rationale(problem, text))
-            told = f"{verdict.reason} by its grader {registry.name_of(grader)}"
-            _check(verdict.correct, f"problem {problem.id}: the {what} {text!r} is {told}")
+            judgement = f"{verdict.reason} by its grader {registry.name_of(grader)}"
+            _check(verdict.correct, f"problem {problem.id}: the {what} {text!r} is {judgement}")
 
 
 # ---- registries ------------------------------------------------------------------------------------------------------

@@ -46,17 +46,17 @@ def is_shipped(module: str) -> bool:
 
 def sources_in(value: Any) -> dict[str, Sources]:
     """The sources of every part from outside in a stage and its settings, by ``kind/name``."""
-    found: dict[str, Sources] = {}
+    by_part: dict[str, Sources] = {}
     if isinstance(value, (list, tuple)):
         for inner in value:
-            found.update(sources_in(inner))
+            by_part.update(sources_in(inner))
     elif isinstance(value, dict):
-        found.update(sources_in(list(value.values())))
+        by_part.update(sources_in(list(value.values())))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         if sources := getattr(value, "__sources__", None):
-            found[_without_version(value.__part__)] = sources  # type: ignore[attr-defined]
-        found.update(sources_in([getattr(value, f.name) for f in dataclasses.fields(value)]))
-    return found
+            by_part[_without_version(value.__part__)] = sources  # type: ignore[attr-defined]
+        by_part.update(sources_in([getattr(value, f.name) for f in dataclasses.fields(value)]))
+    return by_part
 
 
 def _without_version(tag: str) -> str:
@@ -139,10 +139,10 @@ def _closure(first: File, cls: str) -> Sources:
         strange = strangers(body, cls) if file is first else set()
         sources[file.path.relative_to(file.root).as_posix()] = definitions(text, body, strange)
         own = [node for node in body if not (isinstance(node, ast.ClassDef) and node.name in strange)]
-        for found in _imports(file, own):
-            if found.path not in seen:
-                seen.add(found.path)
-                todo.append(found)
+        for imported in _imports(file, own):
+            if imported.path not in seen:
+                seen.add(imported.path)
+                todo.append(imported)
     return sources
 
 
@@ -168,9 +168,9 @@ def _imports(file: File, body: Iterable[ast.stmt]) -> Iterator[File]:
                 (f"{start}.{alias.name}", start) for alias in node.names
             ]  # a module of a package, or what is in it
         for choices in names:
-            found = next((f for name in choices if (f := file.imported(name))), None)
-            if found:
-                yield found
+            module = next((f for name in choices if (f := file.imported(name))), None)
+            if module:
+                yield module
 
 
 def strangers(body: list[ast.stmt], cls: str) -> set[str]:

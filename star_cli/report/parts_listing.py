@@ -84,8 +84,8 @@ def part_rows(what: str) -> list[dict[str, Any]]:
     rows = []
     for name, part in parts.items():
         whole = sys.modules[part.__module__].__doc__ if modules[part.__module__] == 1 else None
-        said = (whole or _own_words(part)).strip().splitlines()
-        first = said[0].removeprefix(f"{name}: ") if said else ""
+        lines = (whole or _own_words(part)).strip().splitlines()
+        first = lines[0].removeprefix(f"{name}: ") if lines else ""
         rows.append({"name": name, "what": first, "settings": {f.name: _default(f) for f in dataclasses.fields(part)}})
     return rows
 

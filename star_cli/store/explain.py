@@ -57,7 +57,7 @@ def _code(a: Artifact, b: Artifact, where: str) -> Iterator[Row]:
 
 
 def _versions_only(tag: Any) -> Any:
-    """A tag without the hashes of code in its parts' versions: ``_code`` has told what differs there."""
+    """A tag without the hashes of code in its parts' versions: ``_code`` says what differs there."""
     if isinstance(tag, dict):
         return {k: v.partition("+")[0] if k == "_" else _versions_only(v) for k, v in tag.items()}
     return [_versions_only(v) for v in tag] if isinstance(tag, list) else tag
@@ -75,8 +75,8 @@ def _runs(a: Run, b: Run) -> Iterator[Row]:
     settings = [r.info.get("config") for r in (a, b)]
     if None in settings:
         raise StarError("one of them is a sweep, not a run", hint=f"name an arm: star show {a.name}")
-    told = [{k: v for k, v in (s or {}).items() if k not in ("name", "home", "runtime")} for s in settings]
-    yield from _fields(told[0], told[1], "settings")
+    compared = [{k: v for k, v in (s or {}).items() if k not in ("name", "home", "runtime")} for s in settings]
+    yield from _fields(compared[0], compared[1], "settings")
     events = [{(e.round, e.name): e for e in r.events()} for r in (a, b)]
     yield from _code_of_runs(a, b, [(events[0][at].key, events[1][at].key) for at in events[0] if at in events[1]])
     for at in sorted({*events[0], *events[1]}):

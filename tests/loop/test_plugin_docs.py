@@ -19,12 +19,12 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / "plugins.md").rea
 
 def files(language):
     """{file: its blocks in order}: the first line of a block names the file."""
-    found = {}
+    texts = {}
     for kind, text in BLOCKS:
         if kind == language:
             name, _, body = text.partition("\n")
-            found[name.removeprefix("# ")] = found.get(name.removeprefix("# "), "") + body
-    return found
+            texts[name.removeprefix("# ")] = texts.get(name.removeprefix("# "), "") + body
+    return texts
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def test_every_command_of_the_page_works(place):
 
 def test_the_models_engine_and_trainer_of_the_page_agree(place):
     home, results = place
-    said = next(result for command, result in results.items() if "model=memory" in command)
-    assert "did not take the new weights" not in said.out + said.err
+    recited = next(result for command, result in results.items() if "model=memory" in command)
+    assert "did not take the new weights" not in recited.out + recited.err
     events = {(e.round, e.name): e for e in Run(home, "recited").events()}
     assert events[1, "filter"].metrics["solved"] == 30, "it knows its lessons by heart"
     assert events[1, "evaluate"].metrics["accuracy"] == 0, "and nothing else"

@@ -215,20 +215,20 @@ def test_the_example_is_listed_planned_swept_and_shown(star, home):
     with separate_registry():  # without the file the rows are shown as they are written, and that is said
         moved = Run(home, "pair/seed=1").path / "run.json"
         moved.write_text(moved.read_text().replace(str(EXAMPLE), str(home / "gone.py")))
-        told = call(home, "show", "pair/seed=1/round-1/majority", "--json")
-    assert told.json["rows"]["votes.jsonl"] == votes and "gone.py: there is no such file" in told.err
+        shown = call(home, "show", "pair/seed=1/round-1/majority", "--json")
+    assert shown.json["rows"]["votes.jsonl"] == votes and "gone.py: there is no such file" in shown.err
 
 
 def test_the_example_keeps_what_most_samples_reach_right_or_wrong(star, home):
     star("run", f"parts={EXAMPLE}", *LMSI, "name=demo")
     rows = {
-        name: [json.loads(line) for line in (Run(home, "demo").path / "round-1" / "majority" / name).open()]
+        name: [json.loads(x) for x in (Run(home, "demo").path / "round-1" / "majority" / name).read_text().splitlines()]
         for name in ("votes.jsonl", "verdicts.jsonl", "examples.jsonl")
     }
     answers = {(v["problem_id"], v["sample"]): v["answer"] for v in rows["verdicts.jsonl"]}
     for vote in rows["votes.jsonl"]:
-        given = [answers[at] for at in answers if at[0] == vote["problem_id"]]
-        assert vote["votes"] == given.count(vote["answer"]) == max(map(given.count, given)) and vote["n"] == len(given)
+        own = [answers[at] for at in answers if at[0] == vote["problem_id"]]
+        assert vote["votes"] == own.count(vote["answer"]) == max(map(own.count, own)) and vote["n"] == len(own)
         kept = {e["sample"] for e in rows["examples.jsonl"] if e["problem_id"] == vote["problem_id"]}
         assert kept == {n for (p, n), a in answers.items() if p == vote["problem_id"] and a == vote["answer"]}
     assert {v["correct"] for v in rows["votes.jsonl"]} == {True, False}, "wrong majorities are learned, too"

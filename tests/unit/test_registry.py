@@ -140,7 +140,7 @@ def test_nothing_installed_is_hidden_by_what_stands_beside_a_file(tmp_path, monk
 
 def test_what_was_loaded_is_not_imported_again(tmp_path, monkeypatch):
     log = tmp_path / "log"
-    text = f"open({str(log)!r}, 'a').write('x')\n" + TASK.format(name="once")
+    text = f"with open({str(log)!r}, 'a') as f:\n    f.write('x')\n" + TASK.format(name="once")
     parts(monkeypatch, file(tmp_path, "once_parts.py", text))
     for _ in range(3):
         assert "once" in registry.names("task")
