@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from star_cli.core import plugins, registry
+from star_cli.core import registry
 from star_cli.core.keys import key
 from star_cli.core.parts import Part
 from star_cli.core.settings import (
@@ -27,7 +27,7 @@ from star_cli.core.settings import (
 from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
-from star_cli.run.parts_override import with_parts
+from star_cli.run.parts_override import check_loaded, with_parts
 from star_cli.store.ledger import QUIET, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
@@ -175,12 +175,7 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     live: dict[str, Any] = {
         str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain
     }
-    late = [place for place in live.pop("parts") if place not in plugins.places()]
-    if late:
-        raise StarError(
-            f"parts={late[0]} stands in a file of settings, which is read too late",
-            hint=f"name it on the command line: parts={late[0]}",
-        )
+    check_loaded(live.pop("parts"))
     for kind in ("task", "engine", "trainer", "method", "model"):
         if not isinstance(live[kind], Part):
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")

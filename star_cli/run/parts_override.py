@@ -49,6 +49,16 @@ def load_parts(places: list[str], *, sweep: bool = False) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *plugins.folders])))
 
 
+def check_loaded(places: list[str]) -> None:
+    """Refuse parts that a file of settings names: by the time it is read the groups of settings are made."""
+    late = [place for place in places if place not in plugins.places()]
+    if late:
+        raise StarError(
+            f"parts={late[0]} stands in a file of settings, which is read too late",
+            hint=f"name it on the command line: parts={late[0]}",
+        )
+
+
 def load_parts_of(run: Run) -> None:
     """Load what a run was made with; where it is gone or broken that is said, and looking at the run goes on."""
     try:
