@@ -174,6 +174,19 @@ def test_parts_in_a_settings_file_are_refused(star, home, parity):
     assert "parts=my_parts.py stands in a file of settings" in done.err and "command line" in done.err
 
 
+@pytest.mark.slow
+def test_a_task_of_ones_own_is_learnt_by_a_real_model_and_by_one_from_outside(star, home, parity):
+    """No lessons of its own, a real transformer: what the base class teaches a tiny model is enough to begin with."""
+    real = ["task=parity", "engine=transformers", "rounds=1", "schedule.start=10", "tracking=none"]
+    star("run", "parts=my_parts.py", *real, "pretraining.steps=200", "name=tiny")
+    first = {(e.round, e.name): e for e in Run(home, "tiny").events()}
+    assert first[0, "pretrain"].metrics["loss_last"] < first[0, "pretrain"].metrics["loss_first"] / 2
+    assert first[1, "filter"].metrics["solved"] > 0
+    weights = home / "runs" / "tiny" / "round-0" / "pretrain" / "model"
+    star("run", "parts=my_parts.py", *real, "model=hf", f"model.path={weights}", "name=outside")
+    assert Run(home, "outside").info["status"] == "finished"
+
+
 # ---- edits -----------------------------------------------------------------------------------------------------------
 def test_an_edited_grader_judges_anew_and_nothing_is_generated_again(star, home, parity):
     star("run", "parts=my_parts.py", *SMALL, "name=before")

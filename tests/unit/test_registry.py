@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,11 @@ def test_what_was_loaded_is_not_imported_again(tmp_path, monkeypatch):
     for _ in range(3):
         assert "once" in registry.names("task")
     assert log.read_text() == "x"
+
+
+@pytest.mark.parametrize("module", ["star_cli.api", "star_cli.testing"])
+def test_what_plug_ins_import_is_light(module):
+    heavy = {"torch", "transformers", "vllm", "hydra", "omegaconf", "typer", "matplotlib", "datasets"}
+    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr
