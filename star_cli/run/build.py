@@ -20,6 +20,7 @@ from star_cli.errors import NotBuilt, StarError
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.stages.base import Stage, StageContext, stage_name
+from star_cli.stages.grading.pool import judge
 from star_cli.store.artifacts import Artifact, Draft, Store, full_disk, provenance
 from star_cli.store.ledger import Event, Run
 
@@ -143,7 +144,7 @@ class Builder:
 
     def _glance(self, problem: Problem, rationale: Rationale) -> bool | None:
         grader = self.equipment.grader
-        return grader.grade(problem, rationale).correct if grader.cheap else None
+        return judge(grader, problem, rationale).correct if grader.cheap else None
 
     # ---- models and engines ------------------------------------------------------------------------------------------
     def reference(self, model: Artifact) -> ModelRef:

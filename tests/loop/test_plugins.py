@@ -5,6 +5,7 @@ package is in test_plugin_docs.py.
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from conftest import ROOT, call
@@ -39,7 +40,7 @@ class LastLine(Grader):
     CASES = [("10", "5 + 5\\n10", "MATCH"), ("10", "11", "MISMATCH")]
 
     def grade(self, problem, rationale):
-        answer = rationale.text.splitlines()[-1]
+        answer = (rationale.text.splitlines() or [""])[-1]
         right = answer == problem.answer
         reason = "MATCH" if right else "MISMATCH"
         return Verdict(
@@ -167,6 +168,12 @@ def test_a_file_that_cannot_be_loaded_is_one_sentence(star, parity, text, told):
         assert told in done.err and "\n  next: " in done.err and "Traceback" not in done.err
 
 
+def test_a_grader_that_raises_is_a_grader_error_and_no_traceback(star, parity):
+    parity.write_text(PARITY.replace("right = answer", "right = 1 / 0 == answer"))
+    done = star("run", "parts=my_parts.py", *SMALL, "name=demo", code=1)
+    assert "ZeroDivisionError: division by zero" in done.err and "Traceback" not in done.err
+
+
 def test_parts_in_a_settings_file_are_refused(star, home, parity):
     (home / "own" / "experiment").mkdir(parents=True)
     (home / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\nparts: [my_parts.py]\n")
@@ -175,15 +182,17 @@ def test_parts_in_a_settings_file_are_refused(star, home, parity):
 
 
 @pytest.mark.slow
-def test_a_task_of_ones_own_is_learnt_by_a_real_model_and_by_one_from_outside(star, home, parity):
-    """No lessons of its own, a real transformer: what the base class teaches a tiny model is enough to begin with."""
+def test_the_example_of_the_readme_runs_on_a_real_model_and_on_one_from_outside(star, home):
+    """It has no lessons of its own: what the base class teaches a tiny model is enough to begin with."""
+    [text] = re.findall(r"```python\n(# star_parts\.py\n.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (home / "star_parts.py").write_text(text)
     real = ["task=parity", "engine=transformers", "rounds=1", "schedule.start=10", "tracking=none"]
-    star("run", "parts=my_parts.py", *real, "pretraining.steps=200", "name=tiny")
+    star("run", *real, "pretraining.steps=200", "name=tiny")
     first = {(e.round, e.name): e for e in Run(home, "tiny").events()}
     assert first[0, "pretrain"].metrics["loss_last"] < first[0, "pretrain"].metrics["loss_first"] / 2
-    assert first[1, "filter"].metrics["solved"] > 0
+    assert first[1, "filter"].metrics["solved"] > 50 and first[1, "evaluate"].metrics["accuracy"] > 0.6
     weights = home / "runs" / "tiny" / "round-0" / "pretrain" / "model"
-    star("run", "parts=my_parts.py", *real, "model=hf", f"model.path={weights}", "name=outside")
+    star("run", *real, "task.size=600", "model=hf", f"model.path={weights}", "name=outside")
     assert Run(home, "outside").info["status"] == "finished"
 
 
