@@ -23,7 +23,7 @@ def ls(
     home: Home = "",
     as_json: Json = False,
 ) -> None:
-    """List runs (a sweep as one table), artifacts, or the parts that can be chosen; parts= adds those of a file."""
+    """List runs (a sweep as one table), artifacts, or the parts that can be chosen."""
     from star_cli.report.listing import print_rows
     from star_cli.report.parts_listing import artifact_rows, part_rows, run_rows, sweeps_of
     from star_cli.run.overrides import home_of
