@@ -28,13 +28,13 @@ snapshots: install  ## write tests/unit/__snapshots__ anew: help texts, tables a
 	@.venv/bin/python -m pytest -q tests/unit/test_snapshots.py --snapshot-update $(ARGS)
 
 check: install  ## formatting, lint and types: ruff and mypy --strict
-	@.venv/bin/ruff format --check --quiet star_cli tests scripts || { echo "make format mends this"; exit 1; }
-	@.venv/bin/ruff check star_cli tests scripts
+	@.venv/bin/ruff format --check --quiet star_cli tests scripts examples || { echo "make format mends this"; exit 1; }
+	@.venv/bin/ruff check star_cli tests scripts examples
 	@.venv/bin/mypy
 
 format: install  ## write every file as `make check` wants it
-	@.venv/bin/ruff format star_cli tests scripts
-	@.venv/bin/ruff check --fix star_cli tests scripts
+	@.venv/bin/ruff format star_cli tests scripts examples
+	@.venv/bin/ruff check --fix star_cli tests scripts examples
 
 bench: install  ## speed as ratios measured in one run
 	@for f in scripts/bench/*.py; do echo "== $$f"; .venv/bin/python $$f; done

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import Home, Json, app
+from star_cli.cli.app import PASS, Home, Json, app
+from star_cli.errors import StarError
 
 
-@app.command(epilog="Examples:  star ls runs   |   star ls runs --home DIR   |   star ls tasks --json")
+@app.command(
+    context_settings=PASS,
+    epilog="Examples:  star ls runs   |   star ls tasks --json   |   star ls methods parts=my_parts.py",
+)
 def ls(
+    context: typer.Context,
     what: Annotated[
         str, typer.Argument(help="runs, artifacts, tasks, graders, engines, trainers, methods, models or verifiers.")
     ] = "runs",
@@ -22,14 +27,19 @@ def ls(
     from star_cli.report.listing import artifact_rows, part_rows, print_artifacts, print_rows, print_runs, run_rows
     from star_cli.report.terminal import console
     from star_cli.run.overrides import home_of
+    from star_cli.run.parts_override import with_parts
     from star_cli.store.artifacts import open_store
 
     place = home_of(home)
+    strange = [a for a in context.args if not a.startswith("parts=")]
+    if strange:
+        raise StarError(f"star ls cannot use {strange[0]!r}", hint="for example star ls methods parts=my_parts.py")
     if what == "runs":
         rows = run_rows(place)
     elif what == "artifacts":
         rows = artifact_rows(open_store(place))
     else:
+        with_parts([*context.args, *([f"home={home}"] if home else [])])
         rows = part_rows(what)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))

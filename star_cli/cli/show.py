@@ -49,7 +49,11 @@ def show(
     from star_cli.report.show import RunView, view_of
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.overrides import home_of
+    from star_cli.run.parts_override import load_parts_of
+    from star_cli.store.addresses import parse_path
+    from star_cli.store.runs import Run
 
+    load_parts_of(Run(home_of(home), parse_path(what)[0]))
     filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
     if page:

@@ -6,13 +6,18 @@ import dataclasses
 import hashlib
 import json
 import math
+import typing
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from star_cli.errors import StarError
 
 KEY_LENGTH = 32  # hex digits kept of a sha256: 128 bits
+UNRESOLVED = (NameError, AttributeError, TypeError, SyntaxError)  # what an annotation raises that cannot be evaluated
 
 
 def stable(value: Any, where: str = "value") -> Any:
@@ -47,13 +52,53 @@ def stable(value: Any, where: str = "value") -> Any:
 def _part(part: Any, where: str) -> dict[str, Any]:
     tag = getattr(type(part), "__part__", "") or type(part).__name__.lower()
     body: dict[str, Any] = {"_": tag}
+    types = _types(part.__class__)
     for f in dataclasses.fields(part):
         if f.metadata.get("identity", True):
-            value = getattr(part, f.name)
-            if isinstance(value, int) and not isinstance(value, bool) and f.type in ("float", float, "float | None"):
-                value = float(value)  # lr=1 and lr=1.0 are one setting
-            body[f.name] = stable(value, f"{where}.{f.name}")
+            place = f"{where}.{f.name}"
+            body[f.name] = stable(_declared(getattr(part, f.name), types.get(f.name), place), place)
     return body
+
+
+@cache
+def _types(part: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass's fields, without those that cannot be resolved (names known to type checkers alone)."""
+    try:
+        return typing.get_type_hints(part)
+    except UNRESOLVED:
+        types: dict[str, Any] = {}
+        for f in dataclasses.fields(part):
+            alone = type(part.__name__, (), {"__module__": part.__module__, "__annotations__": {f.name: f.type}})
+            try:
+                types.update(typing.get_type_hints(alone))
+            except UNRESOLVED:
+                continue
+        return types
+
+
+def _declared(value: Any, declared: Any, where: str) -> Any:
+    """``value`` with its whole numbers as floats where its type says float: lr=1 and lr=1.0 are one setting.
+
+    Looks into lists, tuples and dictionaries of floats; a type of several (``float | None``) counts as each of them.
+    """
+    several = typing.get_origin(declared) in (typing.Union, UnionType)
+    options = typing.get_args(declared) if several else (declared,)
+    if isinstance(value, int) and not isinstance(value, (bool, Enum)):
+        try:
+            return float(value) if float in options else value
+        except OverflowError:
+            raise StarError(f"{where} is too large for a number", hint="use a number below 1e308") from None
+    for option in options:
+        origin, inside = typing.get_origin(option), typing.get_args(option)
+        if not isinstance(origin, type) or not inside:
+            continue
+        if isinstance(value, dict) and issubclass(origin, Mapping):
+            return {k: _declared(v, inside[-1], f"{where}.{k}") for k, v in value.items()}
+        if isinstance(value, (list, tuple)) and issubclass(origin, Sequence):
+            each = inside if issubclass(origin, tuple) and Ellipsis not in inside else inside[:1] * len(value)
+            types = [*each, *[None] * len(value)]
+            return [_declared(v, t, f"{where}[{i}]") for i, (v, t) in enumerate(zip(value, types, strict=False))]
+    return value
 
 
 def canonical(value: Any) -> str:

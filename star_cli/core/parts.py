@@ -16,6 +16,7 @@ from typing import (
     runtime_checkable,
 )
 
+from star_cli.core.keys import seed_of
 from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
@@ -129,7 +130,7 @@ class Task(Part):
     max_tokens: ClassVar[int] = 256  # of an answer
     stop: ClassVar[tuple[str, ...]] = ()  # texts before which an answer ends
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
-    lessons: dict[str, int]
+    lessons: dict[str, int] = {"answer": 512, "answer/hinted": 512}  # of which kind how many, see lesson_examples
 
     def problems(self, split: str) -> Iterator[Problem]:
         """All problems of a split, always in the same order. Raises StarError for a split that does not exist."""
@@ -152,8 +153,27 @@ class Task(Part):
         return None
 
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
-        """The supervised set a tiny base model is pretrained on: ``lessons`` says how many of each kind."""
-        return iter(())
+        """The supervised set a tiny base model is pretrained on: ``lessons`` says how many of each kind.
+
+        Unless a task has its own kinds these are "answer" and "gold", the bare answer or the gold rationale of training
+        problems that are drawn by ``seed``, and "answer/hinted" and "gold/hinted", with the answer in the prompt.
+        """
+        for name, count in lessons.items():
+            kind, _, form = name.partition("/")
+            need(
+                kind in ("answer", "gold") and form in ("", "hinted"),
+                f"unknown lesson {name!r}, expected answer, gold, answer/hinted or gold/hinted",
+            )
+            drawn = sorted(self.problems("train"), key=lambda p: seed_of("lesson", seed, name, p.id))
+            for p in drawn[:count]:
+                yield Example(
+                    problem_id=f"lesson/{name}/{p.id}",
+                    sample=0,
+                    prompt=self.prompt(p, hint=True).text if form else self.training_prompt(p),
+                    completion=(self.gold(p) if kind == "gold" else None) or self.answer_only(p),
+                    origin="gold",
+                    images=p.images,
+                )
 
     def groups(self, problem: Problem) -> dict[str, str]:
         """What accuracy is broken down by, as {name: value}; for example {"digits": "3"}."""
@@ -226,6 +246,17 @@ class Grader(Part):
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
         raise NotImplementedError
+
+    @staticmethod
+    def verdict(rationale: Rationale, reason: str, answer: str | None = None) -> Verdict:
+        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS)."""
+        return Verdict(
+            problem_id=rationale.problem_id,
+            sample=rationale.sample,
+            correct=reason == "MATCH",
+            answer=answer,
+            reason=reason,
+        )
 
     def gold_fault(self, problem: Problem) -> str | None:
         """Why no text can be judged by this problem's known answer or tests; None where it can.

@@ -1,26 +1,75 @@
-"""The records of every JSONL file: one class a schema, strict reading and writing.
+"""The records of JSONL files: one class a schema, strict reading and writing.
 
 A line is one record; a field that is unknown, missing or of the wrong type is an error that names file and line.
-Every file is plain JSON lines: ``datasets.load_dataset("json")``, DuckDB and jq read it as it is.
+Every file is plain JSON lines: ``datasets.load_dataset("json")``, DuckDB and jq read it as it is. Here are the records
+that several methods share; a method's own ones live with it. Wherever a class stands, its schema names it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from star_cli.errors import StarError
+from star_cli.errors import StarError, need
+
+_kinds: dict[str, type[Record]] = {}  # by schema
+
+
+def _declare(kind: type[Record]) -> None:
+    """Take note of a kind of record when its class is made; refuses what could not be read again."""
+    if "schema" not in kind.__dict__:
+        need(
+            not kind.schema,
+            f"the record {kind.__name__} has the schema {kind.schema!r} of the class that it extends",
+            f'give it one of its own: schema = "{kind.__name__.lower()}/1"',
+        )
+        return
+    need(
+        re.fullmatch(r"[a-z][a-z0-9_]*/\d+", kind.schema) is not None,
+        f"schema={kind.schema!r} of the record {kind.__name__} is no name with a version",
+        f'for example schema = "{kind.__name__.lower()}/1"',
+    )
+    need(
+        re.fullmatch(r"[\w-]+\.jsonl", kind.file) is not None and bool(kind.unique),
+        f"the record {kind.__name__} does not say where its lines live and what tells them apart",
+        f'for example file = "{kind.__name__.lower()}s.jsonl" and unique = ("problem_id",)',
+    )
+    other = _kinds.get(kind.schema)
+    if other is not None and (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise StarError(
+            f"two records have the schema {kind.schema!r}: {other.__module__}.{other.__qualname__} and "
+            f"{kind.__module__}.{kind.__qualname__}",
+            hint="give one of them another name",
+        )
+    _kinds[kind.schema] = kind
+
+
+def kind_of(schema: str) -> type[Record] | None:
+    """The class of records that a manifest names; None for one of a plug-in that is not loaded."""
+    return _kinds.get(schema)
+
+
+def kinds() -> list[type[Record]]:
+    """Every kind of record whose class was imported so far, by schema."""
+    return [_kinds[schema] for schema in sorted(_kinds)]
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A line of a JSONL file. ``schema`` is its versioned name, ``file`` where it lives in an artifact."""
+    """A line of a JSONL file. ``schema`` is its versioned name, ``file`` where it lives in an artifact, ``unique`` the
+    fields that tell one line from another. A subclass that changes its fields takes the next version.
+    """
 
     schema: ClassVar[str] = ""
     file: ClassVar[str] = ""
     unique: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _declare(cls)
 
     def identity(self) -> tuple[Any, ...]:
         """What must not occur twice in one file."""
@@ -156,35 +205,11 @@ class Metric(Record, kw_only=True, frozen=True):
     round: int
 
 
-class Peek(Record, kw_only=True, frozen=True):
-    """A problem AdaSTaR looked at in a round: its place in the order of the heap (0 first), and the share of its
-    attempts that were right.
-    """
-
-    schema = "peek/1"
-    file = "peeks.jsonl"
-    unique = ("problem_id",)
-    problem_id: str
-    position: int
-    w: float
-
-
-class Priority(Record, kw_only=True, frozen=True):
-    """An entry of AdaSTaR's heap: the round in which a problem was last sampled (0: never), and its share of right
-    attempts then.
-    """
-
-    schema = "priority/1"
-    file = "priorities.jsonl"
-    unique = ("problem_id",)
-    problem_id: str
-    sampled: int
-    won: float
-
-
-SCHEMAS: dict[str, type[Record]] = {
-    c.schema: c for c in (Problem, Rationale, Verdict, Example, Labelled, Pair, Score, Metric, Peek, Priority)
-}
+# The schemas whose names enter every key, whatever a stage reads and writes.
+SCHEMAS = (
+    "example/1", "labelled/1", "metric/1", "pair/1", "peek/1", "priority/1", "problem/1", "rationale/1", "score/1",
+    "verdict/1",
+)  # fmt: skip
 R = TypeVar("R", bound=Record)
 
 _encoder = msgspec.json.Encoder()

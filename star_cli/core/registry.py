@@ -6,9 +6,10 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any, TypeVar, dataclass_transform
 
+from star_cli.core import plugins
+from star_cli.core.sources import mark
 from star_cli.errors import StarError, unknown
 
 T = TypeVar("T")
@@ -23,21 +24,30 @@ ROOMS = (
     "methods",
 )
 _parts: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
-_discovered = False
+_loaded: set[str] = set()  # what is imported whole: "shipped", installed plug-ins, places of STAR_PARTS
+_discovering = False
 
 
 @dataclass_transform(kw_only_default=True)
-def register(kind: str, name: str, *, version: int = 1) -> Callable[[type[T]], type[T]]:
-    """Register a dataclass as the part ``kind/name/version``. Raise ``version`` when its behaviour changes."""
+def register(kind: str, name: str, *, version: int | None = None) -> Callable[[type[T]], type[T]]:
+    """Register a dataclass as the part ``kind/name/version``.
+
+    Raise ``version`` when its behaviour changes (1 where none is said). A part from outside of star that says none has
+    a hash of its code instead (core/sources.py): what it made before an edit does not count any more.
+    """
     if kind not in _parts:
-        raise ValueError(f"unknown kind {kind!r}, expected one of {KINDS}")
+        raise StarError(f"a part cannot be a {kind!r}", hint=f"kinds of parts are {', '.join(KINDS)}")
 
     def add(cls: type[T]) -> type[T]:
         made = dataclasses.dataclass(kw_only=True)(cls)
         other = _parts[kind].get(name)
-        if other is not None and other.__module__ != made.__module__:
-            raise ValueError(f"{kind} {name!r} is registered twice: {other.__module__} and {made.__module__}")
-        made.__part__ = f"{kind}/{name}/{version}"  # type: ignore[attr-defined]
+        if other is not None and (other.__module__, other.__qualname__) != (made.__module__, made.__qualname__):
+            raise StarError(
+                f"the {kind} {name!r} is registered twice: by {other.__module__}.{other.__qualname__} and by "
+                f"{made.__module__}.{made.__qualname__}",
+                hint="give one of them another name",
+            )
+        mark(made, kind, name, version)
         _parts[kind][name] = made
         return made
 
@@ -45,23 +55,25 @@ def register(kind: str, name: str, *, version: int = 1) -> Callable[[type[T]], t
 
 
 def discover() -> None:
-    """Import every leaf of this package, then every plug-in under the entry-point group ``star.parts``."""
-    global _discovered
-    if _discovered:
+    """Import every leaf of this package, the plug-ins of installed packages, and what STAR_PARTS names.
+
+    Raises a StarError for a plug-in that cannot be loaded, and again when it is called again: there is never half a
+    registry. A plug-in that asks for parts while it is being imported is given those that are there.
+    """
+    global _discovering
+    if _discovering:
         return
-    _discovered = True
-    for room in ROOMS:
-        package = importlib.import_module(f"star_cli.{room}")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"star_cli.{room}.{module.name}")
-    for point in entry_points(group="star.parts"):
-        try:
-            point.load()
-        except Exception as e:
-            raise StarError(
-                f"the plug-in {point.name!r} ({point.value}) could not be loaded: {type(e).__name__}: {e}",
-                hint="mend or uninstall the package that provides it",
-            ) from e
+    _discovering = True
+    try:
+        if "shipped" not in _loaded:
+            for room in ROOMS:
+                package = importlib.import_module(f"star_cli.{room}")
+                for module in pkgutil.iter_modules(package.__path__):
+                    importlib.import_module(f"star_cli.{room}.{module.name}")
+            _loaded.add("shipped")
+        plugins.load(_loaded)
+    finally:
+        _discovering = False
 
 
 def names(kind: str) -> list[str]:

@@ -18,7 +18,10 @@ from star_cli.store.artifacts import Artifact
 
 @register("method", "star")
 class STaR(Method):
-    """STaR: ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation."""
+    """STaR (Zelikman et al. 2022, arXiv 2203.14465): train the base anew on each round's right rationales.
+
+    ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation.
+    """
 
     weights_continue: ClassVar[bool] = False
     rounds: int = 5

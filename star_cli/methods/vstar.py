@@ -1,5 +1,4 @@
-"""vstar: V-STaR (Hosseini et al. 2024, arXiv 2402.06457, algorithm 1): a generator from what is right, a verifier from
-all.
+"""vstar: V-STaR (Hosseini et al. 2024, arXiv 2402.06457, algorithm 1): a generator of right texts, a verifier of all.
 
 G_SFT = SFT(base, gold);  D_GEN = gold
 for t = 1..T:  S = k samples of each problem from G;  D_GEN += right ones of S;  D_VER += S;  G = SFT(base, D_GEN)

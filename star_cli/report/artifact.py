@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from star_cli.core.records import SCHEMAS
+from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict, kind_of
 from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples, prompt_of, task_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
@@ -77,6 +77,7 @@ class RationalesView:
             "total": picked.total,
             "matching": picked.matching,
             "samples": rows,
+            **({"rows": own} if (own := own_rows(self.artifact, self.n)) else {}),
         }
 
     def print(self, out: Console) -> None:
@@ -90,6 +91,7 @@ class RationalesView:
         prompts = self.prompts(picked)
         for sample, prompt in zip_longest(picked.samples, prompts):
             _print_sample(sample, prompt, out)
+        _print_rows(own_rows(self.artifact, self.n), self.artifact, out)
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,8 @@ class FactsView:
 
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         """The first records of each file of records."""
-        kinds = [kind for kind in SCHEMAS.values() if self.artifact.has(kind)]
-        return {
-            kind.file: [msgspec.structs.asdict(record) for record in islice(self.artifact.read(kind), self.n)]
-            for kind in kinds
-        }
+        files = self.artifact.manifest.files
+        return {name: first_rows(self.artifact, name, self.n) for name in sorted(files) if files[name].schema}
 
     def print(self, out: Console) -> None:
         """The same for people."""
@@ -138,11 +137,34 @@ class FactsView:
         ]
         for name, text in lines:
             out.print(Text(f"{name:<9} {one_line(text)}"))
-        for file, rows in self._rows().items():
-            count = manifest.files[file].rows
-            out.print(Text(f"\n{file}, the first {len(rows)} of {len(rows) if count is None else count:,}:"))
-            for row in rows:
-                out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
+        _print_rows(self._rows(), self.artifact, out)
+
+
+SAMPLED = {kind.schema for kind in (Problem, Rationale, Verdict, Example, Metric)}  # what samples show, and tables
+
+
+def own_rows(artifact: Artifact, n: int) -> dict[str, list[dict[str, Any]]]:
+    """The first ``n`` records of the files that only this kind of stage writes, such as votes or peeks, by file."""
+    files = artifact.manifest.files
+    own = [name for name in sorted(files) if files[name].schema not in {None, *SAMPLED}]
+    return {name: first_rows(artifact, name, n) for name in own}
+
+
+def _print_rows(files: dict[str, list[dict[str, Any]]], artifact: Artifact, out: Console) -> None:
+    for file, rows in files.items():
+        total = artifact.manifest.files[file].rows or len(rows)
+        out.print(Text(f"\n{file}, the first {len(rows)} of {total:,}:"))
+        for row in rows:
+            out.print(Text("  " + one_line(json.dumps(row, ensure_ascii=False), 240)))
+
+
+def first_rows(artifact: Artifact, name: str, n: int) -> list[dict[str, Any]]:
+    """The first ``n`` records of a file with all their fields; as they were written where their class is not loaded."""
+    kind = kind_of(artifact.manifest.files[name].schema or "")
+    if kind is None:
+        with open(artifact.file(name), encoding="utf-8") as lines:
+            return [json.loads(line) for line in islice(lines, n)]
+    return [msgspec.structs.asdict(record) for record in islice(artifact.read(kind), n)]
 
 
 def _print_sample(s: Sample, prompt: ShownPrompt | None, out: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -135,17 +136,28 @@ def _print_broken(rows: Rows, name: str) -> None:
 
 
 def part_rows(what: str) -> Rows:
-    """A row a registered part: name, first line of its documentation, settings with defaults."""
+    """A row a registered part: name, first line of its documentation, settings with defaults.
+
+    The documentation is the module's; the class's own where the module registers several parts, or says nothing.
+    """
     kind = what.removesuffix("s")
     if kind not in registry.KINDS:
         raise unknown("list", what, ["runs", "artifacts", *(k + "s" for k in registry.KINDS)])
+    parts = {name: registry.get(kind, name) for name in registry.names(kind)}
+    modules = Counter(registry.get(k, n).__module__ for k in registry.KINDS for n in registry.names(k))
     rows = []
-    for name in registry.names(kind):
-        part = registry.get(kind, name)
-        module = __import__(part.__module__, fromlist=["x"]).__doc__ or ""
-        first = module.strip().splitlines()[0].removeprefix(f"{name}: ") if module else ""
+    for name, part in parts.items():
+        whole = sys.modules[part.__module__].__doc__ if modules[part.__module__] == 1 else None
+        lines = (whole or _class_docstring(part)).strip().splitlines()
+        first = lines[0].removeprefix(f"{name}: ") if lines else ""
         rows.append({"name": name, "what": first, "settings": {f.name: _default(f) for f in dataclasses.fields(part)}})
     return rows
+
+
+def _class_docstring(part: type[Any]) -> str:
+    """A class's docstring; "" where it has none but the one that dataclasses make."""
+    text = part.__dict__.get("__doc__") or ""
+    return "" if text.startswith(f"{part.__name__}(") else text
 
 
 def _default(f: Any) -> Any:

@@ -15,10 +15,12 @@ from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, 
 from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
 from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
+from star_cli.core.sources import sources_in
 from star_cli.errors import NotBuilt, StarError
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.stages.base import Stage, StageContext, stage_name
+from star_cli.stages.grading.pool import judge
 from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.drafts import Draft
 from star_cli.store.durable import writing
@@ -157,7 +159,7 @@ class Builder:
 
     def _glance(self, problem: Problem, rationale: Rationale) -> bool | None:
         grader = self.equipment.grader
-        return grader.grade(problem, rationale).correct if grader.cheap else None
+        return judge(grader, problem, rationale).correct if grader.cheap else None
 
     # ---- models and engines ------------------------------------------------------------------------------------------
     def reference(self, model: Artifact) -> ModelRef:
@@ -259,6 +261,7 @@ def manifest_of(
         address,
         stage=stage_name(stage),
         tag=stable(stage),
+        sources=sources_in(stage),
         inputs={role: a.key for role, a in inputs.items()},
         metrics=metrics,
         seconds=seconds,

@@ -27,6 +27,7 @@ from star_cli.core.settings import (
 from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
+from star_cli.run.parts_override import check_loaded, with_parts
 from star_cli.store.runs import UNNAMED, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
@@ -61,6 +62,7 @@ class Root:
     tracking: Any = None
     forecast: bool = False
     pilot: Pilot = field(default_factory=Pilot)
+    parts: list[str] = field(default_factory=list)  # read from the command line before Hydra: run/parts_override.py
 
 
 @dataclass(kw_only=True)
@@ -99,18 +101,14 @@ def _texts(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-_stored = False
+_stored: dict[tuple[str, str], type[Any]] = {}  # the parts that Hydra knows
 
 
 def store_parts() -> None:
     """Put every registered part into Hydra's ConfigStore: under its kind, or under schema/ where a file wraps it."""
-    global _stored
-    if _stored:
-        return
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
-    _stored = True
     registry.discover()
     OmegaConf.register_new_resolver("star_home", lambda home: str(home_of(home)), replace=True)
     store = ConfigStore.instance()
@@ -121,8 +119,12 @@ def store_parts() -> None:
         store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
         for name in registry.names(kind):
+            part = registry.get(kind, name)
+            if _stored.get((kind, name)) is part:
+                continue
+            _stored[kind, name] = part
             wrapped = (conf_dir() / kind / f"{name}.yaml").is_file()
-            store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=registry.get(kind, name))
+            store.store(group=f"schema/{kind}" if wrapped else kind, name=name, node=part)
 
 
 def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
@@ -130,6 +132,7 @@ def launch(args: list[str], job: Callable[[Composed], Any]) -> Any:
 
     Raises StarError for anything wrong with the configuration. Returns what ``job`` returned (None in a sweep).
     """
+    args = with_parts(args)
     store_parts()
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -172,6 +175,7 @@ def composed(config: Any, overrides: list[str], experiment: str | None) -> Compo
     live: dict[str, Any] = {
         str(k): OmegaConf.to_object(config[k]) if isinstance(plain[k], dict) else plain[k] for k in plain
     }
+    check_loaded(live.pop("parts"))
     for kind in ("task", "engine", "trainer", "method", "model"):
         if not isinstance(live[kind], Part):
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")

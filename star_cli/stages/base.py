@@ -21,6 +21,7 @@ from star_cli.core import registry
 from star_cli.core.parts import Grader, Meter, ModelRef, Part, Session
 from star_cli.core.records import Example, Problem, Rationale, Record
 from star_cli.core.settings import Runtime
+from star_cli.core.sources import mark
 from star_cli.errors import StarError
 from star_cli.store.artifacts import Artifact
 from star_cli.store.drafts import Draft
@@ -95,15 +96,22 @@ STAGES: dict[str, type[Stage]] = {}
 
 
 @dataclass_transform(kw_only_default=True)
-def stage(name: str, *, version: int = 1) -> Callable[[type[T]], type[T]]:
-    """Make a dataclass the stage ``name``; raise ``version`` when what it writes changes."""
+def stage(name: str, *, version: int | None = None) -> Callable[[type[T]], type[T]]:
+    """Make a dataclass the stage ``name``; raise ``version`` when what it writes changes.
+
+    A stage from outside of star that says no version has a hash of its code instead, as ``register`` has it.
+    """
 
     def add(cls: type[T]) -> type[T]:
         made: Any = dataclass(kw_only=True)(cls)
-        made.__part__ = f"stage/{name}/{version}"
         other = STAGES.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (made.__module__, made.__qualname__):
-            raise ValueError(f"stage {name!r} is defined twice: in {other.__module__} and in {made.__module__}")
+            raise StarError(
+                f"the stage {name!r} is defined twice: by {other.__module__}.{other.__qualname__} and by "
+                f"{made.__module__}.{made.__qualname__}",
+                hint="give one of them another name",
+            )
+        mark(made, "stage", name, version)
         STAGES[name] = made
         return made  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Why two keys differ: field by field, through the inputs, down to the first cause."""
+"""Why two keys differ: field by field, through the inputs, down to the first cause; for a plug-in down to its file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozens
     if a.key == b.key:
         return
     label = f"{where or a.stage}"
-    yield from _fields(a.tag, b.tag, label)
+    yield from _code(a, b, label)
+    yield from _fields(_versions_only(a.tag), _versions_only(b.tag), label)
     left, right = a.manifest.inputs, b.manifest.inputs
     for role in sorted({*left, *right}):
         if left.get(role) == right.get(role):
@@ -42,6 +43,26 @@ def _artifacts(store: Store, a: Artifact, b: Artifact, where: str, seen: frozens
             }
 
 
+def _code(a: Artifact, b: Artifact, where: str) -> Iterator[Row]:
+    """What was edited in the plug-ins that made two artifacts: the file, and the function or class in it."""
+    seen: set[tuple[str, str]] = set()
+    left, right = (x.manifest.sources or {} for x in (a, b))
+    for part in sorted({*left, *right}):
+        for file in sorted({*left.get(part, {}), *right.get(part, {})}):
+            one, other = (side.get(part, {}).get(file, {}) for side in (left, right))
+            for name in sorted({*one, *other}):
+                if one.get(name) != other.get(name) and (file, name) not in seen:
+                    seen.add((file, name))
+                    yield {"where": f"{where}: {file}, {name}", "a": one.get(name), "b": other.get(name)}
+
+
+def _versions_only(tag: Any) -> Any:
+    """A tag without the hashes of code in its parts' versions: ``_code`` says what differs there."""
+    if isinstance(tag, dict):
+        return {k: v.partition("+")[0] if k == "_" else _versions_only(v) for k, v in tag.items()}
+    return [_versions_only(v) for v in tag] if isinstance(tag, list) else tag
+
+
 def _fields(a: Any, b: Any, where: str) -> Iterator[Row]:
     if isinstance(a, dict) and isinstance(b, dict):
         for name in sorted({*a, *b}):
@@ -54,6 +75,7 @@ def _runs(a: Run, b: Run) -> Iterator[Row]:
     settings = [{k: v for k, v in r.info.config.items() if k not in ("name", "home", "runtime")} for r in (a, b)]
     yield from _fields(settings[0], settings[1], "settings")
     events = [{(e.round, e.name): e for e in r.events()} for r in (a, b)]
+    yield from _code_of_runs(a, b, [(events[0][at].key, events[1][at].key) for at in events[0] if at in events[1]])
     for at in sorted({*events[0], *events[1]}):
         one, other = (e.get(at) for e in events)
         where = f"round-{at[0]}/{at[1]}"
@@ -65,3 +87,14 @@ def _runs(a: Run, b: Run) -> Iterator[Row]:
                 "a": one.metrics.get("accuracy", one.key[:12]),
                 "b": other.metrics.get("accuracy", other.key[:12]),
             }
+
+
+def _code_of_runs(a: Run, b: Run, pairs: list[tuple[str, str]]) -> Iterator[Row]:
+    """What was edited in the plug-ins between two runs, each edit once; what is no longer in a store is passed over."""
+    seen: list[Row] = []
+    for one, other in pairs:
+        left, right = (open_store(run.home).get(key) for run, key in ((a, one), (b, other)))
+        for row in _code(left, right, "code") if one != other and left and right else ():
+            if row not in seen:
+                seen.append(row)
+                yield row

@@ -53,6 +53,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stage: str
     tag: dict[str, Any]
     inputs: dict[str, Key]
+    sources: dict[str, dict[str, dict[str, str]]] | UnsetType = (
+        UNSET  # of parts from outside: part -> file -> name -> hash
+    )
     metrics: dict[str, Any]
     seconds: Seconds
     created: str
@@ -78,6 +81,7 @@ def new_manifest(
     stage: str,
     tag: dict[str, Any],
     inputs: dict[str, str],
+    sources: dict[str, dict[str, dict[str, str]]] | None = None,
     metrics: dict[str, Any] | None = None,
     seconds: float = 0.0,
     mkl: str = "",
@@ -89,6 +93,7 @@ def new_manifest(
         stage=stage,
         tag=tag,
         inputs=inputs,
+        sources=sources or UNSET,
         metrics=metrics or {},
         seconds=round(seconds, 3),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),

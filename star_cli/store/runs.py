@@ -40,7 +40,17 @@ RUN_JSON = "run.json"
 LEDGER = "ledger.jsonl"
 FORMAT = "run/1"
 STATUSES = ("running", "finished", "failed", "interrupted")
-UNNAMED = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot"}  # in no run's name
+UNNAMED = {
+    "name",
+    "home",
+    "runtime",
+    "tracking",
+    "hydra",
+    "experiment",
+    "forecast",
+    "pilot",
+    "parts",
+}  # in no run's name
 Pid = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from star_cli.core import registry
 from star_cli.core.records import REASONS, Problem, Rationale
+from star_cli.testing import cases
 
 HEAVY = {"math": "math_verify"}  # graders of an extra that may not be installed
 
@@ -18,41 +19,17 @@ def grader_of(name: str) -> Any:
     return registry.get("grader", name)()
 
 
-def case(gold: str, text: str, extras: dict[str, Any]) -> tuple[Problem, Rationale]:
-    problem = Problem(
-        id="p",
-        question=extras.get("question", ""),
-        answer=gold,
-        choices=extras.get("choices"),
-        meta=extras.get("meta", {}),
-    )
-    rationale = Rationale(
-        problem_id="p",
-        sample=0,
-        text=text,
-        hinted=False,
-        finish=extras.get("finish", "stop"),
-        tokens=1,
-        logprob=None,
-        seed=0,
-        prompt_key="",
-    )
-    return problem, rationale
-
-
 def rows() -> list[Any]:
-    found = []
-    for name in registry.names("grader"):
-        for i, row in enumerate(registry.get("grader", name).CASES):
-            found.append(pytest.param(name, *row[:3], row[3] if len(row) > 3 else {}, id=f"{name}-{i}"))
-    return found
+    return [
+        pytest.param(name, *row, id=f"{name}-{i}")
+        for name in registry.names("grader")
+        for i, row in enumerate(cases(registry.get("grader", name)))
+    ]
 
 
-@pytest.mark.parametrize(("name", "gold", "text", "reason", "extras"), rows())
-def test_a_grader_judges_its_own_cases_right(
-    name: str, gold: str, text: str, reason: str, extras: dict[str, Any]
-) -> None:
-    verdict = grader_of(name).grade(*case(gold, text, extras))
+@pytest.mark.parametrize(("name", "problem", "rationale", "reason"), rows())
+def test_a_grader_judges_its_own_cases_right(name: str, problem: Problem, rationale: Rationale, reason: str) -> None:
+    verdict = grader_of(name).grade(problem, rationale)
     assert (verdict.reason, verdict.correct) == (reason, reason == "MATCH"), f"answer {verdict.answer!r}"
 
 

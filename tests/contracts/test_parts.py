@@ -65,6 +65,12 @@ def test_every_kind_is_listed_with_its_settings(kind, home):
     assert all(r["what"] for r in rows)
 
 
+def test_parts_of_one_module_are_listed_with_words_of_their_own(home):
+    said = {r["name"]: r["what"] for r in call(home, "ls", "methods", "--json").json}
+    assert said["star"].startswith("STaR (Zelikman") and said["star_acc"].startswith("STaR-Acc of the AdaSTaR paper")
+    assert said["rft"] == "rejection sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825)."
+
+
 def test_an_unknown_part_lists_the_choices():
     with pytest.raises(StarError) as e:
         registry.get("grader", "exakt")
@@ -72,7 +78,9 @@ def test_an_unknown_part_lists_the_choices():
 
 
 def test_one_name_is_registered_once():
-    with pytest.raises(ValueError, match="registered twice"):
+    with pytest.raises(
+        StarError, match="registered twice: by star_cli.backends.engines.fake.Fake and by elsewhere.Fake"
+    ):
         registry.register("engine", "fake")(type("Fake", (), {"__module__": "elsewhere", "__annotations__": {}}))
 
 

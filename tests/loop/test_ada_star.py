@@ -9,17 +9,17 @@ import time
 
 import pytest
 from conftest import call, start
-from test_kill import hashes
-from test_methods import Book
 
 from star_cli.backends.engines.fake import Fake, FakeSession
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import ModelRef, Request
-from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Verdict
+from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
 from star_cli.core.settings import Sampling
 from star_cli.graders.exact import Exact
+from star_cli.methods.ada_star.records import Peek, Priority
 from star_cli.store.artifacts import Store
 from star_cli.tasks.addition import Addition
+from star_cli.testing import Book, hashes
 
 ARGS = [
     "model=fake",

@@ -10,12 +10,11 @@ import time
 
 import pytest
 from conftest import call, start
-from test_kill import hashes
-from test_methods import Book
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Score, Verdict
 from star_cli.methods.b_star.stages import rewarded
 from star_cli.store.artifacts import Store
+from star_cli.testing import Book, hashes
 
 ARGS = [
     "model=fake",

@@ -14,6 +14,7 @@ from conftest import call, start
 from star_cli.core.records import Rationale
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run
+from star_cli.testing import hashes
 
 ARGS = [
     "model=fake",
@@ -27,12 +28,6 @@ ARGS = [
 PROMPT = (
     60  # completions that may be lost in one kill: what 0.02 s and a batch of eight hold, and a busy machine's delay
 )
-
-
-def hashes(home: Path) -> dict[str, dict[str, str]]:
-    """The sha256 of every file of every artifact, by key."""
-    store = Store(home / "artifacts")
-    return {k: {n: f.sha256 for n, f in store.get(k).manifest.files.items()} for k in store.keys()}
 
 
 def saved(home: Path) -> int:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from conftest import SMALL, call
 
 from star_cli.core import registry
 from star_cli.core.records import Example, Problem, Rationale, Verdict
-from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.runs import Run
+from star_cli.testing import Book
 
 QUICK = {
     "b_star": ["samples=6", "method.queries=30", "method.temperatures=[.5,1]"],
     "see_think_learn": ["task=tiny_scenes", "+pretraining.lessons={full:8}"],
 }  # 64 samples at 8 temperatures take long
-
-
-class Book:
-    """The artifacts of a finished run, by round and name."""
-
-    def __init__(self, home: Path, name: str) -> None:
-        store = Store(home / "artifacts")
-        self.events = Run(home, name).events()
-        self.rows = {(e.round, e.name): store.get(e.key) for e in self.events}
-
-    def __call__(self, round: int, name: str) -> Artifact:
-        return self.rows[round, name]
 
 
 @pytest.fixture(scope="module")

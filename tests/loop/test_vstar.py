@@ -10,7 +10,6 @@ from itertools import product
 
 import pytest
 from conftest import SMALL, call
-from test_methods import Book
 
 from star_cli.core.keys import seed_of
 from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Score, Verdict
@@ -18,6 +17,7 @@ from star_cli.errors import StarError
 from star_cli.stages.pairs import Pairs
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run
+from star_cli.testing import Book
 
 VSTAR = [*SMALL, "samples=4", "problems=60", "verification.candidates=4", "verification.ks=[1,2,4]"]
 

@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Optional
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,64 @@ def test_a_whole_number_in_a_float_field_is_the_same_setting():
     assert key(FakeTrainer(lr=1)) == key(FakeTrainer(lr=1.0))
     assert key(Sampling(temperature=0)) == key(Sampling(temperature=0.0)) == key(Sampling(temperature=-0.0))
     assert key(FakeTrainer(lr=1)) != key(FakeTrainer(lr=2))
+
+
+def rates(**values):
+    """A dataclass of a plug-in: its annotations are types, not texts."""
+
+    @dataclass
+    class Rates:
+        plain: float = 1.0
+        none: float | None = None
+        optional: Optional[float] = None  # noqa: UP045  (as plug-ins write it)
+        several: list[float] = field(default_factory=list)
+        named: dict[str, float] = field(default_factory=dict)
+        pair: tuple[float, int] = (0.0, 0)
+        row: tuple[float, ...] = ()
+        deep: dict[str, list[float]] | None = None
+        whole: int = 1
+        wholes: list[int] = field(default_factory=list)
+        flag: bool | float = False
+
+    assert Rates.__annotations__["plain"] is float
+    return Rates(**values)
+
+
+@pytest.mark.parametrize(
+    ("whole", "real"),
+    [
+        ({"plain": 2}, {"plain": 2.0}),
+        ({"none": 2}, {"none": 2.0}),
+        ({"optional": 2}, {"optional": 2.0}),
+        ({"several": [1, 2]}, {"several": [1.0, 2.0]}),
+        ({"named": {"a": 1}}, {"named": {"a": 1.0}}),
+        ({"pair": (3, 1)}, {"pair": (3.0, 1)}),
+        ({"row": (3, 1)}, {"row": (3.0, 1.0)}),
+        ({"deep": {"a": [1]}}, {"deep": {"a": [1.0]}}),
+    ],
+)
+def test_a_whole_number_is_the_same_setting_however_a_plug_in_writes_its_types(whole, real):
+    assert key(rates(**whole)) == key(rates(**real)) != key(rates())
+
+
+def test_whole_numbers_and_flags_stay_what_they_are():
+    assert canonical(rates(wholes=[1], whole=3, flag=True)).endswith('"whole":3,"wholes":[1]}')
+    assert '"flag":true' in canonical(rates(flag=True)) and '"pair":[1.0,2]' in canonical(rates(pair=(1, 2)))
+    assert "null" in canonical(rates(none=None))
+
+
+def test_one_annotation_for_type_checkers_alone_does_not_hide_the_others():
+    @dataclass
+    class Partly:
+        lr: "float" = 1.0  # noqa: UP037
+        other: "OnlyForTypeCheckers | None" = None  # noqa: F821, UP037
+
+    assert key(Partly(lr=1)) == key(Partly(lr=1.0))
+
+
+def test_a_whole_number_beyond_all_floats_is_a_sentence():
+    with pytest.raises(StarError, match="value.plain is too large for a number"):
+        key(rates(plain=10**400))
 
 
 def test_fields_that_are_no_identity_do_not_change_the_key():

@@ -4,7 +4,19 @@ import json
 
 import pytest
 
-from star_cli.core.records import SCHEMAS, Example, Metric, Problem, Verdict, decode, encode, read_records
+from star_cli.core import registry
+from star_cli.core.records import (
+    Example,
+    Metric,
+    Problem,
+    Record,
+    Verdict,
+    decode,
+    encode,
+    kind_of,
+    kinds,
+    read_records,
+)
 from star_cli.errors import StarError
 
 GOOD = b'{"id":"a","question":"1 + 1","answer":"2"}\n'
@@ -71,9 +83,52 @@ def test_nothing_is_lost_on_the_way_to_a_line_and_back():
 
 
 def test_every_schema_has_a_file_and_an_identity_of_its_own_fields():
-    assert len({k.file for k in SCHEMAS.values()}) == len(SCHEMAS)
-    for kind in SCHEMAS.values():
+    registry.discover()
+    shipped = [kind for kind in kinds() if kind.__module__.startswith("star_cli.")]
+    assert len({k.file for k in shipped}) == len(shipped) >= 10
+    for kind in shipped:
         assert kind.unique and set(kind.unique) <= set(kind.__struct_fields__)
+        assert kind_of(kind.schema) is kind
+
+
+def record(**facts):
+    return type(Record)("Vote", (Record,), {"__module__": __name__, "__annotations__": {"id": str}, **facts})
+
+
+FACTS = {"schema": "test_vote/1", "file": "votes.jsonl", "unique": ("id",)}
+
+
+def test_a_record_from_anywhere_is_found_by_its_schema():
+    vote = record(**FACTS)
+    assert kind_of("test_vote/1") is vote
+    assert record(**FACTS) is kind_of("test_vote/1"), "defined again, as in a notebook, the newer one counts"
+    assert kind_of("nobody/1") is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"schema": "vote"}, "schema='vote' of the record Vote is no name with a version"),
+        ({"file": "votes"}, "does not say where its lines live"),
+        ({"unique": ()}, "does not say where its lines live and what tells them apart"),
+    ],
+)
+def test_a_record_that_could_not_be_read_again_is_refused(facts, told):
+    with pytest.raises(StarError, match=told):
+        record(**FACTS | {"schema": "test_bad/1"} | facts)
+
+
+def test_two_records_of_one_schema_are_refused():
+    with pytest.raises(StarError, match=r"two records have the schema 'problem/1': star_cli.core.records.Problem and"):
+        record(**FACTS | {"schema": "problem/1"})
+    assert kind_of("problem/1") is Problem
+
+
+def test_a_record_that_extends_another_needs_a_schema_of_its_own():
+    with pytest.raises(StarError, match="the record Longer has the schema 'problem/1' of the class that it extends"):
+
+        class Longer(Problem, kw_only=True, frozen=True):
+            more: int
 
 
 def test_a_line_of_a_record_is_refused_by_other_kinds():

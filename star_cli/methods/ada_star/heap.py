@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from star_cli.core.keys import seed_of
-from star_cli.core.records import Priority
+from star_cli.methods.ada_star.records import Priority
 
 ROUNDING = ("floor", "round")
 

@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any
 
 from star_cli.core.parts import RUNTIME, Engine, Grader, Meter, Task
-from star_cli.core.records import Example, Metric, Peek, Priority, Problem, Rationale, Record, Verdict
+from star_cli.core.records import Example, Metric, Problem, Rationale, Record, Verdict
 from star_cli.core.settings import Sampling
 from star_cli.errors import StarError
 from star_cli.methods.ada_star.heap import Heap, fresh, replaced
+from star_cli.methods.ada_star.records import Peek, Priority
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import Errors, check_golds, with_wrong_steps
 from star_cli.stages.keeping import Keeper, KeepRule
