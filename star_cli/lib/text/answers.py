@@ -1,35 +1,140 @@
-"""The final answer of a text: where it is said first, and what runs on after it.
+r"""Where a text gives its final answer: what of it is judged at all, and the places that name an answer, last one first.
 
-Only the first final answer counts. What stands after it, and whatever follows a next "Q:", is never judged.
+``<think>a guess: \boxed{3}</think> So it is $\boxed{4}$.\n\nQ: next?`` -> the answer 4; the thought and the next question
+count for nothing. Every function takes time linear in the length of the text. The rules stand in docs/grading.md.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+THOUGHTS = (  # where a thought begins and ends, as reasoning models write it
+    "<think> </think>",
+    "<thinking> </thinking>",
+    "<thought> </thought>",
+    "<reasoning> </reasoning>",
+    "<reflection> </reflection>",
+    "<seed:think> </seed:think>",
+    "[THINK] [/THINK]",
+    "<|begin_of_thought|> <|end_of_thought|>",
+    "◁think▷ ◁/think▷",
+    "<|channel|>analysis<|message|> <|end|>",
+)
+LONGEST = 2000  # characters of an answer; a longer one is none
+TRIES = 256  # places that are looked at, counted from the end of a text
+NEAR = 160  # characters around such a place that say what it is
 
 NEXT = re.compile(
-    r"^[ \t>*#]*(?:Q|Question|Problem|Exercise|Human|User|Instruction)\b[ \t]*\d*[ \t]*\**[ \t]*[:.)]|(?<=\s)Q:", re.M
+    r"^[ \t>*#]*(?:(?:[Nn]ext|[Nn]ew)[ \t]+)?(?:Q|[Qq]uestion|Problem|Exercise|Human|User|Instruction)\b[ \t]*\d*[ \t]*\**"
+    r"[ \t]*[:.)]|^[ \t>*#]*(?:Question|Problem|Exercise|Example)[ \t]+\d+[ \t]*\**[ \t]*[:.)]?[ \t]*\**[ \t]*$"
+    r"|(?<=\s)Q:|<\|(?:im_start|im_end|eot_id|endoftext|end_of_text|user|start_header_id)\|>|</s>|<end_of_turn>"
+    r"|<start_of_turn>|\[/?INST\]",
+    re.M,
 )
-SAID = re.compile(
-    r"(?P<hash>####)|(?P<boxed>\\(?:boxed|fbox)\s*)|"
-    r"(?P<said>(?i:(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
-    r"|(?:^|(?<=[.!?>*#_\n]))[\s*_#>]*(?:final\s+)?)"
-    r"(?:answer\b(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|equals)\b"
-    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])|(?:correct|right|best) (?:option|choice) is\b)))"
+PLACE = re.compile(  # everything that can announce an answer; what stands around it decides
+    r"(?P<hash>####)|(?P<boxed>\\(?:boxed|fbox)(?![a-zA-Z]))"
+    r"|(?P<tag><(?:final[_ ]?)?answer>|\[ANSWER\])|(?P<field>[\"'](?:final[_ ]?)?answer[\"']\s{0,9}:)"
+    r"|(?P<line>^[ \t*]{0,9}A:(?=[ \t*\d$\\(-]))|(?P<word>\banswer\b|\bsolutions?\b|\b(?:option|choice)\b)"
+    r"|(?P<fix>\bshould (?:be|have been)\b|\bcorrection\b|\bi mean(?:t)?\b|\bactually\b)",
+    re.I | re.M,
 )
-SENTENCE = re.compile(r"\n|(?<!\bRs)[.!?](?=[\s\"'*)\]$]|$)|;\s")
-JOINED = re.compile(r"[\s$,.]*(?:(?:or|and|,|/|;)[\s$]*)+")  # what may stand between two boxes that are one answer
+BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a line or sentence, and then the word
+    r"(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
+    r"|(?:^|[.!?>*#_\n:])[\s*_#>]*(?:final\s+)?)$",
+    re.I,
+)
+DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
+SAYS = re.compile(  # after "answer": what leads to the value
+    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals|must be|should be|will be|would be)\b"
+    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])",
+    re.I,
+)
+ALONE = re.compile(r"[ \t]*[*_]*[ \t]*\n")  # a heading: nothing but the word on its line
+FORMULA = re.compile(r"[\s:*_]*(?:\$|\\[(\[a-zA-Z{]|[-+−±]?\s?[\d.(\[{]|[a-zA-Z]\s*(?:=|<|>|≤|≥|∈)|∅)")
+DIRECT = re.compile(r"[ \t*_]*(?:\$(?![ \t]*\n)|\\\((?![ \t]*\n)|\\\[|\$\$|\\boxed)")  # Answer $9$
+CLAIM = re.compile(
+    r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
+    re.I,
+)
+CHATTER = re.compile(  # what is said about an answer that was given before
+    r"(?:indeed|also|already|now|therefore|thus|hence|in fact)?[,\s]*(?:(?:very|quite|fully|most likely|probably)\s+)?"
+    r"(?:correct|right|clear|helpful|useful|obvious|reasonable|consistent|verified|confirmed|valid|unique|simplified"
+    r"|rounded|expressed|written|given|found|obtained|determined|derived|calculated|computed|checked|as follows|below"
+    r"|above|in (?:the|its) (?:simplest|lowest|required|form)|the same|an? (?:positive |negative )?(?:integer|whole number|fraction"
+    r"|decimal|number|prime)|reached|complete|accurate|satisfied|what (?:we|you)|based on|supported)\b",
+    re.I,
+)
+SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
+HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
+HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
+    r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion|notes?|explanation"
+    r"|verification|summary|given|approach|analysis|check|method|calculations?|problem|question|reasoning)(?=[ \t*]*(?:[\d:.]|$))"
+    r"|(?:checking|understanding|finding|setting|calculating|determining|solving|verifying|analyzing|considering|applying|using|why"
+    r"|how)\b)",
+    re.I,
+)
+JOINED = re.compile(  # what may stand between two boxes that are one answer
+    r"(?:[\s$]|\\\(|\\\)|\\\[|\\\]|\\quad|\\qquad|\\[,;: ])*(?:(?:,|;|/|(?:\\(?:text|mbox|textrm)\s*\{)?\s*\b(?:or|and)\b\s*\}?)"
+    r"(?:[\s$]|\\\(|\\\)|\\\[|\\\]|\\quad|\\qquad|\\[,;: ])*)*"
+)
+CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
+WRONG = r"(?:wrong|incorrect|mistaken|not right|not correct|a mistake|an error|not the (?:right|correct) answer)"
+RETRACTED = re.compile(
+    r"(?:^|(?<=[.!?\n]))[\s*_]*(?:wait|hmm+|oops|no,|sorry|actually|hold on)\b(?:(?!\boptions?\b|\bchoices?\b|\([A-Ja-j]\))[^.!?\n]){0,60}?"
+    rf"\b(?:{WRONG}|mistake|error|isn't right|isn't correct|can't be right|cannot be right|miscalculated|misread)\b"
+    r"|\bI (?:made|have made|'ve made) (?:an?|some|the) (?:\w+ ){0,2}(?:mistake|error)|\bI was (?:wrong|mistaken)\b"
+    r"|\b(?:my|the(?: (?:above|previous|provided|given|final|earlier))?) (?:answer|solution|result|calculation|computation|reasoning"
+    rf"|working|response|value)(?: (?:above|provided|given|I gave))* (?:is|was) {WRONG}\b"
+    r"|\bscratch that\b|\b(?:ignore|disregard) (?:that|this|the above|my)\b|\blet me (?:correct|redo|fix) (?:that|this|it|my)\b"
+    r"|\bI (?:retract|take (?:that|it) back)\b",
+    re.I,
+)
+AT_ONCE = re.compile(  # in the very next sentence these are enough
+    r"[\s\"'*_)\]$.!?\\]*(?:(?:wait|hmm+|oops|no|sorry|actually|but)[,.!\s—–-]*)*(?:that|this|it)(?:'s| is| was| cannot be| can't be)"
+    rf" (?:{WRONG}|right\?)\b|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
+    re.I,
+)
+UNLESS = re.compile(r"\b(?:if|not|no|n't|never|without|any|whether|nor)\b[^.!?\n]{0,40}$", re.I)
+LEAD = re.compile(
+    r"(?:\s|\*|_|#|>|-|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude|in summary|consequently|that is"
+    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means|yields)(?: us)?(?: that)?|it follows that|,|:)*",
+    re.I,
+)
+HOPE = re.compile(
+    r"(?:\s*(?:\(?i hope (?:it|this|that)[^.!\n]{0,60}[.!]?\)?|let me know[^\n]{0,120}|please let me know[^\n]{0,120}"
+    r"|hope (?:this|it|that)[^.!\n]{0,60}[.!]?|thank you[^\n]{0,60}|\[?note:[^\n]{0,200}))+\s*$",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
 class Final:
-    """A place where a final answer is given: its words, the whole rest of that line, and where its sentence ends."""
+    """A place where a final answer is given: its words, the rest of that line, and where it starts and ends.
+
+    ``kind`` is hash, boxed, tag, field, line, said, claim, heading or fix.
+    """
 
     text: str
     line: str
+    start: int
     end: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What of a text is judged: ``text`` up to a run-on, with every thought blanked (same places, same length).
+
+    ``unfinished``: a thought was never closed. ``ran_on``: a next question follows.
+    """
+
+    text: str
+    unfinished: bool
+    ran_on: bool
 
 
 def own(text: str) -> tuple[str, bool]:
@@ -40,58 +145,306 @@ def own(text: str) -> tuple[str, bool]:
     return text, False
 
 
+def read(text: str, thoughts: Sequence[str] = THOUGHTS) -> Reading:
+    """What of a text is judged. ``thoughts`` are pairs of tokens with a space between."""
+    visible, unfinished = spoken(text, thoughts)
+    mine, ran_on = own(visible)
+    return Reading(mine, unfinished, ran_on)
+
+
+@lru_cache(maxsize=16)
+def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str]]:
+    pairs = [pair.split() for pair in thoughts]
+    if not pairs:
+        return None, frozenset()
+    pattern = "|".join(re.escape(token) for pair in pairs for token in pair)
+    return re.compile(pattern, re.I), frozenset(pair[1].lower() for pair in pairs)
+
+
+def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
+    """(the text with newlines in place of its thoughts, whether the last thought is open).
+
+    An end without a beginning ends a thought that began in the prompt.
+    """
+    pattern, ends = _tokens(tuple(thoughts))
+    if pattern is None:
+        return text, False
+    pieces: list[str] = []
+    done = 0  # up to here the text is spoken or blanked already
+    opened: int | None = None
+    for token in pattern.finditer(text):
+        if token.group().lower() in ends:
+            start = 0 if opened is None else opened
+            if opened is None:
+                pieces, done = [], 0
+            pieces += [text[done:start], "\n" * (token.end() - start)]
+            done, opened = token.end(), None
+        elif opened is None:
+            opened = token.start()
+    if opened is not None:
+        pieces += [text[done:opened], "\n" * (len(text) - opened)]
+        return "".join(pieces), True
+    return ("".join([*pieces, text[done:]]) if pieces else text), False
+
+
 def finals(text: str) -> Iterator[Final]:
-    """Every place of ``text`` where a final answer is given, in order."""
-    done = 0
-    for found in SAID.finditer(text):
-        if found.start() < done:
-            continue
-        if found["boxed"]:
-            box = boxes(text, found.start())
-            if box is None:
-                continue
-            answer, done = box
-            yield Final(answer, answer, done)
-            continue
-        start = found.end()
-        while start < len(text) and text[start] in ' \t*_`":':
-            start += 1
-        if start < len(text) and text[start] == "\n":  # "Answer:" and the answer on the line below
-            start += len(text[start:]) - len(text[start:].lstrip())
-        stop = text.find("\n", start)
-        stop = len(text) if stop < 0 else stop
-        line = text[start:stop]
-        end = stop
-        if not found["hash"]:
-            close = SENTENCE.search(text, start)
-            end = close.start() if close else len(text)
-        inner = re.search(r"\\(?:boxed|fbox)\s*", text[start:end])
-        box = boxes(text, start + inner.start()) if inner else None
+    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES places are looked at."""
+    starts: list[tuple[int, str]] = [(m.start(), str(m.lastgroup)) for m in PLACE.finditer(text)]
+    limit = len(text)
+    for start, kind in reversed(starts[-TRIES:]):
+        if start >= limit:
+            continue  # inside an answer that was given already
+        final = _final(text, start, kind)
+        if final is not None:
+            limit = final.start
+            yield final
+
+
+def _final(text: str, start: int, kind: str) -> Final | None:
+    if kind == "boxed":
+        return boxes(text, start)
+    if kind == "hash":
+        return _hash(text, start)
+    if kind == "tag":
+        return _tag(text, start)
+    if kind == "field":
+        return _field(text, start)
+    if kind == "line":
+        return _phrase(text, start, text.index("A:", start) + 2, "line")
+    if kind == "fix":
+        return _fix(text, start)
+    return _word(text, start)
+
+
+def _hash(text: str, start: int) -> Final | None:
+    after = start + 4
+    if text[start - 1 : start] == "#" or text[after : after + 1] == "#":
+        return None
+    stop = text.find("\n", after)
+    stop = len(text) if stop < 0 else stop
+    rest = text[after:stop]
+    head = HEAD.match(rest[:NEAR])
+    if head and (not re.search(r"[:=]\s*\S", rest[:NEAR]) or not re.match(r"[ \t*_]*(?:final|the|answer)", rest, re.I)):
+        return None  # "#### Final Answer" itself is found by its word
+    return None if head else _phrase(text, start, after, "hash", stop)
+
+
+def _tag(text: str, start: int) -> Final | None:
+    opening = text[start : text.index("]" if text[start] == "[" else ">", start) + 1]
+    begin = start + len(opening)
+    closing = opening[0] + "/" + opening[1:]
+    found = re.compile(re.escape(closing), re.I).search(text, begin, begin + LONGEST + len(closing))
+    stop = found.start() if found else len(text)
+    if stop - begin > LONGEST:
+        return Final("", "", start, stop, "tag") if found is None and text.count("\n", begin) < 3 else None
+    inside = text[begin:stop].strip()
+    box = next((f for f in finals(inside) if f.kind == "boxed"), None)
+    said = box or next(finals(inside), None)
+    answer = said.text if said else inside
+    return Final(answer, answer, start, found.end() if found else stop, "tag") if answer else None
+
+
+def _field(text: str, start: int) -> Final | None:
+    begin = text.index(":", start + 1) + 1
+    near = text[begin : begin + LONGEST]
+    skipped = len(near) - len(near.lstrip())
+    near = near.lstrip()
+    raw = re.match(r"'([^'\n]*)'|\"([^\"\n]*)\"", near)
+    value: object
+    if raw and (raw[1] is not None or re.search(r"(?<!\\)\\(?![\\\"])", raw[2])):
+        value, end = raw[1] or raw[2] or "", raw.end()  # "\frac{1}{2}" is no valid JSON, but clear
+    else:
+        try:
+            value, end = json.JSONDecoder().raw_decode(near)
+        except (ValueError, RecursionError):
+            value, end = "", 0
+    if isinstance(value, (dict, bool)) or value is None or not end:
+        return None
+    answer = (
+        ", ".join(map(str, value)) if isinstance(value, list) else near[:end] if not isinstance(value, str) else value
+    ).strip()
+    rest = re.compile(r"[^{}\n]{0,80}\n?\s{0,8}\}(?:\s{0,8}```)?").match(text, begin + skipped + end)
+    return Final(answer, answer, start, rest.end() if rest else begin + skipped + end, "field") if answer else None
+
+
+def _fix(text: str, start: int) -> Final | None:
+    """A value put right in passing: "it should be 6", "correction: 6", "actually, it is 6"."""
+    found = re.compile(
+        r"(?:should (?:be|have been)|correction[\s:,]+(?:(?:it|that) (?:is|should be)\s+)?|i mean(?:t)?[\s:,]+"
+        r"|actually[\s,]+(?:it|that|the (?:answer|result|value))\s?(?:is|'s|should be|equals))\s*",
+        re.I,
+    ).match(text, start)
+    if found is None or DOUBT.search(text[max(0, start - 40) : start]):
+        return None
+    if not FORMULA.match(text[found.end() : found.end() + 20]) and not re.compile(r"\(?[A-J]\)?(?![\w'])").match(
+        text, found.end()
+    ):
+        return None
+    if text[start : start + 6].lower() == "should" and not re.search(
+        r"\b(?:it|that|this|answer|result|value|which|correct)\s*$", text[max(0, start - 30) : start], re.I
+    ):
+        return None
+    return _phrase(text, start, found.end(), "fix")
+
+
+def _word(text: str, start: int) -> Final | None:
+    """A place with the word answer, solution, option or choice."""
+    word = re.compile(r"[a-z]+", re.I).match(text, start)
+    assert word is not None
+    before, after, name = text[max(0, start - NEAR) : start], word.end(), word.group().lower()
+    claim = CLAIM.search(before)
+    if claim and name != "solutions" and name != "option":
+        return _claim(text, start - (len(before) - claim.start()), after)
+    if name in ("option", "choice"):
+        lead = re.search(r"\b(?:correct|right|best)\s+$", before, re.I)
+        said = re.compile(r"\s+(?:is|would be|must be)\b", re.I).match(text, after)
+        return _phrase(text, start, said.end(), "said") if lead and said else None
+    opening = BEFORE.search(before if start > NEAR else "\n" + before)
+    if opening is None or DOUBT.search(before[: opening.start()]):
+        return None
+    near = text[after : after + NEAR]
+    if ALONE.match(near) and re.search(r"(?:^|\n)[\s*_#>]*(?:the\s+)?(?:final\s+)?$", "\n" + before, re.I):
+        return _phrase(text, start, after, "heading") if name != "solution" and name != "solutions" else None
+    said = SAYS.match(near)
+    if said is None and name == "answer" and DIRECT.match(near):
+        return _phrase(text, start, after, "said")
+    if said is None:
+        return None
+    begin = after + said.end()
+    if name != "answer" and not FORMULA.match(text[begin : begin + 20]):
+        return None  # "the solution is to multiply"
+    return _phrase(text, start, begin, "said")
+
+
+def _claim(text: str, verb: int, after: int) -> Final | None:
+    """ "... $5$ is the answer": what stands before the verb in its sentence."""
+    near = text[max(0, verb - NEAR) : verb]
+    breaks = [m.end() for m in SENTENCE.finditer(near)]
+    phrase = near[breaks[-1] if breaks else 0 :]
+    if verb > NEAR and not breaks:
+        phrase = near[-60:]
+    inner = re.search(r".*(?=\\(?:boxed|fbox)\b)", phrase, re.S)
+    if inner:
+        box = boxes(text, verb - len(phrase) + inner.end())
         if box is not None:
-            answer, done = box
-            yield Final(answer, answer, max(done, end))
-        else:
-            yield Final(text[start:end].strip(), line.strip(), end)
+            return Final(box.text, box.text, box.start, after, "boxed")
+    answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
+    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one)$", answer, re.I):
+        return None
+    return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")
 
 
-def boxes(text: str, start: int) -> tuple[str, int] | None:
-    r"""The content of the box at ``start``, and of boxes joined to it by "or", "and" or a comma; None if it never
-    closes."""
-    found, end = [], start
-    while True:
-        head = re.compile(r"\\(?:boxed|fbox)\s*").match(text, end)
-        if head is None:
+def _sentence_end(text: str, start: int, most: int = NEAR) -> int:
+    """Where the sentence after ``start`` ends, its mark included; ``start`` where it is longer than ``most``."""
+    found = SENTENCE.search(text, start, start + most)
+    if found is None:
+        return len(text) if len(text) - start <= most else start
+    return found.start() + (found.group() in ".!?")
+
+
+def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = None) -> Final | None:
+    """The answer that begins at ``begin``: to the end of its sentence, formula or line."""
+    begin = _skip(text, begin, ' \t*_`":')
+    if begin < len(text) and text[begin] == "\n" and kind != "hash":  # "Answer:" and the answer on the line below
+        begin = _skip(text, begin, ' \t\n*_`":>-•' if kind == "heading" else " \t\n")
+    edge = min(len(text), begin + LONGEST + 1)
+    line_end = text.find("\n", begin, edge)
+    line_end = line_end if line_end >= 0 else edge
+    formula = _formula_end(text, begin, edge)
+    if formula is not None:
+        line_end = text.find("\n", formula, edge)
+        line_end = line_end if line_end >= 0 else edge
+    end = line_end if stop is None else min(stop, edge)
+    if stop is None:
+        close = _sentence(text, formula or begin, edge)
+        end = close if close is not None else edge
+    inner = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*").search(text, begin, end)
+    if inner:
+        box = boxes(text, inner.start())
+        if box is not None:
+            return Final(box.text, box.text, start, max(box.end, end), "boxed")
+        return Final("", "", start, end, "boxed")
+    answer = text[begin:end].strip()
+    if not answer or (kind in ("said", "heading") and CHATTER.match(answer)):
+        return None
+    if len(answer) > LONGEST:
+        return Final("", "", start, end, kind)
+    return Final(answer, text[begin:line_end].strip(), start, end, kind)
+
+
+def _sentence(text: str, begin: int, edge: int) -> int | None:
+    for found in SENTENCE.finditer(text, begin, edge):
+        if found.group() == "." and HOUR.search(text[max(begin, found.start() - 5) : found.start() + 1]):
+            rest = text[found.end() : found.end() + 2]
+            if rest.strip() and not rest[1:2].isupper():
+                continue  # 5 p.m. on Monday
+        return found.start()
+    return None
+
+
+def _skip(text: str, start: int, letters: str) -> int:
+    while start < len(text) and text[start] in letters:
+        start += 1
+    return start
+
+
+def _formula_end(text: str, begin: int, edge: int) -> int | None:
+    r"""Where a formula that begins here and may span lines ends: $$ \[ \begin and, within its line, $ and \(."""
+    for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("\\(", "\\)"), ("$", "$")):
+        if text.startswith(opening, begin):
+            stop = text.find(closing, begin + len(opening), edge)
+            if stop < 0 or (opening in ("$", "\\(") and "\n" in text[begin:stop]):
+                return None
+            end = stop + len(closing)
+            return text.find("}", end, edge) + 1 if opening == "\\begin{" else end
+    return None
+
+
+def boxes(text: str, start: int) -> Final | None:
+    r"""The content of the box at ``start`` and of boxes joined to it by "or", "and" or a comma, before and after.
+
+    A box that never closes, or is too long, gives an empty answer; an empty box gives none.
+    """
+    box = _box(text, start)
+    if box is None:
+        return Final("", "", start, len(text), "boxed")
+    content, end = box
+    found = [content]
+    first = start
+    for _ in range(16):
+        at = max(
+            text.rfind("\\boxed", max(0, first - LONGEST), first), text.rfind("\\fbox", max(0, first - LONGEST), first)
+        )
+        other = _box(text, at) if at >= 0 else None
+        if other is None or other[1] > first or not _joins(text[other[1] : first]):
             break
-        inside = braced(text, head.end())
-        if inside is None:
-            return None
-        content, end = inside
-        found.append(content)
-        link = JOINED.match(text, end)
-        if link is None or not re.match(r"\\(?:boxed|fbox)", text[link.end() :]):
+        found.insert(0, other[0])
+        first = at
+    for _ in range(16):
+        link = JOINED.match(text, end, end + NEAR)
+        if link is None or not text.startswith(("\\boxed", "\\fbox"), link.end()) or not _joins(text[end : link.end()]):
             break
-        end = link.end()
-    return (", ".join(found), end) if found else None
+        other = _box(text, link.end())
+        if other is None:
+            break
+        found.append(other[0])
+        end = other[1]
+    if not any(c.strip() for c in found):
+        return None
+    return Final(", ".join(c.strip() for c in found), ", ".join(found), first, end, "boxed")
+
+
+def _joins(gap: str) -> bool:
+    """Whether what stands between two boxes makes one answer of them: a comma, "and", "or", or nothing in a formula."""
+    return len(gap) < NEAR and JOINED.fullmatch(gap) is not None and (bool(re.search(r"[,;/a-z]", gap)) or not gap)
+
+
+def _box(text: str, start: int) -> tuple[str, int] | None:
+    head = re.compile(r"\\(?:boxed|fbox)\s*").match(text, start)
+    return braced(text, head.end()) if head else None
+
+
+BRACES = re.compile(r"\\.|[{}]", re.S)
 
 
 def braced(text: str, start: int) -> tuple[str, int] | None:
@@ -99,24 +452,92 @@ def braced(text: str, start: int) -> tuple[str, int] | None:
     if start >= len(text):
         return None
     if text[start] != "{":
-        bare = re.compile(r"[^\s$\\{}.,;]+").match(text, start)
+        bare = re.compile(r"\\[dtc]?frac\s*\d\s*\d|[^\s$\\{}.,;]+").match(text, start, start + LONGEST)
         return (bare.group(), bare.end()) if bare else None
     depth = 0
-    for i in range(start, len(text)):
-        if text[i] == "\\":
-            continue
-        escaped = i > 0 and text[i - 1] == "\\"
-        depth += (text[i] == "{" and not escaped) - (text[i] == "}" and not escaped)
-        if depth == 0:
-            return text[start + 1 : i], i + 1
+    for found in BRACES.finditer(text, start, start + LONGEST + 2):
+        depth += (found.group() == "{") - (found.group() == "}")
+        if depth == 0 and found.group() == "}":
+            return text[start + 1 : found.start()], found.end()
     return None
 
 
-def learned(text: str) -> str:
-    """``text`` up to the end of the line or sentence with its first final answer; without what runs on after it."""
-    mine, _ = own(text)
-    first = next(finals(mine), None)
-    if first is None:
-        return mine.rstrip()
-    rest = re.compile(r"[)\]}$*_`\"'.!\\ ]*").match(mine, first.end)
-    return mine[: rest.end() if rest else first.end].rstrip()
+def boxed(text: str) -> Final | None:
+    """The last box of a text, as a known solution has it."""
+    return next((f for f in finals(text) if f.kind == "boxed" and f.text), None)
+
+
+TURN = re.compile(
+    r"\b(?:not|never|no|none|neither|cannot|half|twice|double|triple|un\w+|\w+n't|wrong|incorrect|mistaken|one|two)\b|\d|[\\$=<>^]",
+    re.I,
+)
+
+
+def idle(found: Final) -> bool:
+    """Whether a place only talks about an answer that was given before: "the answer is thus confirmed"."""
+    return found.kind == "said" and bool(CHATTER.match(found.text)) and not TURN.search(found.text)
+
+
+def final(text: str) -> Final | None:
+    """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
+    found = next(finals(text), None)
+    return None if found is None or retracted(text, found.end) else found
+
+
+def retracted(text: str, end: int) -> bool:
+    """Whether what follows the answer that ends at ``end`` takes it back without giving another."""
+    rest = text[end : end + 8_000]
+    if AT_ONCE.match(rest[:NEAR]):
+        return True
+    return any(not UNLESS.search(rest[max(0, m.start() - 40) : m.start()]) for m in RETRACTED.finditer(rest))
+
+
+def conclusion(text: str) -> Final | None:
+    """The last sentence of a text, where it says what something is: "So the volume is 120."; else None."""
+    tail = text[-3000:].rstrip()
+    cut = HOPE.search(tail)
+    body = tail[: cut.start()].rstrip() if cut else tail
+    block = re.search(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", body, re.S)
+    first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
+    breaks = [
+        m.end()
+        for m in re.finditer(r"\n\s*\n|\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
+        if m.end() < first
+    ]
+    begin = breaks[-1] if breaks else 0
+    sentence = body[begin:].strip()
+    if not sentence or len(sentence) > 400:
+        return None
+    offset = len(text) - len(text[-3000:]) + begin
+    lead = LEAD.match(sentence)
+    bare = sentence[lead.end() if lead else 0 :]
+    led = bool(lead and lead.end() > 0 and re.search(r"[a-z]", lead.group(), re.I))
+    verb = None
+    for verb in re.finditer(
+        r"(?<![=<>])\b(?:is|are|equals?|becomes)\b(?:\s+(?:equal to|approximately|exactly|therefore|then|thus))?[\s:]*|:\s+",
+        bare,
+    ):
+        pass
+    if verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
+        answer = bare[verb.end() :]
+    elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):
+        answer = re.sub(r"^there \w+(?: be)?\s+(?:exactly\s+)?", "", bare, flags=re.I)
+    elif led and FORMULA.match(bare):
+        answer = bare
+    else:
+        return None
+    answer = answer.strip().rstrip(".!").strip()
+    return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
+
+
+def learned(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:
+    """A right text as it is learned: to the end of its final answer's sentence; thoughts before it stay whole."""
+    mine = read(text, thoughts).text
+    found = next(finals(mine), None)
+    if found is None:
+        return text[: len(mine)].rstrip()
+    rest = CLOSE.match(mine, found.end)
+    end = rest.end() if rest else found.end
+    if found.kind == "boxed" and "\n" not in mine[found.end : end] and not re.search(r"[.!]", mine[found.end : end]):
+        end = max(end, _sentence_end(mine, end))
+    return text[:end].rstrip()
