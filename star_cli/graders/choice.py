@@ -7,19 +7,20 @@ MATCH
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any, ClassVar
 
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 from star_cli.lib.text import equality
-from star_cli.lib.text.answers import conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted
 from star_cli.lib.text.formulas import NotFormula
 from star_cli.lib.text.options import LETTERS, NOT, named, simple
 
 SAYS = re.compile(
     r"\b(?:option|choice)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b|"
-    r"^\s*\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b",
+    r"^[ \t]*\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b",
     re.I | re.M,
 )
 OPTION_LINE = re.compile(r"[\s*_>-]*\(?[A-Ja-j][).:\]]")
@@ -177,8 +178,8 @@ def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]
     """
     said: str | None = None
     denied: set[int] = set()
-    for final in finals(text):
-        if idle(final) or (final.kind == "line" and re.search(r"^[\s*]*\(?B[).:]", text, re.M)):
+    for final in islice(finals(text), READ):
+        if idle(final) or (final.kind == "line" and re.search(r"^[ \t*]*\(?B[).:]", text, re.M)):
             continue  # a list of options: "A: red" and "B: blue"
         said = said if said is not None else final.text
         if not final.text:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any, ClassVar
 
 from star_cli.core.extras import command
@@ -16,7 +17,7 @@ from star_cli.errors import StarError, need
 from star_cli.graders._reading import Reader
 from star_cli.lib.clock import Overdue, limited
 from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import Final, boxed, conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, retracted
 from star_cli.lib.text.equality import equal
 from star_cli.lib.text.formulas import NotFormula, readings
 
@@ -140,6 +141,8 @@ class Math(Reader):
             return False, EMPTY.format(gold), "GRADER_ERROR"
         reading = self.reading(text)
         said: str | None = None
+        if HARD.search(known):
+            library()  # loading it is no part of the verdict's time
         try:
             with limited(self.seconds):
                 found = final_of(reading.text, known)
@@ -156,16 +159,18 @@ class Math(Reader):
 
 def final_of(text: str, known: str) -> Final | None:
     """The answer of a text; one without words where the last answer cannot be used or was taken back."""
-    for found in finals(text):
+    for found in islice(finals(text), READ):
         if idle(found):
             continue
         return Final("", "", found.start, found.end, found.kind) if retracted(text, found.end) else found
     bare = text.strip()
     if bare and len(bare) <= LONGEST and (_formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
-    found = conclusion(text)
-    if found is not None and (_formula(found.text) or phrases.number(found.text) is not None):
-        return found
+    last = conclusion(text)
+    if last is not None and (
+        _formula(last.text) or phrases.number(last.text) is not None or _few_words(last.text, known)
+    ):
+        return last
     return None
 
 

@@ -6,12 +6,13 @@ gold ``72``, text ``48 + 24 = 72, so she sold 72 clips.\n#### 72`` -> MATCH; ``T
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any, ClassVar
 
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 
 BARE = re.compile(
@@ -201,12 +202,12 @@ class Numeric(Reader):
     def extract(self, text: str) -> tuple[str | None, Number | None]:
         """(the words of the last final answer, its number); a number of None could not be read."""
         said: str | None = None
-        for final in finals(text):
+        for final in islice(finals(text), READ):
             if idle(final):
                 continue
             said = final.text if said is None else said
             number = _number(final.text)
-            if number is None and not TELLS.search(final.text) and final.kind in ("said", "claim") and final.text:
+            if number is None and final.text and final.kind in ("said", "claim") and not TELLS.search(final.text):
                 continue  # it speaks of an answer that was given before
             return final.text, None if number is None or retracted(text, final.end) else number
         if said is not None:

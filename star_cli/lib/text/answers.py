@@ -26,6 +26,7 @@ THOUGHTS = (  # where a thought begins and ends, as reasoning models write it
 )
 LONGEST = 2000  # characters of an answer; a longer one is none
 TRIES = 256  # places that are looked at, counted from the end of a text
+READ = 16  # places that a grader reads, from the end
 NEAR = 160  # characters around such a place that say what it is
 
 NEXT = re.compile(
@@ -35,13 +36,27 @@ NEXT = re.compile(
     r"|<start_of_turn>|\[/?INST\]",
     re.M,
 )
-PLACE = re.compile(  # everything that can announce an answer; what stands around it decides
-    r"(?P<hash>####)|(?P<boxed>\\(?:boxed|fbox)(?![a-zA-Z]))"
-    r"|(?P<tag><(?:final[_ ]?)?answer>|\[ANSWER\])|(?P<field>[\"'](?:final[_ ]?)?answer[\"']\s{0,9}:)"
-    r"|(?P<line>^[ \t*]{0,9}A:(?=[ \t*\d$\\(-]))|(?P<word>\banswer\b|\bsolutions?\b|\b(?:option|choice)\b)"
-    r"|(?P<fix>\bshould (?:be|have been)\b|\bcorrection\b|\bi mean(?:t)?\b|\bactually\b)",
-    re.I | re.M,
-)
+MARKS = ("Q:", "Q ", "Q.", "Q)", "Q*", "Q1", "uestion", "roblem", "xercise", "xample", "Human", "User", "nstruction", "<|", "</s>", "_turn>", "INST]")
+PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
+    "####": "hash",
+    "\\boxed": "boxed",
+    "\\fbox": "boxed",
+    "<answer>": "tag",
+    "<final answer>": "tag",
+    "<final_answer>": "tag",
+    "<finalanswer>": "tag",
+    "[answer]": "tag",
+    "answer": "word",
+    "solution": "word",
+    "option": "word",
+    "choice": "word",
+    "a:": "line",
+    "should be": "fix",
+    "should have been": "fix",
+    "correction": "fix",
+    "i mean": "fix",
+    "actually": "fix",
+}
 BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a line or sentence, and then the word
     r"(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
     r"|(?:^|[.!?>*#_\n:])[\s*_#>]*(?:final\s+)?)$",
@@ -66,6 +81,10 @@ CHATTER = re.compile(  # what is said about an answer that was given before
     r"|rounded|expressed|written|given|found|obtained|determined|derived|calculated|computed|checked|as follows|below"
     r"|above|in (?:the|its) (?:simplest|lowest|required|form)|the same|an? (?:positive |negative )?(?:integer|whole number|fraction"
     r"|decimal|number|prime)|reached|complete|accurate|satisfied|what (?:we|you)|based on|supported)\b",
+    re.I,
+)
+VAGUE = re.compile(  # the answer is taken back, or there is none
+    r"(?:still|completely|simply|just)?\s*(?:wrong|incorrect|unclear|uncertain|in doubt|not (?:clear|known|right|correct|certain|given))\b",
     re.I,
 )
 SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
@@ -139,6 +158,8 @@ class Reading:
 
 def own(text: str) -> tuple[str, bool]:
     """(the text before it runs on to a next question, whether it does)."""
+    if not any(mark in text for mark in MARKS):
+        return text, False
     for found in NEXT.finditer(text):
         if text[: found.start()].strip():
             return text[: found.start()], True
@@ -169,29 +190,32 @@ def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
     pattern, ends = _tokens(tuple(thoughts))
     if pattern is None:
         return text, False
-    pieces: list[str] = []
-    done = 0  # up to here the text is spoken or blanked already
+    spans: list[tuple[int, int]] = []
     opened: int | None = None
     for token in pattern.finditer(text):
-        if token.group().lower() in ends:
-            start = 0 if opened is None else opened
-            if opened is None:
-                pieces, done = [], 0
-            pieces += [text[done:start], "\n" * (token.end() - start)]
-            done, opened = token.end(), None
+        if token.group().lower() not in ends:
+            opened = token.start() if opened is None else opened
         elif opened is None:
-            opened = token.start()
+            spans = [(0, token.end())]
+        else:
+            spans.append((opened, token.end()))
+            opened = None
     if opened is not None:
-        pieces += [text[done:opened], "\n" * (len(text) - opened)]
-        return "".join(pieces), True
-    return ("".join([*pieces, text[done:]]) if pieces else text), False
+        spans.append((opened, len(text)))
+    done, pieces = 0, []
+    for start, end in spans:
+        pieces += [text[done:start], "\n" * (end - start)]
+        done = end
+    return "".join([*pieces, text[done:]]) if pieces else text, opened is not None
 
 
 def finals(text: str) -> Iterator[Final]:
-    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES places are looked at."""
-    starts: list[tuple[int, str]] = [(m.start(), str(m.lastgroup)) for m in PLACE.finditer(text)]
+    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place are
+    looked at.
+    """
+    small = _small(text)
     limit = len(text)
-    for start, kind in reversed(starts[-TRIES:]):
+    for start, kind in sorted(((p, k) for word, k in PLACES.items() for p in _last_of(small, word)), reverse=True):
         if start >= limit:
             continue  # inside an answer that was given already
         final = _final(text, start, kind)
@@ -200,20 +224,44 @@ def finals(text: str) -> Iterator[Final]:
             yield final
 
 
+def _small(text: str) -> str:
+    """The text in small letters, every letter in its place."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def _last_of(small: str, word: str) -> Iterator[int]:
+    end = len(small)
+    for _ in range(TRIES):
+        end = small.rfind(word, 0, end)
+        if end < 0:
+            return
+        yield end
+
+
 def _final(text: str, start: int, kind: str) -> Final | None:
     if kind == "boxed":
-        return boxes(text, start)
+        return boxes(text, start) if re.compile(r"\\[a-z]+(?![a-zA-Z])").match(text, start) else None
     if kind == "hash":
         return _hash(text, start)
     if kind == "tag":
         return _tag(text, start)
-    if kind == "field":
-        return _field(text, start)
     if kind == "line":
-        return _phrase(text, start, text.index("A:", start) + 2, "line")
+        return _line(text, start)
     if kind == "fix":
         return _fix(text, start)
-    return _word(text, start)
+    quoted = re.compile(r"(?:final[_ ]?)?answer[\"']\s{0,9}:", re.I).match(text, start)
+    return _field(text, start) if quoted and text[start - 1] in "\"'_ lL" else _word(text, start)
+
+
+def _line(text: str, start: int) -> Final | None:
+    """A line that begins with "A:", as the answers of few-shot prompts do."""
+    begin = max(0, start - 10)
+    lead = re.compile(r"(?:\A|\n)[ \t*]{0,9}\Z").search(text[begin:start] if begin else "\n" + text[:start])
+    after = text[start + 2 : start + 3]
+    if not lead or text[start] != "A" or not (after in " \t*$\\(-" or after.isdigit()):
+        return None
+    return _phrase(text, start, start + 2, "line") if after else None
 
 
 def _hash(text: str, start: int) -> Final | None:
@@ -289,8 +337,9 @@ def _fix(text: str, start: int) -> Final | None:
 
 def _word(text: str, start: int) -> Final | None:
     """A place with the word answer, solution, option or choice."""
-    word = re.compile(r"[a-z]+", re.I).match(text, start)
-    assert word is not None
+    word = re.compile(r"(?<![A-Za-z0-9])(?:answer|solutions?|option|choice)(?![A-Za-z0-9])", re.I).match(text, start)
+    if word is None:
+        return None
     before, after, name = text[max(0, start - NEAR) : start], word.end(), word.group().lower()
     claim = CLAIM.search(before)
     if claim and name != "solutions" and name != "option":
@@ -299,11 +348,12 @@ def _word(text: str, start: int) -> Final | None:
         lead = re.search(r"\b(?:correct|right|best)\s+$", before, re.I)
         said = re.compile(r"\s+(?:is|would be|must be)\b", re.I).match(text, after)
         return _phrase(text, start, said.end(), "said") if lead and said else None
-    opening = BEFORE.search(before if start > NEAR else "\n" + before)
+    before = before if start > NEAR else "\n" + before
+    opening = BEFORE.search(before)
     if opening is None or DOUBT.search(before[: opening.start()]):
         return None
     near = text[after : after + NEAR]
-    if ALONE.match(near) and re.search(r"(?:^|\n)[\s*_#>]*(?:the\s+)?(?:final\s+)?$", "\n" + before, re.I):
+    if ALONE.match(near) and re.search(r"(?:^|\n)[\s*_#>]*(?:the\s+)?(?:final\s+)?$", before, re.I):
         return _phrase(text, start, after, "heading") if name != "solution" and name != "solutions" else None
     said = SAYS.match(near)
     if said is None and name == "answer" and DIRECT.match(near):
@@ -323,11 +373,10 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
     phrase = near[breaks[-1] if breaks else 0 :]
     if verb > NEAR and not breaks:
         phrase = near[-60:]
-    inner = re.search(r".*(?=\\(?:boxed|fbox)\b)", phrase, re.S)
-    if inner:
-        box = boxes(text, verb - len(phrase) + inner.end())
-        if box is not None:
-            return Final(box.text, box.text, box.start, after, "boxed")
+    at = max(text.rfind("\\boxed", max(0, verb - LONGEST), verb), text.rfind("\\fbox", max(0, verb - LONGEST), verb))
+    box = boxes(text, at) if at >= 0 else None
+    if box is not None and box.text and not text[box.end : verb].strip("$ \n.\\)]*_"):
+        return Final(box.text, box.text, box.start, after, "boxed")
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
     if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one)$", answer, re.I):
         return None
@@ -367,7 +416,7 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
     answer = text[begin:end].strip()
     if not answer or (kind in ("said", "heading") and CHATTER.match(answer)):
         return None
-    if len(answer) > LONGEST:
+    if len(answer) > LONGEST or (kind == "said" and VAGUE.match(answer)):
         return Final("", "", start, end, kind)
     return Final(answer, text[begin:line_end].strip(), start, end, kind)
 
@@ -393,7 +442,7 @@ def _formula_end(text: str, begin: int, edge: int) -> int | None:
     for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("\\(", "\\)"), ("$", "$")):
         if text.startswith(opening, begin):
             stop = text.find(closing, begin + len(opening), edge)
-            if stop < 0 or (opening in ("$", "\\(") and "\n" in text[begin:stop]):
+            if stop < 0 or (opening in ("$", "\\(") and "\n" in text[begin:stop] and "\\begin{" not in text[begin:stop]):
                 return None
             end = stop + len(closing)
             return text.find("}", end, edge) + 1 if opening == "\\begin{" else end
@@ -501,7 +550,7 @@ def conclusion(text: str) -> Final | None:
     first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
     breaks = [
         m.end()
-        for m in re.finditer(r"\n\s*\n|\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
+        for m in re.finditer(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
         if m.end() < first
     ]
     begin = breaks[-1] if breaks else 0

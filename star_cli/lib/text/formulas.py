@@ -301,7 +301,7 @@ class _Parser:
         sign = self.sign("$", "€", "£", "¥", "₹", "¢")
         if sign:
             return Scalar(found, read_unit(sign), digits=digits)
-        text = self.unit_text()
+        text = self.unit_text(found[0] == "n" or (found[0] == "neg" and found[1][0] == "n"))
         if not text:
             return Scalar(found, money, digits=digits)
         first, _, rest = text.partition(" ")
@@ -315,13 +315,16 @@ class _Parser:
             raise NotFormula(text)
         return Scalar(found, money or read_unit(text), digits=digits)
 
-    def unit_text(self) -> str:
+    def unit_text(self, plain: bool) -> str:
+        """The words behind a term; loose ones only behind a plain number."""
         parts: list[str] = []
         while True:
             token = self.peek()
             if token is None:
                 break
-            if token.kind == "words" and token.value != "mod":
+            if token.kind in ("words", "loose") and token.value != "mod":
+                if token.kind == "loose" and not plain:
+                    raise NotFormula(token.value)
                 parts.append(token.value)
                 self.at += 1
             elif parts and token.kind == "sign" and token.value == "^":

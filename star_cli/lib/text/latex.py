@@ -86,7 +86,10 @@ class NotFormula(Exception):
 
 @dataclass(frozen=True)
 class Token:
-    """``kind`` is number, name, function, constant, sign, open, close, row, begin, end, words, unit, sep or bold."""
+    """``kind`` is number, name, function, constant, sign, open, close, row, begin, end, words, loose or sep.
+
+    Words stand in ``\\text{}`` or are a known unit; loose words are any others behind a number.
+    """
 
     kind: str
     value: str
@@ -103,7 +106,8 @@ def clean(text: str) -> str:
     text = re.sub(r"\.\.\.|…|\\(?:[lc]?dots[bco]?)(?![A-Za-z])", "…", text)
     text = re.sub(r"\\pmod\s*(\{[^{}]*\}|\d)", r"(\\text{mod} \1)", text)
     text = re.sub(r"\\b?mod(?![A-Za-z])|\bmod\b(?!\})", r"\\text{mod}", text)
-    text = re.sub(r"\\\(|\\\)|\\\[(?!\d*pt)|(?<!\\)\\\]|(?<!\\)\$", " ", text.replace("\\\\[", "\\\\ ["))
+    text = re.sub(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]", r"\\\\ ", text)
+    text = re.sub(r"(\\\\)|\\[()\[\]]|(?<!\\)\$", lambda m: m[1] or " ", text)
     text = text.replace("**", " ") if re.search(r"^\s*\*\*|\*\*\s*[.]?\s*$", text) else text
     text = re.sub(r"[⁰¹²³⁴-⁹⁻⁺]+", lambda m: "^{" + unicodedata.normalize("NFKC", m.group()) + "}", text)
     text = re.sub(r"[₀-₉]+", lambda m: "_{" + unicodedata.normalize("NFKC", m.group()) + "}", text)
@@ -229,7 +233,7 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
 def _letters(run: str, before: list[Token]) -> list[tuple[str, str]]:
     low = run.lower()
     number = bool(before) and (
-        before[-1].kind in ("number", "close", "words", "constant") or before[-1].value in "%°$'/"
+        before[-1].kind in ("number", "close", "words", "loose", "constant") or before[-1].value in "%°$'/"
     )
     if run in FUNCTIONS or low in FUNCTIONS and run[1:].islower():
         return [("function", low)]
@@ -246,10 +250,10 @@ def _letters(run: str, before: list[Token]) -> list[tuple[str, str]]:
     head = re.fullmatch(r"(sin|cos|tan|cot|sec|csc|ln|log|sqrt|pi)([A-Za-z])", run)
     if head:
         return [("constant", "pi") if head[1] == "pi" else ("function", head[1]), ("name", head[2])]
-    if len(run) <= 3 and low not in STOP and run not in NAMES and not (before and before[-1].kind == "words"):
+    if len(run) <= 3 and low not in STOP and run not in NAMES and not (before and before[-1].kind in ("words", "loose")):
         return [("name", letter) for letter in run]
     if len(run) <= 3 and low not in STOP and run in NAMES and not number and len(run) == 2:
         return [("name", letter) for letter in run]
-    if number or (before and before[-1].kind == "words"):
-        return [("words", run)]
+    if number:
+        return [("loose", run)]
     raise NotFormula(run)

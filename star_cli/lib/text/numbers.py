@@ -31,7 +31,7 @@ TURNS = re.compile(  # words before a number that make it something else than th
     r"|[<>≤≥≠±√(*/^÷+-]\s*$"
 )
 AFTER = re.compile(
-    r"\s*(?:[-+*/^=<>±]|(?:plus|minus|divided|multiplied|squared|cubed|or|to)\b|times (?:\d|[a-z]+teen|two|three"
+    r"\s*(?:[-+*/^=<>±]|(?:plus|minus|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
     r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
 )
@@ -53,6 +53,8 @@ ONES = {
     )
 }
 TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+PARTS = {w: i for i, w in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)}
+PARTS |= {"half": 2, "halve": 2, "quarter": 4}
 LARGEST = 400  # decimal exponents beyond it are nobody's answer, and expanding them would fill the memory
 LONGEST = 2000  # characters of a phrase that is read
 
@@ -231,6 +233,9 @@ def words(text: str) -> Number | None:
             break
         end += 1
     rest = found[end : end + 1]
+    if rest and rest[0].rstrip("s") in PARTS and last == "one" and not total and part < 20:
+        place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end + 1}}}", text)
+        return Number((Fraction(part, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None)
     if last == "and" or (
         rest
         and rest[0]

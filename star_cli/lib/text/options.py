@@ -130,6 +130,9 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
     said = [s for s in spans if s[0] < end]
     letters = [s for s in letter_spans(phrase, said) if s[0] < end]
     if not said and not letters:
+        rest = re.match(r"(?:not|never)\s+(?:option\s+)?(?=\(?[A-J]\b)", phrase)
+        if rest:
+            return named(phrase[rest.end() :], choices)[0], True
         return None, bool(NOT.search(phrase[:end]))
     denied = bool(NOT.search(phrase[: min(s[0] for s in [*said, *letters])]))
     lettered, texts = {s[2] for s in letters}, {s[2] for s in said}
