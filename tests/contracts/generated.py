@@ -34,7 +34,9 @@ def grouped(n: int, mark: str) -> str:
 def tex(value: Fraction, command: str = r"\frac") -> str:
     sign = "-" if value < 0 else ""
     value = abs(value)
-    return f"{sign}{value}" if value.denominator == 1 else f"{sign}{command}{{{value.numerator}}}{{{value.denominator}}}"
+    return (
+        f"{sign}{value}" if value.denominator == 1 else f"{sign}{command}{{{value.numerator}}}{{{value.denominator}}}"
+    )
 
 
 def slash(value: Fraction) -> str:
@@ -103,7 +105,15 @@ def integers(r: Random) -> Forms:
     plain = str(n)
     size = abs(n)
     sign = "-" if n < 0 else ""
-    forms = [plain, f"{plain}.0", f"{plain}.00", plain.replace("-", "\u2212"), f"${plain}$", f"{plain}.", f"{n - 3} + 3"]
+    forms = [
+        plain,
+        f"{plain}.0",
+        f"{plain}.00",
+        plain.replace("-", "\u2212"),
+        f"${plain}$",
+        f"{plain}.",
+        f"{n - 3} + 3",
+    ]
     forms += [rf"\frac{{{2 * n}}}{{2}}", rf"\text{{{plain}}}", f"{3 * n}/3"]
     if size >= 1000:
         marks = (",", "{,}", r"\,", r",\!", r"\text{,}", " ")
@@ -148,12 +158,23 @@ def decimals(r: Random) -> Forms:
 def percents(r: Random) -> Forms:
     value = Fraction(r.randint(1, 400), r.choice([1, 1, 2, 4]))
     plain = decimal(value)
-    forms = [rf"{plain}\%", f"{plain}%", f"{plain} %", f"{plain} percent", rf"{plain}\text{{ percent}}", rf"${plain}\%$"]
+    forms = [
+        rf"{plain}\%",
+        f"{plain}%",
+        f"{plain} %",
+        f"{plain} percent",
+        rf"{plain}\text{{ percent}}",
+        rf"${plain}\%$",
+    ]
     forms += [tex(value / 100), decimal(value / 100)]
     if value >= 1:
         forms.append(plain)
     wrong = [value + 1, value * 10, value + 50]
-    changed = [rf"{decimal(w)}\%" for w in wrong] + [tex(w / 100) for w in wrong] + [rf"-{plain}\%", rf"{decimal(value / 100)}\%"]
+    changed = (
+        [rf"{decimal(w)}\%" for w in wrong]
+        + [tex(w / 100) for w in wrong]
+        + [rf"-{plain}\%", rf"{decimal(value / 100)}\%"]
+    )
     return rf"{plain}\%", forms, changed
 
 
@@ -163,7 +184,10 @@ def money(r: Random) -> Forms:
     plain = f"{cents // 100}.{cents % 100:02d}" if cents % 100 else str(cents // 100)
     long = f"{cents // 100:,}.{cents % 100:02d}"
     forms = [rf"\${plain}", f"${plain}", f"{plain} dollars", rf"{plain}\text{{ dollars}}", rf"\${long}", plain]
-    forms += [rf"\${long.replace(',', '{,}')}", rf"\${long.replace(',', chr(92) + '!,').replace(chr(92) + '!,', ',' + chr(92) + '!')}"]
+    forms += [
+        rf"\${long.replace(',', '{,}')}",
+        rf"\${long.replace(',', chr(92) + '!,').replace(chr(92) + '!,', ',' + chr(92) + '!')}",
+    ]
     forms += [f"{cents} cents", rf"{cents}\text{{ cents}}"]
     wrong = [cents + 1, cents + 100, cents * 10, cents * 100]
     changed = [rf"\${Fraction(w, 100).numerator // Fraction(w, 100).denominator}.{w % 100:02d}" for w in wrong]
@@ -173,10 +197,21 @@ def money(r: Random) -> Forms:
 
 
 UNITS = {  # by what is measured: (spellings, how many of the first are one)
-    "length": [(("cm", "centimeters", "centimetres"), Fraction(1, 100)), (("meters", "metres"), Fraction(1)), (("km", "kilometers"), Fraction(1000))],
+    "length": [
+        (("cm", "centimeters", "centimetres"), Fraction(1, 100)),
+        (("meters", "metres"), Fraction(1)),
+        (("km", "kilometers"), Fraction(1000)),
+    ],
     "time": [(("minutes", "min"), Fraction(1)), (("hours", "hr"), Fraction(60)), (("seconds", "sec"), Fraction(1, 60))],
-    "mass": [(("grams", "gm"), Fraction(1)), (("kg", "kilograms"), Fraction(1000)), (("mg", "milligrams"), Fraction(1, 1000))],
-    "area": [(("cm^2", "square cm", "square centimeters"), Fraction(1)), (("square meters", "sq meters"), Fraction(10000))],
+    "mass": [
+        (("grams", "gm"), Fraction(1)),
+        (("kg", "kilograms"), Fraction(1000)),
+        (("mg", "milligrams"), Fraction(1, 1000)),
+    ],
+    "area": [
+        (("cm^2", "square cm", "square centimeters"), Fraction(1)),
+        (("square meters", "sq meters"), Fraction(10000)),
+    ],
     "speed": [(("km/h", "km per hour", "kilometers per hour"), Fraction(1))],
 }
 
@@ -212,11 +247,28 @@ def squarefree(r: Random) -> int:
 def radicals(r: Random) -> Forms:
     a, b, c = r.randint(2, 9), squarefree(r), r.randint(1, 9)
     gold = rf"{c}+{a}\sqrt{{{b}}}"
-    forms = [gold, rf"{a}\sqrt{{{b}}}+{c}", rf"{c}+\sqrt{{{a * a * b}}}", rf"{c}+{a}√{b}", rf"{c}+\frac{{{a * b}}}{{\sqrt{{{b}}}}}"]
+    forms = [
+        gold,
+        rf"{a}\sqrt{{{b}}}+{c}",
+        rf"{c}+\sqrt{{{a * a * b}}}",
+        rf"{c}+{a}√{b}",
+        rf"{c}+\frac{{{a * b}}}{{\sqrt{{{b}}}}}",
+    ]
     forms += [rf"{c}+{a} \cdot {b}^{{1/2}}", f"{c} + {a}sqrt({b})", rf"\frac{{{2 * c}+{2 * a}\sqrt{{{b}}}}}{{2}}"]
     forms.append(rf"-(-{c}-{a}\sqrt{{{b}}})")
-    changed = [rf"{c}-{a}\sqrt{{{b}}}", rf"{c}+{a + 1}\sqrt{{{b}}}", rf"{c + 1}+{a}\sqrt{{{b}}}", rf"{c}+{a}\sqrt{{{b + 1}}}"]
-    changed += [rf"{c}+{a}\sqrt[3]{{{b}}}", rf"{c}{a}\sqrt{{{b}}}", rf"{c}+\sqrt{{{a * b}}}", rf"{c} \pm {a}\sqrt{{{b}}}", f"{c + a * b**0.5:.4f}"]
+    changed = [
+        rf"{c}-{a}\sqrt{{{b}}}",
+        rf"{c}+{a + 1}\sqrt{{{b}}}",
+        rf"{c + 1}+{a}\sqrt{{{b}}}",
+        rf"{c}+{a}\sqrt{{{b + 1}}}",
+    ]
+    changed += [
+        rf"{c}+{a}\sqrt[3]{{{b}}}",
+        rf"{c}{a}\sqrt{{{b}}}",
+        rf"{c}+\sqrt{{{a * b}}}",
+        rf"{c} \pm {a}\sqrt{{{b}}}",
+        f"{c + a * b**0.5:.4f}",
+    ]
     return gold, forms, changed
 
 
@@ -246,14 +298,28 @@ def polynomials(r: Random) -> Forms:
     for f in factors:
         whole = product(whole, f)
     gold = poly(whole, letter)
-    forms = [gold, poly(whole, letter, 1), poly(whole, letter, -1, "*"), "".join(f"({poly(f, letter)})" for f in factors)]
-    forms += [r" \cdot ".join(f"({poly(f, letter)})" for f in factors[::-1]), rf"\frac{{{poly([2 * c for c in whole], letter)}}}{{2}}"]
+    forms = [
+        gold,
+        poly(whole, letter, 1),
+        poly(whole, letter, -1, "*"),
+        "".join(f"({poly(f, letter)})" for f in factors),
+    ]
+    forms += [
+        r" \cdot ".join(f"({poly(f, letter)})" for f in factors[::-1]),
+        rf"\frac{{{poly([2 * c for c in whole], letter)}}}{{2}}",
+    ]
     forms.append(f"{poly(whole[1:], letter)}".join(["", ""]) or gold)
     forms[-1] = f"{letter}({poly(whole[1:], letter)}){'+' if whole[0] >= 0 else ''}{whole[0]}"
     place = r.randrange(len(whole))
     bumped = [c + (1 if i == place else 0) for i, c in enumerate(whole)]
     flipped = [-c if i == place and c else c + (2 if i == place else 0) for i, c in enumerate(whole)]
-    changed = [poly(bumped, letter), poly(flipped, letter), poly([0, *whole], letter), poly(whole, spare), poly([2 * c for c in whole], letter)]
+    changed = [
+        poly(bumped, letter),
+        poly(flipped, letter),
+        poly([0, *whole], letter),
+        poly(whole, spare),
+        poly([2 * c for c in whole], letter),
+    ]
     changed += [f"{gold} = 0", poly(whole, letter.upper())]
     return gold, forms, [c for c in changed if c != gold]
 
@@ -266,9 +332,24 @@ def equations(r: Random) -> Forms:
         return f"{p}{x}{'+' if q > 0 else '-'}{abs(q)}{y} {sign} {s}"
 
     gold = line(a, b, c)
-    forms = [gold, line(k * a, k * b, k * c), f"{c} = {a}{x}{'+' if b > 0 else '-'}{abs(b)}{y}", line(a, b, c).replace("=", "-") .replace("- -", "+ ") + " = 0"]
-    forms += [f"{a}{x} = {c} {'-' if b > 0 else '+'} {abs(b)}{y}", rf"\frac{{{a}{x}}}{{2}}{'+' if b > 0 else '-'}\frac{{{abs(b)}{y}}}{{2}} = \frac{{{c}}}{{2}}"]
-    changed = [line(a + 1, b, c), line(a, -b, c), line(a, b, c + 1), line(a, b, -c), line(a, b, c, r"\le"), line(a, b, c, "<")]
+    forms = [
+        gold,
+        line(k * a, k * b, k * c),
+        f"{c} = {a}{x}{'+' if b > 0 else '-'}{abs(b)}{y}",
+        line(a, b, c).replace("=", "-").replace("- -", "+ ") + " = 0",
+    ]
+    forms += [
+        f"{a}{x} = {c} {'-' if b > 0 else '+'} {abs(b)}{y}",
+        rf"\frac{{{a}{x}}}{{2}}{'+' if b > 0 else '-'}\frac{{{abs(b)}{y}}}{{2}} = \frac{{{c}}}{{2}}",
+    ]
+    changed = [
+        line(a + 1, b, c),
+        line(a, -b, c),
+        line(a, b, c + 1),
+        line(a, b, -c),
+        line(a, b, c, r"\le"),
+        line(a, b, c, "<"),
+    ]
     changed += [str(c), f"{a}{x}{'+' if b > 0 else '-'}{abs(b)}{y}", gold.replace(y, z), f"{x} = {c}"]
     return gold, forms, changed
 
@@ -277,8 +358,23 @@ def assignments(r: Random) -> Forms:
     x, y = r.choice([("x", "y"), ("a", "b"), ("m", "n"), ("p", "q")])
     s, t = r.sample(range(-20, 30), 2)
     gold = f"{x} = {s}, {y} = {t}"
-    forms = [gold, f"{x}={s},{y}={t}", f"{y}={t}, {x}={s}", rf"{x} = {s} \text{{ and }} {y} = {t}", f"({x}, {y}) = ({s}, {t})", f"({s}, {t})"]
-    changed = [f"{x} = {t}, {y} = {s}", f"{x} = {s + 1}, {y} = {t}", f"{x} = {s}, {y} = {t + 1}", f"{x} = {s}", f"{y} = {t}", str(t), f"({t}, {s})"]
+    forms = [
+        gold,
+        f"{x}={s},{y}={t}",
+        f"{y}={t}, {x}={s}",
+        rf"{x} = {s} \text{{ and }} {y} = {t}",
+        f"({x}, {y}) = ({s}, {t})",
+        f"({s}, {t})",
+    ]
+    changed = [
+        f"{x} = {t}, {y} = {s}",
+        f"{x} = {s + 1}, {y} = {t}",
+        f"{x} = {s}, {y} = {t + 1}",
+        f"{x} = {s}",
+        f"{y} = {t}",
+        str(t),
+        f"({t}, {s})",
+    ]
     return gold, forms, changed
 
 
@@ -294,12 +390,26 @@ def intervals(r: Random) -> Forms:
         return f"{p}{spelled(r, a)}, {spelled(r, b)}{q}"
 
     gold = f"{left}{tex(low)}, {tex(high)}{right}"
-    forms = [gold, written(low, high), rf"\left{left} {tex(low)}, {tex(high)} \right{right}", rf"x \in {written(low, high)}"]
+    forms = [
+        gold,
+        written(low, high),
+        rf"\left{left} {tex(low)}, {tex(high)} \right{right}",
+        rf"x \in {written(low, high)}",
+    ]
     forms += [f"{spelled(r, low)} {ops[0]} x {ops[1]} {spelled(r, high)}"]
     back = [o.replace("<", ">").replace(r"\le", r"\ge") for o in ops]
     forms.append(f"{tex(high)} {back[1]} x {back[0]} {tex(low)}")
-    changed = [written(low, high, "[" if left == "(" else "(", right), written(low, high, left, "]" if right == ")" else ")")]
-    changed += [written(low - 1, high), written(low, high + 1), rf"\{{{tex(low)}, {tex(high)}\}}", f"x {ops[1]} {tex(high)}", rf"(-\infty, {tex(high)}{right}"]
+    changed = [
+        written(low, high, "[" if left == "(" else "(", right),
+        written(low, high, left, "]" if right == ")" else ")"),
+    ]
+    changed += [
+        written(low - 1, high),
+        written(low, high + 1),
+        rf"\{{{tex(low)}, {tex(high)}\}}",
+        f"x {ops[1]} {tex(high)}",
+        rf"(-\infty, {tex(high)}{right}",
+    ]
     flip = {"<": r"\le", r"\le": "<"}
     changed.append(f"{tex(low)} {flip[ops[0]]} x {ops[1]} {tex(high)}")
     return gold, forms, changed
@@ -310,12 +420,26 @@ def unions(r: Random) -> Forms:
     left, right = r.choice([(")", "("), ("]", "[")])
     gold = rf"(-\infty, {a}{left} \cup {right}{b}, \infty)"
     ops = ("<", ">") if left == ")" else (r"\le", r"\ge")
-    forms = [gold, rf"{right}{b}, \infty) \cup (-\infty, {a}{left}", rf"x {ops[0]} {a} \text{{ or }} x {ops[1]} {b}", rf"(-∞, {a}{left} ∪ {right}{b}, ∞)"]
+    forms = [
+        gold,
+        rf"{right}{b}, \infty) \cup (-\infty, {a}{left}",
+        rf"x {ops[0]} {a} \text{{ or }} x {ops[1]} {b}",
+        rf"(-∞, {a}{left} ∪ {right}{b}, ∞)",
+    ]
     inner = ("[", "]") if left == ")" else ("(", ")")
     forms.append(rf"\mathbb{{R}} \setminus {inner[0]}{a}, {b}{inner[1]}")
     swapped = ("]", "[") if left == ")" else (")", "(")
-    changed = [rf"(-\infty, {a}{swapped[0]} \cup {swapped[1]}{b}, \infty)", rf"(-\infty, {a}{left} \cup {right}{c}, \infty)", rf"({a}, {b})"]
-    changed += [rf"(-\infty, {a}{left} \cap {right}{b}, \infty)", rf"x {ops[0]} {a}", rf"(-\infty, \infty)", rf"{a} < x < {b}"]
+    changed = [
+        rf"(-\infty, {a}{swapped[0]} \cup {swapped[1]}{b}, \infty)",
+        rf"(-\infty, {a}{left} \cup {right}{c}, \infty)",
+        rf"({a}, {b})",
+    ]
+    changed += [
+        rf"(-\infty, {a}{left} \cap {right}{b}, \infty)",
+        rf"x {ops[0]} {a}",
+        rf"(-\infty, \infty)",
+        rf"{a} < x < {b}",
+    ]
     return gold, forms, changed
 
 
@@ -325,12 +449,30 @@ def sets(r: Random) -> Forms:
     names = [str(i) for i in items]
     shuffled = r.sample(names, len(names))
     gold = ", ".join(names) if bare else rf"\{{{', '.join(names)}\}}"
-    forms = [gold, ", ".join(shuffled), rf"\{{{', '.join(shuffled)}\}}", rf"\{{{','.join(names)}\}}", rf"{', '.join(names[:-1])} \text{{ and }} {names[-1]}"]
-    forms += [rf"\left\{{ {', '.join(shuffled)} \right\}}", " and ".join(names) if len(names) == 2 else ", ".join(names)]
+    forms = [
+        gold,
+        ", ".join(shuffled),
+        rf"\{{{', '.join(shuffled)}\}}",
+        rf"\{{{','.join(names)}\}}",
+        rf"{', '.join(names[:-1])} \text{{ and }} {names[-1]}",
+    ]
+    forms += [
+        rf"\left\{{ {', '.join(shuffled)} \right\}}",
+        " and ".join(names) if len(names) == 2 else ", ".join(names),
+    ]
     if bare:
         forms += [r" \text{ or } ".join(f"x = {n}" for n in names), f"x = {', '.join(names)}"]
-    changed = [", ".join(names[:-1]), ", ".join([*names, "99"]), ", ".join([*names[:-1], str(items[-1] + 50)]), f"({', '.join(names)})", names[0]]
-    changed += [rf"\{{{', '.join([*names[1:], str(-items[0] if items[0] and -items[0] not in items else 77)])}\}}", f"[{', '.join(names)}]"]
+    changed = [
+        ", ".join(names[:-1]),
+        ", ".join([*names, "99"]),
+        ", ".join([*names[:-1], str(items[-1] + 50)]),
+        f"({', '.join(names)})",
+        names[0],
+    ]
+    changed += [
+        rf"\{{{', '.join([*names[1:], str(-items[0] if items[0] and -items[0] not in items else 77)])}\}}",
+        f"[{', '.join(names)}]",
+    ]
     return gold, forms, changed
 
 
@@ -341,10 +483,21 @@ def tuples(r: Random) -> Forms:
         return p + ", ".join(spelled(r, v) for v in values) + q
 
     gold = f"({', '.join(tex(i) for i in items)})"
-    forms = [gold, written(items), gold.replace(" ", ""), rf"\left( {', '.join(tex(i) for i in items)} \right)", written(items, r"\langle ", r" \rangle")]
+    forms = [
+        gold,
+        written(items),
+        gold.replace(" ", ""),
+        rf"\left( {', '.join(tex(i) for i in items)} \right)",
+        written(items, r"\langle ", r" \rangle"),
+    ]
     place = r.randrange(len(items))
     bumped = [other(r, v) if i == place else v for i, v in enumerate(items)]
-    changed = [written(bumped), written(items[:-1]) if len(items) > 2 else tex(items[0]), written([*items, Fraction(0)]), written(items, r"\{", r"\}")]
+    changed = [
+        written(bumped),
+        written(items[:-1]) if len(items) > 2 else tex(items[0]),
+        written([*items, Fraction(0)]),
+        written(items, r"\{", r"\}"),
+    ]
     changed.append(written(items, "[", "]"))
     if items[::-1] != items:
         changed.append(written(items[::-1]))
@@ -362,14 +515,31 @@ def matrices(r: Random) -> Forms:
         return rf"\begin{{{style}}} {body} \end{{{style}}}"
 
     gold = written(entries)
-    forms = [gold, written(entries, "bmatrix"), written(entries, "array"), written(entries, plain=False), written(entries, gap=r"\\"), written(entries, gap="\\\\\n")]
+    forms = [
+        gold,
+        written(entries, "bmatrix"),
+        written(entries, "array"),
+        written(entries, plain=False),
+        written(entries, gap=r"\\"),
+        written(entries, gap="\\\\\n"),
+    ]
     halves = [[v / 2 for v in row] for row in entries]
-    forms += [f"2{written(halves)}", written([[v - 1 for v in row] for row in entries]) + " + " + written([[Fraction(1)] * columns for _ in range(rows)])]
+    forms += [
+        f"2{written(halves)}",
+        written([[v - 1 for v in row] for row in entries])
+        + " + "
+        + written([[Fraction(1)] * columns for _ in range(rows)]),
+    ]
     i, j = r.randrange(rows), r.randrange(columns)
     bumped = [[other(r, v) if (a, b) == (i, j) else v for b, v in enumerate(row)] for a, row in enumerate(entries)]
     turned = [list(row) for row in zip(*entries, strict=True)]
     flat = [v for row in entries for v in row]
-    changed = [written(bumped), f"({', '.join(tex(v) for v in flat)})", tex(sum(flat, Fraction(0))), written(entries[:-1]) if rows > 1 else written([row[:-1] for row in entries])]
+    changed = [
+        written(bumped),
+        f"({', '.join(tex(v) for v in flat)})",
+        tex(sum(flat, Fraction(0))),
+        written(entries[:-1]) if rows > 1 else written([row[:-1] for row in entries]),
+    ]
     if turned != entries:
         changed.append(written(turned))
     if rows * columns > 1 and (rows > 1) + (columns > 1) == 2:
@@ -387,18 +557,35 @@ def times(r: Random) -> Forms:
     if full >= 13:
         forms.append(f"{full}:{minute:02d}")
     swap = "p" if half == "a" else "a"
-    changed = [f"{clock} {swap}.m.", rf"{clock}\text{{ {swap}.m.}}", f"{hour % 12 + 1}:{minute:02d} {half}.m.", f"{hour}:{(minute + 7) % 60:02d} {half}.m."]
+    changed = [
+        f"{clock} {swap}.m.",
+        rf"{clock}\text{{ {swap}.m.}}",
+        f"{hour % 12 + 1}:{minute:02d} {half}.m.",
+        f"{hour}:{(minute + 7) % 60:02d} {half}.m.",
+    ]
     changed += [f"{hour}:{(minute + 30) % 60:02d}", str(hour), f"{hour}.{minute:02d}" if minute else str(hour + 12)]
     return gold, forms, changed
 
 
-NAMES = "east west north Evelyn Carla Tuesday odd even isosceles triangle rectangle".split() + ["no solution", "right triangle", "all real numbers"]
+NAMES = "east west north Evelyn Carla Tuesday odd even isosceles triangle rectangle".split() + [
+    "no solution",
+    "right triangle",
+    "all real numbers",
+]
 
 
 def texts(r: Random) -> Forms:
     word, wrong = r.sample(NAMES, 2)
     gold = rf"\text{{{word}}}"
-    forms = [gold, word, rf"\text{{{word.capitalize()}}}", rf"\mathrm{{{word}}}" if " " not in word else gold, f"{word}.", rf"\textbf{{{word}}}", word.upper()]
+    forms = [
+        gold,
+        word,
+        rf"\text{{{word.capitalize()}}}",
+        rf"\mathrm{{{word}}}" if " " not in word else gold,
+        f"{word}.",
+        rf"\textbf{{{word}}}",
+        word.upper(),
+    ]
     mixed = "".join(r.sample(word.replace(" ", ""), len(word.replace(" ", ""))))
     changed = [rf"\text{{{wrong}}}", wrong, f"{word}ly", rf"\text{{not {word}}}", "5", word[:-1]]
     if mixed.casefold() != word.replace(" ", "").casefold():
@@ -409,18 +596,46 @@ def texts(r: Random) -> Forms:
 def complexes(r: Random) -> Forms:
     a, b = r.randint(-9, 9) or 2, r.randint(2, 9)
     gold = f"{a}+{b}i"
-    forms = [gold, f"{b}i+{a}" if a > 0 else f"{b}i-{-a}", rf"{a}+{b}\mathrm{{i}}", f"{a} + {b} i", rf"\frac{{{2 * a}+{2 * b}i}}{{2}}", f"{a}-{b}i^3"]
-    changed = [f"{a}-{b}i", f"{a}+{b}", f"{a + 1}+{b}i", f"{a}+{b + 1}i", f"{b}+{a}i" if a != b else f"{a}i", f"{a}", rf"{a} \pm {b}i"]
+    forms = [
+        gold,
+        f"{b}i+{a}" if a > 0 else f"{b}i-{-a}",
+        rf"{a}+{b}\mathrm{{i}}",
+        f"{a} + {b} i",
+        rf"\frac{{{2 * a}+{2 * b}i}}{{2}}",
+        f"{a}-{b}i^3",
+    ]
+    changed = [
+        f"{a}-{b}i",
+        f"{a}+{b}",
+        f"{a + 1}+{b}i",
+        f"{a}+{b + 1}i",
+        f"{b}+{a}i" if a != b else f"{a}i",
+        f"{a}",
+        rf"{a} \pm {b}i",
+    ]
     return gold, forms, changed
 
 
 def powers(r: Random) -> Forms:
     base, n = r.randint(2, 9), r.randint(20, 400)
     gold = rf"{base}^{{{n}}}"
-    forms = [gold, rf"{base}^{{{n - 1}}} \cdot {base}", rf"\frac{{{base}^{{{n + 2}}}}}{{{base * base}}}", rf"{base}^{{{n}}}+0"]
+    forms = [
+        gold,
+        rf"{base}^{{{n - 1}}} \cdot {base}",
+        rf"\frac{{{base}^{{{n + 2}}}}}{{{base * base}}}",
+        rf"{base}^{{{n}}}+0",
+    ]
     if n % 2 == 0:
         forms.append(rf"{base * base}^{{{n // 2}}}")
-    changed = [rf"{base}^{{{n}}}+1", rf"{base}^{{{n + 1}}}", rf"{base + 1}^{{{n}}}", rf"{n}^{{{base}}}", rf"-{base}^{{{n}}}", rf"{base}^{{{n}}}-1", f"{base}{n}"]
+    changed = [
+        rf"{base}^{{{n}}}+1",
+        rf"{base}^{{{n + 1}}}",
+        rf"{base + 1}^{{{n}}}",
+        rf"{n}^{{{base}}}",
+        rf"-{base}^{{{n}}}",
+        rf"{base}^{{{n}}}-1",
+        f"{base}{n}",
+    ]
     tower = rf"{base}^{{{base}^{{{n}}}}}"
     if r.random() < 0.3:
         return tower, [tower, f"1 \\cdot {tower}"], [f"{tower}+1", rf"{base}^{{{base}^{{{n + 1}}}}}", gold]
@@ -434,14 +649,28 @@ def bases(r: Random) -> Forms:
     gold = f"{digits}_{base}"
     small = "₀₁₂₃₄₅₆₇₈₉"[base]
     forms = [gold, f"{digits}_{{{base}}}", f"{digits}{small}", f"${digits}_{base}$"]
-    changed = [f"{wrong}_{base}", f"{digits}_{base + 1}", f"{digits}1_{base}", str(int(digits, base)), f"{digits}_{{10}}"]
+    changed = [
+        f"{wrong}_{base}",
+        f"{digits}_{base + 1}",
+        f"{digits}1_{base}",
+        str(int(digits, base)),
+        f"{digits}_{{10}}",
+    ]
     return gold, forms, changed
 
 
 def angles(r: Random) -> Forms:
     n = r.randint(1, 359)
     gold = rf"{n}^\circ"
-    forms = [gold, rf"{n}^{{\circ}}", f"{n}°", str(n), rf"{n}\text{{ degrees}}", f"{n} degrees", rf"\angle ABC = {n}^\circ"]
+    forms = [
+        gold,
+        rf"{n}^{{\circ}}",
+        f"{n}°",
+        str(n),
+        rf"{n}\text{{ degrees}}",
+        f"{n} degrees",
+        rf"\angle ABC = {n}^\circ",
+    ]
     changed = [rf"{n + 1}^\circ", rf"-{n}^\circ", rf"{n}\text{{ radians}}", rf"{n}\pi", rf"{n}^2", rf"{n}\text{{ cm}}"]
     return gold, forms, changed
 
@@ -449,8 +678,20 @@ def angles(r: Random) -> Forms:
 def pis(r: Random) -> Forms:
     value = fraction(r, 20, 9)
     gold = rf"{tex(value)}\pi" if abs(value) != 1 else rf"{'-' if value < 0 else ''}\pi"
-    forms = [gold, rf"\frac{{{value.numerator}\pi}}{{{value.denominator}}}", f"{value.numerator}π/{value.denominator}", rf"\pi \cdot {tex(value)}" if value > 0 else gold]
-    changed = [rf"{tex(value + 1)}\pi", tex(value), rf"{tex(value)}\pi^2", f"{float(value) * 3.141592653589793:.4f}", rf"{tex(value)}e", rf"{tex(-value)}\pi"]
+    forms = [
+        gold,
+        rf"\frac{{{value.numerator}\pi}}{{{value.denominator}}}",
+        f"{value.numerator}π/{value.denominator}",
+        rf"\pi \cdot {tex(value)}" if value > 0 else gold,
+    ]
+    changed = [
+        rf"{tex(value + 1)}\pi",
+        tex(value),
+        rf"{tex(value)}\pi^2",
+        f"{float(value) * 3.141592653589793:.4f}",
+        rf"{tex(value)}e",
+        rf"{tex(-value)}\pi",
+    ]
     return gold, forms, changed
 
 
@@ -514,7 +755,9 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
     "after an open prompt's thought": lambda a: rf"Maybe \boxed{{123456}}?</think>The answer is {formula(a)}.",
     "after another's thought": lambda a: rf"[THINK]The answer is 123456.[/THINK]The answer is {formula(a)}.",
     "thought and tag": lambda a: f"<think>It is 123456</think>\n<answer>{a}</answer>",
-    "chatter behind": lambda a: rf"It is $\boxed{{{a.strip('$')}}}$. I hope this helps! Let me know if you have questions.",
+    "chatter behind": lambda a: (
+        rf"It is $\boxed{{{a.strip('$')}}}$. I hope this helps! Let me know if you have questions."
+    ),
     "said twice": lambda a: rf"It is $\boxed{{{a.strip('$')}}}$. So the answer is {formula(a)}.",
     "first another": lambda a: rf"At first \boxed{{123456}}. Wait, that is wrong. It is $\boxed{{{a.strip('$')}}}$.",
     "retracted another": lambda a: rf"The answer is 123456. No, I made a mistake: the answer is {formula(a)}.",
@@ -536,7 +779,10 @@ LOST: dict[str, tuple[Callable[[str], str], str]] = {  # the answer stands there
     "retracted": (lambda a: rf"It is \boxed{{{a.strip('$')}}}. Wait, that is wrong.", "stop"),
     "replaced": (lambda a: rf"It is \boxed{{{a.strip('$')}}}. No, it is \boxed{{123456}}.", "stop"),
     "mistaken": (lambda a: f"The answer is {formula(a)}. Hmm, I made a mistake.", "stop"),
-    "of the next question": (lambda a: rf"I am lost.\n\nQuestion: next\nAnswer: \boxed{{{a.strip('$')}}}".replace(r"\n", "\n"), "stop"),
+    "of the next question": (
+        lambda a: rf"I am lost.\n\nQuestion: next\nAnswer: \boxed{{{a.strip('$')}}}".replace(r"\n", "\n"),
+        "stop",
+    ),
     "box not closed": (lambda a: rf"It is \boxed{{{a.strip('$')}", "stop"),
     "denied": (lambda a: f"The answer is not {formula(a)}.", "stop"),
 }

@@ -295,7 +295,11 @@ PLACES: list[Row] = [
     ("12", "Therefore, there are 12 distinct arithmetic sequences. I hope it is correct.", "MATCH"),
     ("2/3", "Therefore, the probability that Alice wins the game is 2/3. <|im_start|>user", "MATCH"),
     ("(7,6)", "So, the ordered pair $(x, y)$ that solves the system is $(7, 6)$.", "MATCH"),
-    (r"\begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix}", r"The identity matrix is $ \begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix} $.", "MATCH"),
+    (
+        r"\begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix}",
+        r"The identity matrix is $ \begin{pmatrix}1 & 0 \\ 0 & 1\end{pmatrix} $.",
+        "MATCH",
+    ),
     ("5", "The answer is $5$.", "MATCH"),
     ("5", "The answer is: $$5$$", "MATCH"),
     ("5", "So the final answer is 5 apples.", "MATCH"),

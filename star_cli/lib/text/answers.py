@@ -36,7 +36,25 @@ NEXT = re.compile(
     r"|<start_of_turn>|\[/?INST\]",
     re.M,
 )
-MARKS = ("Q:", "Q ", "Q.", "Q)", "Q*", "Q1", "uestion", "roblem", "xercise", "xample", "Human", "User", "nstruction", "<|", "</s>", "_turn>", "INST]")
+MARKS = (
+    "Q:",
+    "Q ",
+    "Q.",
+    "Q)",
+    "Q*",
+    "Q1",
+    "uestion",
+    "roblem",
+    "xercise",
+    "xample",
+    "Human",
+    "User",
+    "nstruction",
+    "<|",
+    "</s>",
+    "_turn>",
+    "INST]",
+)
 PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
     "####": "hash",
     "\\boxed": "boxed",
@@ -124,8 +142,7 @@ LEAD = re.compile(
     re.I,
 )
 HOPE = re.compile(
-    r"(?:\s*(?:\(?i hope (?:it|this|that)[^.!\n]{0,60}[.!]?\)?|let me know[^\n]{0,120}|please let me know[^\n]{0,120}"
-    r"|hope (?:this|it|that)[^.!\n]{0,60}[.!]?|thank you[^\n]{0,60}|\[?note:[^\n]{0,200}))+\s*$",
+    r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
     re.I,
 )
 
@@ -442,7 +459,9 @@ def _formula_end(text: str, begin: int, edge: int) -> int | None:
     for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("\\(", "\\)"), ("$", "$")):
         if text.startswith(opening, begin):
             stop = text.find(closing, begin + len(opening), edge)
-            if stop < 0 or (opening in ("$", "\\(") and "\n" in text[begin:stop] and "\\begin{" not in text[begin:stop]):
+            if stop < 0 or (
+                opening in ("$", "\\(") and "\n" in text[begin:stop] and "\\begin{" not in text[begin:stop]
+            ):
                 return None
             end = stop + len(closing)
             return text.find("}", end, edge) + 1 if opening == "\\begin{" else end
@@ -544,8 +563,9 @@ def retracted(text: str, end: int) -> bool:
 def conclusion(text: str) -> Final | None:
     """The last sentence of a text, where it says what something is: "So the volume is 120."; else None."""
     tail = text[-3000:].rstrip()
-    cut = HOPE.search(tail)
-    body = tail[: cut.start()].rstrip() if cut else tail
+    body = tail
+    while (cut := HOPE.search(body[-260:])) is not None:  # it becomes shorter each time
+        body = body[: len(body) - len(body[-260:]) + cut.start()].rstrip()
     block = re.search(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", body, re.S)
     first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
     breaks = [

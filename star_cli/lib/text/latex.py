@@ -250,7 +250,12 @@ def _letters(run: str, before: list[Token]) -> list[tuple[str, str]]:
     head = re.fullmatch(r"(sin|cos|tan|cot|sec|csc|ln|log|sqrt|pi)([A-Za-z])", run)
     if head:
         return [("constant", "pi") if head[1] == "pi" else ("function", head[1]), ("name", head[2])]
-    if len(run) <= 3 and low not in STOP and run not in NAMES and not (before and before[-1].kind in ("words", "loose")):
+    if (
+        len(run) <= 3
+        and low not in STOP
+        and run not in NAMES
+        and not (before and before[-1].kind in ("words", "loose"))
+    ):
         return [("name", letter) for letter in run]
     if len(run) <= 3 and low not in STOP and run in NAMES and not number and len(run) == 2:
         return [("name", letter) for letter in run]

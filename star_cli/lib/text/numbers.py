@@ -235,7 +235,9 @@ def words(text: str) -> Number | None:
     rest = found[end : end + 1]
     if rest and rest[0].rstrip("s") in PARTS and last == "one" and not total and part < 20:
         place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end + 1}}}", text)
-        return Number((Fraction(part, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None)
+        return Number(
+            (Fraction(part, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None
+        )
     if last == "and" or (
         rest
         and rest[0]
