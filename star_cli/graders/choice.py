@@ -14,7 +14,7 @@ from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 from star_cli.lib.text import equality
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted, vague
 from star_cli.lib.text.formulas import NotFormula
 from star_cli.lib.text.options import LETTERS, NOT, named, simple
 
@@ -149,7 +149,7 @@ class Choice(Reader):
             return False, said, "TRUNCATED"
         if options is None:
             return False, said, "RUN_ON" if reading.ran_on and said is None else "NO_ANSWER"
-        correct = options == {known}
+        correct = known in options and len({simple(choices[o]) if choices else o for o in options}) == 1
         return correct, said, "MATCH" if correct else "MISMATCH"
 
 
@@ -179,7 +179,7 @@ def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]
     said: str | None = None
     denied: set[int] = set()
     for final in islice(finals(text), READ):
-        if idle(final) or (final.kind == "line" and re.search(r"^[ \t*]*\(?B[).:]", text, re.M)):
+        if final.kind == "line" and re.search(r"^[ \t*]*\(?B[).:]", text, re.M):
             continue  # a list of options: "A: red" and "B: blue"
         said = said if said is not None else final.text
         if not final.text:
@@ -188,9 +188,9 @@ def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]
         if options is None and final.kind in FIRM:
             return phrase, _equal_option(phrase, choices)
         if options is None:
-            if denies or re.search(r"\b(?:unclear|unknown|wrong|incorrect)\b", phrase, re.I):
-                return phrase, None
-            continue
+            if idle(final) or not (denies or vague(final)):
+                continue
+            return phrase, None
         if denies:
             denied |= options
             continue
@@ -207,8 +207,8 @@ def _named(phrase: str, line: str, choices: list[str]) -> tuple[str, set[int] | 
     """(the phrase that names options, the options, whether it denies them), of an answer's sentence or else its line."""
     if re.fullmatch(r"\W*[A-Ja-j]\W*", phrase) and (longer := re.match(r"\W*[A-Ja-j]\W?[.)]\W*\s+[^.!?\n]+", line)):
         options, _ = named(longer.group(), choices)
-        if options is not None and len(options) > 1:
-            return longer.group(), options, False  # "E. inkwell", where E is the blotter
+        if options:
+            return longer.group(), options, False  # "E. inkwell", where E is the blotter, contradicts itself
     first: tuple[set[int] | None, bool] = (None, False)
     for text in dict.fromkeys((phrase, line)):
         options, denies = named(text, choices)

@@ -17,7 +17,7 @@ from star_cli.errors import StarError, need
 from star_cli.graders._reading import Reader
 from star_cli.lib.clock import Overdue, limited
 from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, retracted, vague
 from star_cli.lib.text.equality import equal
 from star_cli.lib.text.formulas import NotFormula, readings
 
@@ -160,8 +160,12 @@ class Math(Reader):
 def final_of(text: str, known: str) -> Final | None:
     """The answer of a text; one without words where the last answer cannot be used or was taken back."""
     for found in islice(finals(text), READ):
-        if idle(found):
-            continue
+        word = phrases.words(known)
+        if word is None or phrases.words(found.text) != word:  # the known answer may be "unclear" itself
+            if idle(found):
+                continue
+            if vague(found):
+                return Final("", "", found.start, found.end, found.kind)
         return Final("", "", found.start, found.end, found.kind) if retracted(text, found.end) else found
     bare = text.strip()
     if bare and len(bare) <= LONGEST and (_formula(bare) or _few_words(bare, known)):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted, vague
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 
 BARE = re.compile(
@@ -205,6 +205,8 @@ class Numeric(Reader):
         for final in islice(finals(text), READ):
             if idle(final):
                 continue
+            if vague(final):
+                return final.text, None
             said = final.text if said is None else said
             number = _number(final.text)
             if number is None and final.text and final.kind in ("said", "claim") and not TELLS.search(final.text):

@@ -582,7 +582,6 @@ def texts(r: Random) -> Forms:
         word,
         rf"\text{{{word.capitalize()}}}",
         rf"\mathrm{{{word}}}" if " " not in word else gold,
-        f"{word}.",
         rf"\textbf{{{word}}}",
         word.upper(),
     ]

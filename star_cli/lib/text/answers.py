@@ -395,7 +395,7 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
     if box is not None and box.text and not text[box.end : verb].strip("$ \n.\\)]*_"):
         return Final(box.text, box.text, box.start, after, "boxed")
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
-    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one)$", answer, re.I):
+    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one|answer|solution)$", answer, re.I):
         return None
     return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")
 
@@ -431,9 +431,9 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
             return Final(box.text, box.text, start, max(box.end, end), "boxed")
         return Final("", "", start, end, "boxed")
     answer = text[begin:end].strip()
-    if not answer or (kind in ("said", "heading") and CHATTER.match(answer)):
+    if not answer:
         return None
-    if len(answer) > LONGEST or (kind == "said" and VAGUE.match(answer)):
+    if len(answer) > LONGEST:
         return Final("", "", start, end, kind)
     return Final(answer, text[begin:line_end].strip(), start, end, kind)
 
@@ -543,13 +543,18 @@ TURN = re.compile(
 
 def idle(found: Final) -> bool:
     """Whether a place only talks about an answer that was given before: "the answer is thus confirmed"."""
-    return found.kind == "said" and bool(CHATTER.match(found.text)) and not TURN.search(found.text)
+    return found.kind in ("said", "heading") and bool(CHATTER.match(found.text)) and not TURN.search(found.text)
+
+
+def vague(found: Final) -> bool:
+    """Whether a place says that there is no answer, or that the one before is wrong."""
+    return found.kind == "said" and bool(VAGUE.match(found.text))
 
 
 def final(text: str) -> Final | None:
     """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
-    found = next(finals(text), None)
-    return None if found is None or retracted(text, found.end) else found
+    found = next((f for f in finals(text) if not idle(f)), None)
+    return None if found is None or vague(found) or retracted(text, found.end) else found
 
 
 def retracted(text: str, end: int) -> bool:
@@ -602,7 +607,7 @@ def conclusion(text: str) -> Final | None:
 def learned(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:
     """A right text as it is learned: to the end of its final answer's sentence; thoughts before it stay whole."""
     mine = read(text, thoughts).text
-    found = next(finals(mine), None)
+    found = next((f for f in finals(mine) if not idle(f)), None)
     if found is None:
         return text[: len(mine)].rstrip()
     rest = CLOSE.match(mine, found.end)

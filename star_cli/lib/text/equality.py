@@ -52,8 +52,11 @@ class Mapping:
 
 def equal(gold: str, answer: str) -> bool:
     """Whether the answer equals the known one. Raises NotFormula where one of them is not understood."""
-    known = readings(gold)
-    return any(alike(settled(g), settled(a)) for a in readings(answer) for g in known)
+    try:
+        known, mine = readings(gold), readings(answer)
+        return any(alike(settled(g), settled(a)) for a in mine for g in known)
+    except (values.Undecided, RecursionError) as e:
+        raise NotFormula(str(e)) from None
 
 
 # ---- what a reading comes to ---------------------------------------------------------------------------
@@ -100,7 +103,7 @@ def _equation(sides: list[Any]) -> Any:
         return _named(name, sides[0], sides[-1])
     constant = all(isinstance(s, Scalar) and not values.variables(s.term) for s in sides)
     if constant:
-        return sides[-1]  # a calculation
+        return _calculated(sides[0], sides[-1])
     if len(sides) == 2 and (name := _name(sides[1])) is not None:
         return _named(name, sides[1], sides[0])
     if all(isinstance(s, Scalar) for s in sides):
@@ -109,6 +112,19 @@ def _equation(sides: list[Any]) -> Any:
         if len(sides) == 2:
             return Relation(tuple(sides), ("=",))
     raise NotFormula("a chain of equations")
+
+
+def _calculated(first: Scalar, last: Scalar) -> Scalar:
+    """What "48 + 24 = 72" comes to; where the end is a rounded decimal, its beginning. Raises NotFormula for 2 = 3."""
+    if values.equal(first.term, last.term) or first.percent != last.percent or first.unit != last.unit:
+        return last
+    try:
+        difference = abs(values.number(first.term) - values.number(last.term))
+        if last.digits and difference <= Fraction(1, 10 ** _decimals(last.term)):
+            return first
+    except (values.Undecided, TypeError):
+        pass
+    raise NotFormula("sides that are not equal")
 
 
 def _named(name: str, side: Any, value: Any) -> Any:
@@ -303,16 +319,18 @@ def _rounded(exact: Term, decimal: Term, digits: int) -> bool:
         value = values.number(exact) * sign
     except values.Undecided:
         return False
-    places = len(str(decimal[1].denominator)) - 1 if decimal[1].denominator != 1 else 0
-    places = max(places, _places(decimal[1], digits))
-    step = Fraction(1, 10**places)
-    difference = abs(value * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator)
-    return bool(step and difference < 1)
+    places = max(_decimals(decimal), digits - (len(str(int(abs(decimal[1])))) if abs(decimal[1]) >= 1 else 0))
+    return bool(abs(value * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator) < 1)
 
 
-def _places(value: Fraction, digits: int) -> int:
-    whole = len(str(abs(value.numerator) // value.denominator)) if abs(value) >= 1 else 0
-    return digits - whole
+def _decimals(term: Term) -> int:
+    """The places after the point of a decimal number."""
+    while term[0] == "neg":
+        term = term[1]
+    places = 0
+    while places < 60 and term[0] == "n" and (term[1] * 10**places).denominator != 1:
+        places += 1
+    return places
 
 
 # ---- lists, sets, tuples

@@ -105,6 +105,7 @@ class Clock:
     half: str = ""
 
 
+DECIMAL_COMMA = re.compile(r"-?(?:0,\d*[1-9]\d*|\d+,(?!\d{3}$)\d*[1-9]\d|\d+,(?!\d{3}$)[1-9]\d)")  # 1000,99; but 1,5 is a list
 TIME = re.compile(r"(\d{1,2})(?::([0-5]\d))?(?::([0-5]\d))?\s*(?:([ap])\.?\s*m\.?|(noon|midnight|o'?clock))?", re.I)
 PARTS = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 
@@ -120,7 +121,9 @@ def readings(text: str) -> list[Any]:
     grouped = bool(re.search(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", cleaned))
     bracketed = bool(re.search(r"[(\[{]", cleaned))
     if not grouped:
-        return [_Parser(tokens(cleaned, False)).whole()]
+        comma = DECIMAL_COMMA.fullmatch(cleaned)
+        found = [_Parser(tokens(cleaned, False)).whole()]
+        return [*found, Scalar(("n", Fraction(cleaned.replace(",", "."))))] if comma else found
     spaced = bool(re.search(r",\s", cleaned))
     found = []
     for thousands in [True, False] if not bracketed or spaced else [False]:
@@ -428,6 +431,9 @@ class _Parser:
 
     def power(self) -> Any:
         base = self.mixed()
+        if not isinstance(base, tuple):
+            self.need(not self.sign("!", "°", "%", "^"), "no power of")
+            return base
         while True:
             if self.sign("!"):
                 base = ("f", "!", base)
@@ -478,7 +484,7 @@ class _Parser:
             start = self.at
             self.at += 1
             found = self.atom()
-            if found[0] == "/" and all(x[0] == "n" and x[1].denominator == 1 for x in found[1:]):
+            if isinstance(found, tuple) and found[0] == "/" and all(x[0] == "n" and x[1].denominator == 1 for x in found[1:]):
                 over, below = found[1][1], found[2][1]
                 if not 0 < over < below:
                     raise NotFormula("a whole number before an improper fraction")
@@ -517,6 +523,12 @@ class _Parser:
         return found
 
     def atom(self) -> Any:
+        self.deeper()
+        found = self.one()
+        self.depth -= 1
+        return found
+
+    def one(self) -> Any:
         token = self.peek()
         self.need(token is not None, "nothing")
         assert token is not None
@@ -550,7 +562,7 @@ class _Parser:
         self.at += 1
         if self.sign("_"):
             base = self.argument() if not self.base_word() else ("n", Fraction(10))
-            self.need(base[0] == "n" and 2 <= base[1] <= 36 and "." not in token.value, "no base:")
+            self.need(isinstance(base, tuple) and base[0] == "n" and 2 <= base[1] <= 36 and "." not in token.value, "no base:")
             return ("based", token.value, int(base[1]))
         if len(token.value) > 400:
             raise NotFormula("a number of more than 400 digits")
@@ -710,6 +722,7 @@ class _Parser:
             return self.power_of_group()
         sign = self.sign("-", "+")
         found = self.power()
+        self.need(isinstance(found, tuple), "a function of")
         while (after := self.peek()) is not None and isinstance(found, tuple):
             slash = after.value == "/" and after.kind == "sign"
             if not slash and (

@@ -14,7 +14,7 @@ from star_cli.lib.text.numbers import grouped, repeating
 from star_cli.lib.text.units import LONG, NAMES
 
 LONGEST = 2000
-TOKENS = 700
+TOKENS = 500
 FUNCTIONS = frozenset(
     """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth ln log lg exp sqrt abs min max
     gcd lcm asin acos atan cbrt""".split()
@@ -103,11 +103,13 @@ def clean(text: str) -> str:
     if text.count("$") - text.count("\\$") == 1:  # a lone dollar is money
         text = re.sub(r"(?<!\\)\$(?=\s*[-\d.])", r"\\$", text)
     text = re.sub(r"\\(?:boxed|fbox)\s*(?=\{)", "", text)
+    text = re.sub(r"\{?([^{}\\]+)\\over(?![A-Za-z])([^{}\\]+)\}?", r"\\frac{\1}{\2}", re.sub(r"\\+\s*$", "", text))
     text = re.sub(r"\.\.\.|…|\\(?:[lc]?dots[bco]?)(?![A-Za-z])", "…", text)
     text = re.sub(r"\\pmod\s*(\{[^{}]*\}|\d)", r"(\\text{mod} \1)", text)
     text = re.sub(r"\\b?mod(?![A-Za-z])|\bmod\b(?!\})", r"\\text{mod}", text)
     text = re.sub(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]", r"\\\\ ", text)
     text = re.sub(r"(\\\\)|\\[()\[\]]|(?<!\\)\$", lambda m: m[1] or " ", text)
+    text = re.sub(r"(?<=[A-Za-z0-9)}])\s*\*\*\s*(?=[A-Za-z0-9({-])", "^", text)
     text = text.replace("**", " ") if re.search(r"^\s*\*\*|\*\*\s*[.]?\s*$", text) else text
     text = re.sub(r"[⁰¹²³⁴-⁹⁻⁺]+", lambda m: "^{" + unicodedata.normalize("NFKC", m.group()) + "}", text)
     text = re.sub(r"[₀-₉]+", lambda m: "_{" + unicodedata.normalize("NFKC", m.group()) + "}", text)
@@ -221,6 +223,8 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
         if name.startswith("text") or name in ("mbox", "hbox"):
             return [("words", inside)]
         return [("name", inside)]
+    if re.fullmatch(r"\d+/\d+", inside):
+        return [("number", inside.split("/")[0]), ("sign", "/"), ("number", inside.split("/")[1])]
     if re.fullmatch(r"[-\d.,]*\d", inside):
         return [("sign", "-"), ("number", inside[1:])] if inside[0] == "-" else [("number", inside.replace(",", ""))]
     if inside in FUNCTIONS:

@@ -27,11 +27,12 @@ NUMBER = re.compile(
 SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 TURNS = re.compile(  # words before a number that make it something else than the answer
     r"\b(?:not|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
-    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except)\b|n't\b"
+    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least|most)|up to|over"
+    r"|under|above|below|(?:option|choice|step|case|part|equation|question|problem|figure|base|log)(?=\s*$))\b|n't\b"
     r"|[<>≤≥≠±√(*/^÷+-]\s*$"
 )
 AFTER = re.compile(
-    r"\s*(?:[-+*/^=<>±]|(?:plus|minus|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
+    r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
     r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
 )
@@ -44,6 +45,7 @@ FORMULA = re.compile(  # a side of an equation that is more than a name or arith
     r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
     r"|[\d)]\s*[-+*/]\s*[A-Za-z](?![A-Za-z])"
 )
+DENIED = re.compile(r"\b(?:wrong|incorrect|mistaken)\b", re.I)
 HOURS = re.compile(r"\s*([ap])\.?\s?m\b", re.I)
 ONES = {
     w: i
@@ -92,13 +94,13 @@ class Unclear(Exception):
 def read_number(phrase: str) -> Number | None:
     """The one number a phrase gives as an answer; None where there is none, Unclear where there are several."""
     phrase = phrase[: LONGEST + 1]
-    if len(phrase) > LONGEST:
+    if len(phrase) > LONGEST or DENIED.search(phrase):
         raise Unclear
     money = _money(phrase)
     clean = plain(phrase)
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
-        if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides[:-1]):
+        if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
             raise Unclear
         last = _side(sides[-1], money)
         if last is not None:
@@ -126,7 +128,7 @@ def _or_none(side: str, money: Unit | None) -> Number | None:
 def _side(side: str, money: Unit | None = None) -> Number | None:
     if "§" in side:  # a LaTeX command that is not understood, such as a root
         raise Unclear
-    for text in (side, re.sub(r"(?<=[\w%])\s*\([^()]*\)\s*$", "", side), SOFT.sub("", side)):
+    for text in (side, re.sub(r"(?<=[\w%])\s*\((?![^()]*\b(?:or|and|not)\b)[^()]*\)\s*$", "", side), SOFT.sub("", side)):
         found = [m for m in NUMBER.finditer(text) if not _inside_word(text, m)]
         if not found:
             return words(text) if text is side else None
@@ -143,9 +145,9 @@ def _side(side: str, money: Unit | None = None) -> Number | None:
         if len(found) > 1 and not AFTER.match(rest) and re.fullmatch(SETTING, rest) and not re.search(r"\bor\b", rest):
             return _value(first, money or _unit(rest))
     values = {_value(m) for m in found}
-    if len(values) == 1 and len(found) > 1 and not AFTER.match(rest):
-        return values.pop()
     between = [text[a.end() : b.start()].strip() for a, b in zip(found, found[1:], strict=False)]
+    if len(values) == 1 and len(found) > 1 and not AFTER.match(rest) and all(between):
+        return values.pop()
     if found and all(re.fullmatch(r"[-+*/^x÷() ]*", b) for b in between) and (between or AFTER.match(rest)):
         return None  # a calculation without its result
     raise Unclear
@@ -205,27 +207,30 @@ def _exponent(digits: str, largest: int = LARGEST) -> int:
 
 def words(text: str) -> Number | None:
     """A number in words, up to the hundreds of thousands: "seventy-two clips", "three hundred and five"."""
+    part = re.fullmatch(r"\W*(?:an?\s+)?(half|third|quarter|fourth|fifth|sixth|eighth|tenth)\W*", text.lower())
+    if part:
+        return Number((Fraction(1, PARTS[part[1]]),), False)
     found = re.findall(r"[a-z]+", text.lower()[:120])
     start = next((i for i, w in enumerate(found) if w in ONES or w in TENS), None)
     if start is None or start > (1 if found[0] in ("the", "a", "exactly", "about") else 0):
         return None
-    total = part = 0
+    total = small = 0
     end = start
     last = ""
     for word in found[start:]:
         if word in ONES and last not in ("one", "ten") and (not last or last in ("hundred", "thousand", "tens", "and")):
             if last == "tens" and not 0 < ONES[word] < 10:
                 return None
-            part += ONES[word]
+            small += ONES[word]
             last = "one"
         elif word in TENS and last in ("", "hundred", "thousand", "and"):
-            part += TENS[word]
+            small += TENS[word]
             last = "tens"
-        elif word == "hundred" and last == "one" and 0 < part < 10:
-            part *= 100
+        elif word == "hundred" and last == "one" and 0 < small < 10:
+            small *= 100
             last = "hundred"
         elif word == "thousand" and last and last != "and" and not total:
-            total, part = part * 1000, 0
+            total, small = small * 1000, 0
             last = "thousand"
         elif word == "and" and last in ("hundred", "thousand"):
             last = "and"
@@ -233,10 +238,10 @@ def words(text: str) -> Number | None:
             break
         end += 1
     rest = found[end : end + 1]
-    if rest and rest[0].rstrip("s") in PARTS and last == "one" and not total and part < 20:
+    if rest and rest[0].rstrip("s") in PARTS and last == "one" and not total and small < 20:
         place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end + 1}}}", text)
         return Number(
-            (Fraction(part, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None
+            (Fraction(small, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None
         )
     if last == "and" or (
         rest
@@ -245,7 +250,7 @@ def words(text: str) -> Number | None:
     ):
         return None
     place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end}}}", text)
-    return Number((Fraction(total + part),), False, _unit(text[place.end() :]) if place else None)
+    return Number((Fraction(total + small),), False, _unit(text[place.end() :]) if place else None)
 
 
 SEPARATOR = re.compile(  # what LaTeX and typography put between groups of three digits
@@ -302,6 +307,9 @@ def plain(text: str) -> str:
     text = re.sub(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r" \1/\2 ", text)
     text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)", r" \1/\2 ", text)
     text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
+    text = re.sub(r"\\leq?(?![a-z])|<=", "≤", re.sub(r"\\geq?(?![a-z])|>=|=>", "≥", text))
+    text = re.sub(r"\\neq?(?![a-z])|!=", "≠", text)
+    text = re.sub(r"\b[Nn]egative\s+(?=\d)", "-", text)
     text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
     text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
@@ -312,7 +320,7 @@ def plain(text: str) -> str:
     text = re.sub(rf"[{CURRENCY}]", " ", text)
     text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
     text = re.sub(r"[{}]", "", text) if "^" not in text else text
-    return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,!?")
+    return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")
 
 
 PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?")

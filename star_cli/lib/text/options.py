@@ -68,7 +68,20 @@ def text_spans(phrase: str, choices: list[str]) -> list[tuple[int, int, int]]:
             over = [s for s in found if s[0] < m.end() and m.start() < s[1]]
             if not over or all((s[0], s[1]) == m.span() for s in over):
                 found.append((*m.span(), i))
-    return sorted(found)
+    return sorted(s for s in found if s in _closest(phrase, plain, [o for o in found if o[:2] == s[:2]]))
+
+
+def _closest(phrase: str, plain: list[str], spans: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Of options at one place those that are written just so: Rr and not RR, backyard and not back yard."""
+    if len(spans) < 2:
+        return spans
+    start, end, _ = spans[0]
+    for text in (phrase[max(0, start - 4) : end], phrase[start:end]):
+        for same in (str, str.casefold):
+            exact = [s for s in spans if same(text.strip()) == same(plain[s[2]].strip().rstrip(". "))]
+            if exact:
+                return exact
+    return spans
 
 
 @lru_cache(maxsize=4096)
@@ -140,7 +153,7 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
         return lettered | texts, True
     if any(o >= (len(choices) or len(LETTERS)) for o in lettered):
         return {-1}, False  # a letter that no option has
-    if len(lettered) > 1:
+    if len(lettered) > 1 or (lettered and not lettered <= texts and _is_text_of_another(phrase, letters, choices)):
         return set(), False
     rest = max(s[1] for s in [*said, *letters])
     if re.search(r"\bor\b", phrase[rest:end]) or re.match(r",?\s+or\b", phrase[end:]):
@@ -149,7 +162,14 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
         return None, False
     if lettered:
         return (lettered if not texts or lettered <= texts else lettered | texts), False
-    return (texts if len({simple(choices[i]).casefold() for i in texts}) == 1 == len(texts) else set()), False
+    return (texts if len({simple(choices[i]).casefold() for i in texts}) == 1 else set()), False
+
+
+def _is_text_of_another(phrase: str, letters: list[tuple[int, int, int]], choices: list[str]) -> bool:
+    """Whether a bare letter is the whole text of another option: carbon is C, and C is oxygen."""
+    start, end, option = letters[0]
+    bare = "(" not in phrase[start:end] and not re.search(r"option|choice|letter", phrase[start:end], re.I)
+    return bare and any(i != option and simple(c).upper() == LETTERS[option] for i, c in enumerate(choices))
 
 
 def _without(phrase: str, spans: list[tuple[int, int, int]]) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from star_cli.lib.text import equality
 from star_cli.lib.text.formulas import NotFormula, Scalar, readings
-from star_cli.lib.text.numbers import LONGEST, TURNS, Number, Unclear, read_number
+from star_cli.lib.text.numbers import DENIED, LONGEST, TURNS, Number, Unclear, read_number
 from star_cli.lib.text.units import read_unit
 
 WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|textnormal|textit|operatorname|emph)\s*\{([^{}]*)\}")
@@ -29,6 +29,11 @@ AROUND = re.compile(  # words around a formula that change what it says
     re.I,
 )
 PROSE = re.compile(r"[\w\s.,$€£¥₹%°'’/:()+*−–-]+")
+NOUN = re.compile(
+    r"^(?:the|a|an)\s+(?:ordered\s+)?(?:pair|triple|point|polynomial|interval|equation|line|value|number|set|function|expression|vector|matrix"
+    r"|fraction|ratio|formula|domain|range|solution|root|roots|solutions|values)\s+(?=[^a-zA-Z\s]|[a-zA-Z]\b)",
+    re.I,
+)
 KNOWN_WORDS = frozenset("yes no odd even true false none all zero red both neither always never".split())
 EMPTY_SET = re.compile(r"the empty set|empty set|null set", re.I)
 
@@ -36,7 +41,8 @@ EMPTY_SET = re.compile(r"the empty set|empty set|null set", re.I)
 def unwrapped(text: str) -> str:
     r"""A text without ``\text{}``, spacing commands, dollars and the punctuation around it."""
     plain = SPACING.sub(" ", WRAP.sub(r" \1 ", WRAP.sub(r" \1 ", text)))
-    return " ".join(plain.split()).strip(" .,;:!\"'“”{}")
+    plain = " ".join(plain.split()).strip(' .,;:"“”{}')
+    return plain[1:-1] if re.fullmatch(r"'[^']+'|‘[^’]+’", plain) else plain
 
 
 def same_text(known: str, said: str) -> bool:
@@ -94,11 +100,13 @@ def forms(said: str) -> list[str]:
     found = [said.strip()]
     if EMPTY_SET.fullmatch(unwrapped(said)):
         return ["∅"]
+    if DENIED.search(said):
+        return []
     cut = CLAUSE.sub("", said).strip().strip('*_"“”')
     last = tail(said).strip().strip('*_"“”')
     for text in (cut, last):
         if text:
-            found += [text, _only_formula(text)]
+            found += [text, _only_formula(text), NOUN.sub("", text)]
     return [f for f in dict.fromkeys(found) if f]
 
 
