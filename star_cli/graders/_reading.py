@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import need
-from star_cli.lib.text.answers import THOUGHTS, Reading, learned, read, spoken
+from star_cli.lib.text.answers import learned
+from star_cli.lib.text.thoughts import THOUGHTS, Reading, read, spoken
 
 
 @dataclass(kw_only=True)

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text import equality
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, retracted, vague
-from star_cli.lib.text.formulas import NotFormula
+from star_cli.lib.formulas import equality
+from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
 from star_cli.lib.text.options import LETTERS, NOT, named, simple
+from star_cli.lib.text.retractions import retracted
 
 SAYS = re.compile(
     r"\b(?:option|choice)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b|"
@@ -35,8 +36,8 @@ ANGLES = {"choices": [r"$30^\circ$", r"$60^\circ$", r"$90^{\circ}$"]}
 
 @register("grader", "choice", version=2)
 class Choice(Reader):
-    """The last final answer before a run-on counts. A letter that contradicts the text beside it, two options, or a letter
-    inside a word are never right.
+    """The last final answer before a run-on counts. A letter that contradicts the text beside it, two options, or a
+    letter inside a word are never right.
 
     The known answer is a letter (A is the first option) or an option's text. With ``truncated`` a text that ran out of
     tokens may be right.
@@ -204,7 +205,9 @@ def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]
 
 
 def _named(phrase: str, line: str, choices: list[str]) -> tuple[str, set[int] | None, bool]:
-    """(the phrase that names options, the options, whether it denies them), of an answer's sentence or else its line."""
+    """(the phrase that names options, the options, whether it denies them), of an answer's sentence or else its
+    line.
+    """
     if re.fullmatch(r"\W*[A-Ja-j]\W*", phrase) and (longer := re.match(r"\W*[A-Ja-j]\W?[.)]\W*\s+[^.!?\n]+", line)):
         options, _ = named(longer.group(), choices)
         if options:

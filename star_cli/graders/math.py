@@ -16,10 +16,12 @@ from star_cli.core.registry import register
 from star_cli.errors import StarError, need
 from star_cli.graders._reading import Reader
 from star_cli.lib.clock import Overdue, limited
+from star_cli.lib.formulas.equality import equal
+from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, retracted, vague
-from star_cli.lib.text.equality import equal
-from star_cli.lib.text.formulas import NotFormula, readings
+from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, vague
+from star_cli.lib.text.retractions import retracted
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
@@ -30,8 +32,9 @@ class Math(Reader):
     r"""The last final answer before a run-on counts: in ``\boxed{}``, after "the answer is", on a line of its own.
 
     Terms are compared by exact arithmetic or to 300 decimals, words as words, tuples, sets, intervals, matrices and
-    equations each by its own rule (docs/grading.md). Integrals, sums and limits need math-verify (install: ``pip install
-    "star-cli[math]"``). ``seconds`` bounds one verdict. With ``truncated`` a text that ran out of tokens may be right.
+    equations each by its own rule (docs/grading.md). Integrals, sums and limits need math-verify (install: ``pip
+    install "star-cli[math]"``). ``seconds`` bounds one verdict. With ``truncated`` a text that ran out of tokens may
+    be right.
     """
 
     packages = ("math_verify",)
@@ -262,7 +265,9 @@ HARD = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|infty|partial|det|nabla|bigc
 
 
 def by_library(known: str, said: str) -> str:
-    """MATCH, MISMATCH or NO_ANSWER as math-verify sees it: equation against equation side by side, never across kinds."""
+    """MATCH, MISMATCH or NO_ANSWER as math-verify sees it: equation against equation side by side, never across
+    kinds.
+    """
     if not HARD.search(known) or not HARD.search(said):
         return "NO_ANSWER"  # our own reader refused it for a reason
     sides = [_sides(known), _sides(said)]

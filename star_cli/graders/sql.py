@@ -41,7 +41,8 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELEC
 
 @register("grader", "sql", version=2)
 class Sql(Reader):
-    """The last fenced block of SQL counts, or the final statement; a block that holds something else is passed over. The known answer is the gold query.
+    """The last fenced block of SQL counts, or the final statement; a block that holds something else is passed over.
+    The known answer is the gold query.
 
     Of a problem's ``meta``: ``database`` (its address, or the path of a folder of instances or of one file; below
     ``databases`` where that is set, whose hash is filled in as ``databases_content``) or ``tables`` (CREATE TABLE and

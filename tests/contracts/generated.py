@@ -437,7 +437,7 @@ def unions(r: Random) -> Forms:
     changed += [
         rf"(-\infty, {a}{left} \cap {right}{b}, \infty)",
         rf"x {ops[0]} {a}",
-        rf"(-\infty, \infty)",
+        r"(-\infty, \infty)",
         rf"{a} < x < {b}",
     ]
     return gold, forms, changed
@@ -697,8 +697,8 @@ def pis(r: Random) -> Forms:
 KINDS: dict[str, Callable[[Random], Forms]] = {
     f.__name__: f
     for f in (
-        integers, fractions, decimals, percents, money, units, radicals, polynomials, equations, assignments, intervals, unions,
-        sets, tuples, matrices, times, texts, complexes, powers, bases, angles, pis,
+        integers, fractions, decimals, percents, money, units, radicals, polynomials, equations, assignments,
+        intervals, unions, sets, tuples, matrices, times, texts, complexes, powers, bases, angles, pis,
     )
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
-"""Hard cases by hand: what models really write, and what only looks like the answer. A row is (gold, text, reason) and, where
-it takes more, the rest of a grader's own CASES: choices, finish.
+"""Hard cases by hand: what models really write, and what only looks like the answer. A row is (gold, text, reason)
+and, where it takes more, the rest of a grader's own CASES: choices, finish.
 
 They follow the faults that were met: formulas read as numbers, row breaks, thoughts and finality, answers not found,
 errors on ordinary text, what libraries get wrong, options, SQL in company.

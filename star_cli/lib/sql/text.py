@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from star_cli.lib.text.answers import own
+from star_cli.lib.text.thoughts import own
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -22,8 +22,8 @@ TOKEN = re.compile(
 FENCE = re.compile(r"```[ \t]*(?:(\w+)[ \t]*\n|(sqlite\b|sql\b))?(.*?)(?:```|\Z)", re.S | re.I)
 LABELS = frozenset("sql sqlite sqlite3 mysql postgresql postgres tsql plsql".split())
 VERBS = frozenset(
-    """SELECT WITH VALUES INSERT UPDATE DELETE REPLACE CREATE DROP ALTER ATTACH DETACH PRAGMA EXPLAIN VACUUM ANALYZE BEGIN
-    COMMIT""".split()
+    """SELECT WITH VALUES INSERT UPDATE DELETE REPLACE CREATE DROP ALTER ATTACH DETACH PRAGMA EXPLAIN VACUUM ANALYZE
+    BEGIN COMMIT""".split()
 )
 START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
 NEAR = 64  # of the SELECTs before one, how many are looked at for the statement that it belongs to

@@ -1,7 +1,7 @@
-r"""Where a text gives its final answer: what of it is judged at all, and the places that name an answer, last one first.
+r"""Where a text gives its final answer: the places that name one, the last one first.
 
-``<think>a guess: \boxed{3}</think> So it is $\boxed{4}$.\n\nQ: next?`` -> the answer 4; the thought and the next question
-count for nothing. Every function takes time linear in the length of the text. The rules stand in docs/grading.md.
+``First \boxed{3}. Wait, the answer is $4$.`` -> ``$4$``. Every function takes time linear in the length of the text.
+The rules stand in docs/grading.md.
 """
 
 from __future__ import annotations
@@ -10,51 +10,15 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-THOUGHTS = (  # where a thought begins and ends, as reasoning models write it
-    "<think> </think>",
-    "<thinking> </thinking>",
-    "<thought> </thought>",
-    "<reasoning> </reasoning>",
-    "<reflection> </reflection>",
-    "<seed:think> </seed:think>",
-    "[THINK] [/THINK]",
-    "<|begin_of_thought|> <|end_of_thought|>",
-    "◁think▷ ◁/think▷",
-    "<|channel|>analysis<|message|> <|end|>",
-)
+from star_cli.lib.text import boxes, retractions
+from star_cli.lib.text.thoughts import THOUGHTS, read
+
 LONGEST = 2000  # characters of an answer; a longer one is none
 TRIES = 256  # places that are looked at, counted from the end of a text
 READ = 16  # places that a grader reads, from the end
 NEAR = 160  # characters around such a place that say what it is
 
-NEXT = re.compile(
-    r"^[ \t>*#]*(?:(?:[Nn]ext|[Nn]ew)[ \t]+)?(?:Q|[Qq]uestion|Problem|Exercise|Human|User|Instruction)\b[ \t]*\d*[ \t]*\**"
-    r"[ \t]*[:.)]|^[ \t>*#]*(?:Question|Problem|Exercise|Example)[ \t]+\d+[ \t]*\**[ \t]*[:.)]?[ \t]*\**[ \t]*$"
-    r"|(?<=\s)Q:|<\|(?:im_start|im_end|eot_id|endoftext|end_of_text|user|start_header_id)\|>|</s>|<end_of_turn>"
-    r"|<start_of_turn>|\[/?INST\]",
-    re.M,
-)
-MARKS = (
-    "Q:",
-    "Q ",
-    "Q.",
-    "Q)",
-    "Q*",
-    "Q1",
-    "uestion",
-    "roblem",
-    "xercise",
-    "xample",
-    "Human",
-    "User",
-    "nstruction",
-    "<|",
-    "</s>",
-    "_turn>",
-    "INST]",
-)
 PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
     "####": "hash",
     "\\boxed": "boxed",
@@ -93,53 +57,29 @@ CLAIM = re.compile(
     r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
     re.I,
 )
-CHATTER = re.compile(  # what is said about an answer that was given before
-    r"(?:indeed|also|already|now|therefore|thus|hence|in fact)?[,\s]*(?:(?:very|quite|fully|most likely|probably)\s+)?"
-    r"(?:correct|right|clear|helpful|useful|obvious|reasonable|consistent|verified|confirmed|valid|unique|simplified"
-    r"|rounded|expressed|written|given|found|obtained|determined|derived|calculated|computed|checked|as follows|below"
-    r"|above|in (?:the|its) (?:simplest|lowest|required|form)|the same|an? (?:positive |negative )?(?:integer|whole number|fraction"
-    r"|decimal|number|prime)|reached|complete|accurate|satisfied|what (?:we|you)|based on|supported)\b",
-    re.I,
-)
-VAGUE = re.compile(  # the answer is taken back, or there is none
-    r"(?:still|completely|simply|just)?\s*(?:wrong|incorrect|unclear|uncertain|in doubt|not (?:clear|known|right|correct|certain|given))\b",
-    re.I,
-)
 SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
 HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
 HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
-    r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion|notes?|explanation"
-    r"|verification|summary|given|approach|analysis|check|method|calculations?|problem|question|reasoning)(?=[ \t*]*(?:[\d:.]|$))"
+    r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion"
+    r"|notes?|explanation"
+    r"|verification|summary|given|approach|analysis|check|method|calculations?|problem|question"
+    r"|reasoning)(?=[ \t*]*(?:[\d:.]|$))"
     r"|(?:checking|understanding|finding|setting|calculating|determining|solving|verifying|analyzing|considering|applying|using|why"
     r"|how)\b)",
     re.I,
 )
-JOINED = re.compile(  # what may stand between two boxes that are one answer
-    r"(?:[\s$]|\\\(|\\\)|\\\[|\\\]|\\quad|\\qquad|\\[,;: ])*(?:(?:,|;|/|(?:\\(?:text|mbox|textrm)\s*\{)?\s*\b(?:or|and)\b\s*\}?)"
-    r"(?:[\s$]|\\\(|\\\)|\\\[|\\\]|\\quad|\\qquad|\\[,;: ])*)*"
-)
 CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
-WRONG = r"(?:wrong|incorrect|mistaken|not right|not correct|a mistake|an error|not the (?:right|correct) answer)"
-RETRACTED = re.compile(
-    r"(?:^|(?<=[.!?\n]))[\s*_]*(?:wait|hmm+|oops|no,|sorry|actually|hold on)\b(?:(?!\boptions?\b|\bchoices?\b|\([A-Ja-j]\))[^.!?\n]){0,60}?"
-    rf"\b(?:{WRONG}|mistake|error|isn't right|isn't correct|can't be right|cannot be right|miscalculated|misread)\b"
-    r"|\bI (?:made|have made|'ve made) (?:an?|some|the) (?:\w+ ){0,2}(?:mistake|error)|\bI was (?:wrong|mistaken)\b"
-    r"|\b(?:my|the(?: (?:above|previous|provided|given|final|earlier))?) (?:answer|solution|result|calculation|computation|reasoning"
-    rf"|working|response|value)(?: (?:above|provided|given|I gave))* (?:is|was) {WRONG}\b"
-    r"|\bscratch that\b|\b(?:ignore|disregard) (?:that|this|the above|my)\b|\blet me (?:correct|redo|fix) (?:that|this|it|my)\b"
-    r"|\bI (?:retract|take (?:that|it) back)\b",
-    re.I,
-)
-AT_ONCE = re.compile(  # in the very next sentence these are enough
-    r"[\s\"'*_)\]$.!?\\]*(?:(?:wait|hmm+|oops|no|sorry|actually|but)[,.!\s—–-]*)*(?:that|this|it)(?:'s| is| was| cannot be| can't be)"
-    rf" (?:{WRONG}|right\?)\b|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
-    re.I,
-)
-UNLESS = re.compile(r"\b(?:if|not|no|n't|never|without|any|whether|nor)\b[^.!?\n]{0,40}$", re.I)
 LEAD = re.compile(
-    r"(?:\s|\*|_|#|>|-|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude|in summary|consequently|that is"
-    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means|yields)(?: us)?(?: that)?|it follows that|,|:)*",
+    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
+    r"|in summary|consequently|that is"
+    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
+    r"|yields)(?: us)?(?: that)?|it follows that|,|:)*",
     re.I,
+)
+VERB = re.compile(
+    r"(?<![=<>])\b(?:is|are|equals?|becomes|must be|will be)\b(?:\s+(?:equal to|approximately|exactly|therefore"
+    r"|then|thus))?[\s:]*"
+    r"|:\s+"
 )
 HOPE = re.compile(
     r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
@@ -161,74 +101,9 @@ class Final:
     kind: str
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What of a text is judged: ``text`` up to a run-on, with every thought blanked (same places, same length).
-
-    ``unfinished``: a thought was never closed. ``ran_on``: a next question follows.
-    """
-
-    text: str
-    unfinished: bool
-    ran_on: bool
-
-
-def own(text: str) -> tuple[str, bool]:
-    """(the text before it runs on to a next question, whether it does)."""
-    if not any(mark in text for mark in MARKS):
-        return text, False
-    for found in NEXT.finditer(text):
-        if text[: found.start()].strip():
-            return text[: found.start()], True
-    return text, False
-
-
-def read(text: str, thoughts: Sequence[str] = THOUGHTS) -> Reading:
-    """What of a text is judged. ``thoughts`` are pairs of tokens with a space between."""
-    visible, unfinished = spoken(text, thoughts)
-    mine, ran_on = own(visible)
-    return Reading(mine, unfinished, ran_on)
-
-
-@lru_cache(maxsize=16)
-def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str]]:
-    pairs = [pair.split() for pair in thoughts]
-    if not pairs:
-        return None, frozenset()
-    pattern = "|".join(re.escape(token) for pair in pairs for token in pair)
-    return re.compile(pattern, re.I), frozenset(pair[1].lower() for pair in pairs)
-
-
-def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
-    """(the text with newlines in place of its thoughts, whether the last thought is open).
-
-    An end without a beginning ends a thought that began in the prompt.
-    """
-    pattern, ends = _tokens(tuple(thoughts))
-    if pattern is None:
-        return text, False
-    spans: list[tuple[int, int]] = []
-    opened: int | None = None
-    for token in pattern.finditer(text):
-        if token.group().lower() not in ends:
-            opened = token.start() if opened is None else opened
-        elif opened is None:
-            spans = [(0, token.end())]
-        else:
-            spans.append((opened, token.end()))
-            opened = None
-    if opened is not None:
-        spans.append((opened, len(text)))
-    done, pieces = 0, []
-    for start, end in spans:
-        pieces += [text[done:start], "\n" * (end - start)]
-        done = end
-    return "".join([*pieces, text[done:]]) if pieces else text, opened is not None
-
-
 def finals(text: str) -> Iterator[Final]:
-    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place are
-    looked at.
+    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place
+    are looked at.
     """
     small = _small(text)
     limit = len(text)
@@ -258,7 +133,7 @@ def _last_of(small: str, word: str) -> Iterator[int]:
 
 def _final(text: str, start: int, kind: str) -> Final | None:
     if kind == "boxed":
-        return boxes(text, start) if re.compile(r"\\[a-z]+(?![a-zA-Z])").match(text, start) else None
+        return _box(text, start) if re.compile(r"\\[a-z]+(?![a-zA-Z])").match(text, start) else None
     if kind == "hash":
         return _hash(text, start)
     if kind == "tag":
@@ -269,6 +144,11 @@ def _final(text: str, start: int, kind: str) -> Final | None:
         return _fix(text, start)
     quoted = re.compile(r"(?:final[_ ]?)?answer[\"']\s{0,9}:", re.I).match(text, start)
     return _field(text, start) if quoted and text[start - 1] in "\"'_ lL" else _word(text, start)
+
+
+def _box(text: str, start: int) -> Final | None:
+    found = boxes.joined(text, start)
+    return None if found is None else Final(found[0], found[0], found[1], found[2], "boxed")
 
 
 def _line(text: str, start: int) -> Final | None:
@@ -390,10 +270,13 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
     phrase = near[breaks[-1] if breaks else 0 :]
     if verb > NEAR and not breaks:
         phrase = near[-60:]
-    at = max(text.rfind("\\boxed", max(0, verb - LONGEST), verb), text.rfind("\\fbox", max(0, verb - LONGEST), verb))
-    box = boxes(text, at) if at >= 0 else None
+    at = boxes.last_box(text, verb)
+    box = _box(text, at) if at >= 0 else None
     if box is not None and box.text and not text[box.end : verb].strip("$ \n.\\)]*_"):
         return Final(box.text, box.text, box.start, after, "boxed")
+    if phrase.count("$") % 2:  # the break was inside a formula
+        opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
+        phrase = text[opening:verb] if opening >= 0 else phrase
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
     if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one|answer|solution)$", answer, re.I):
         return None
@@ -412,7 +295,8 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
     """The answer that begins at ``begin``: to the end of its sentence, formula or line."""
     begin = _skip(text, begin, ' \t*_`":')
     if begin < len(text) and text[begin] == "\n" and kind != "hash":  # "Answer:" and the answer on the line below
-        begin = _skip(text, begin, ' \t\n*_`":>-•' if kind == "heading" else " \t\n")
+        begin = _skip(text, begin, ' \t\n*_`":>•' if kind == "heading" else " \t\n")
+        begin += 2 if re.compile(r"[-•*] (?![\d.])").match(text, begin) else 0  # a bullet, but "- 5" is minus five
     edge = min(len(text), begin + LONGEST + 1)
     line_end = text.find("\n", begin, edge)
     line_end = line_end if line_end >= 0 else edge
@@ -426,10 +310,9 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
         end = close if close is not None else edge
     inner = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*").search(text, begin, end)
     if inner:
-        box = boxes(text, inner.start())
+        box = _box(text, inner.start())
         if box is not None:
             return Final(box.text, box.text, start, max(box.end, end), "boxed")
-        return Final("", "", start, end, "boxed")
     answer = text[begin:end].strip()
     if not answer:
         return None
@@ -468,101 +351,25 @@ def _formula_end(text: str, begin: int, edge: int) -> int | None:
     return None
 
 
-def boxes(text: str, start: int) -> Final | None:
-    r"""The content of the box at ``start`` and of boxes joined to it by "or", "and" or a comma, before and after.
-
-    A box that never closes, or is too long, gives an empty answer; an empty box gives none.
-    """
-    box = _box(text, start)
-    if box is None:
-        return Final("", "", start, len(text), "boxed")
-    content, end = box
-    found = [content]
-    first = start
-    for _ in range(16):
-        at = max(
-            text.rfind("\\boxed", max(0, first - LONGEST), first), text.rfind("\\fbox", max(0, first - LONGEST), first)
-        )
-        other = _box(text, at) if at >= 0 else None
-        if other is None or other[1] > first or not _joins(text[other[1] : first]):
-            break
-        found.insert(0, other[0])
-        first = at
-    for _ in range(16):
-        link = JOINED.match(text, end, end + NEAR)
-        if link is None or not text.startswith(("\\boxed", "\\fbox"), link.end()) or not _joins(text[end : link.end()]):
-            break
-        other = _box(text, link.end())
-        if other is None:
-            break
-        found.append(other[0])
-        end = other[1]
-    if not any(c.strip() for c in found):
-        return None
-    return Final(", ".join(c.strip() for c in found), ", ".join(found), first, end, "boxed")
-
-
-def _joins(gap: str) -> bool:
-    """Whether what stands between two boxes makes one answer of them: a comma, "and", "or", or nothing in a formula."""
-    return len(gap) < NEAR and JOINED.fullmatch(gap) is not None and (bool(re.search(r"[,;/a-z]", gap)) or not gap)
-
-
-def _box(text: str, start: int) -> tuple[str, int] | None:
-    head = re.compile(r"\\(?:boxed|fbox)\s*").match(text, start)
-    return braced(text, head.end()) if head else None
-
-
-BRACES = re.compile(r"\\.|[{}]", re.S)
-
-
-def braced(text: str, start: int) -> tuple[str, int] | None:
-    r"""The content of ``{...}`` at ``start``, braces nested as they may be, and where it ends; ``\boxed 7`` is 7."""
-    if start >= len(text):
-        return None
-    if text[start] != "{":
-        bare = re.compile(r"\\[dtc]?frac\s*\d\s*\d|[^\s$\\{}.,;]+").match(text, start, start + LONGEST)
-        return (bare.group(), bare.end()) if bare else None
-    depth = 0
-    for found in BRACES.finditer(text, start, start + LONGEST + 2):
-        depth += (found.group() == "{") - (found.group() == "}")
-        if depth == 0 and found.group() == "}":
-            return text[start + 1 : found.start()], found.end()
-    return None
-
-
 def boxed(text: str) -> Final | None:
     """The last box of a text, as a known solution has it."""
     return next((f for f in finals(text) if f.kind == "boxed" and f.text), None)
 
 
-TURN = re.compile(
-    r"\b(?:not|never|no|none|neither|cannot|half|twice|double|triple|un\w+|\w+n't|wrong|incorrect|mistaken|one|two)\b|\d|[\\$=<>^]",
-    re.I,
-)
-
-
 def idle(found: Final) -> bool:
     """Whether a place only talks about an answer that was given before: "the answer is thus confirmed"."""
-    return found.kind in ("said", "heading") and bool(CHATTER.match(found.text)) and not TURN.search(found.text)
+    return found.kind in ("said", "heading") and retractions.idle(found.text)
 
 
 def vague(found: Final) -> bool:
     """Whether a place says that there is no answer, or that the one before is wrong."""
-    return found.kind == "said" and bool(VAGUE.match(found.text))
+    return found.kind == "said" and retractions.vague(found.text)
 
 
 def final(text: str) -> Final | None:
     """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
     found = next((f for f in finals(text) if not idle(f)), None)
-    return None if found is None or vague(found) or retracted(text, found.end) else found
-
-
-def retracted(text: str, end: int) -> bool:
-    """Whether what follows the answer that ends at ``end`` takes it back without giving another."""
-    rest = text[end : end + 8_000]
-    if AT_ONCE.match(rest[:NEAR]):
-        return True
-    return any(not UNLESS.search(rest[max(0, m.start() - 40) : m.start()]) for m in RETRACTED.finditer(rest))
+    return None if found is None or vague(found) or retractions.retracted(text, found.end) else found
 
 
 def conclusion(text: str) -> Final | None:
@@ -586,12 +393,7 @@ def conclusion(text: str) -> Final | None:
     lead = LEAD.match(sentence)
     bare = sentence[lead.end() if lead else 0 :]
     led = bool(lead and lead.end() > 0 and re.search(r"[a-z]", lead.group(), re.I))
-    verb = None
-    for verb in re.finditer(
-        r"(?<![=<>])\b(?:is|are|equals?|becomes)\b(?:\s+(?:equal to|approximately|exactly|therefore|then|thus))?[\s:]*|:\s+",
-        bare,
-    ):
-        pass
+    verb = next(reversed(list(VERB.finditer(bare))), None)
     if verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
         answer = bare[verb.end() :]
     elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):

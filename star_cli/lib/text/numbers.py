@@ -1,17 +1,18 @@
 """What a number is, with its unit, however it is written in words or digits; and when two of them are equal.
 
-"$1,234.50", "1.5 \\times 10^3", "3 1/2 hours", "−9", "50 %", "0.\\overline{36}" and "seventy-two" are numbers; "5 or 6",
-"2x", "3x + 2y = 8" and "1,00" are not. Values are exact fractions. The rules stand in docs/grading.md.
+"$1,234.50", "1.5 \\times 10^3", "3 1/2 hours", "−9", "50 %", "0.\\overline{36}" and "seventy-two" are numbers;
+"5 or 6", "2x", "3x + 2y = 8" and "1,00" are not. Values are exact fractions. The rules stand in docs/grading.md.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
-from star_cli.lib.text.units import CURRENCY, NAMES, Unit, known, read_unit
+from star_cli.lib.text.plain import plain
+from star_cli.lib.text.spelled import spelled
+from star_cli.lib.text.units import NAMES, Unit, known, read_unit
 
 DIGITS = (
     r"(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)|\d{1,3}(?: \d{3})+(?![ ]?\d)|\d+)(?:\.\d+)?"
@@ -27,12 +28,14 @@ NUMBER = re.compile(
 SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 TURNS = re.compile(  # words before a number that make it something else than the answer
     r"\b(?:not|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
-    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least|most)|up to|over"
+    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least"
+    r"|most)|up to|over"
     r"|under|above|below|(?:option|choice|step|case|part|equation|question|problem|figure|base|log)(?=\s*$))\b|n't\b"
     r"|[<>≤≥≠±√(*/^÷+-]\s*$"
 )
 AFTER = re.compile(
-    r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
+    r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus"
+    r"|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
     r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
 )
@@ -47,16 +50,6 @@ FORMULA = re.compile(  # a side of an equation that is more than a name or arith
 )
 DENIED = re.compile(r"\b(?:wrong|incorrect|mistaken)\b", re.I)
 HOURS = re.compile(r"\s*([ap])\.?\s?m\b", re.I)
-ONES = {
-    w: i
-    for i, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-PARTS = {w: i for i, w in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)}
-PARTS |= {"half": 2, "halve": 2, "quarter": 4}
 LARGEST = 400  # decimal exponents beyond it are nobody's answer, and expanding them would fill the memory
 LONGEST = 2000  # characters of a phrase that is read
 
@@ -75,6 +68,8 @@ class Number:
             if not self.unit.agrees(gold.unit):
                 return False
             return any(v * self.unit.factor == gold.values[0] * gold.unit.factor for v in self.values)
+        if self.percent != gold.percent and (self.unit or gold.unit):
+            return False  # per cent is no dollar
         return any(same(v, self.percent, gold.values[0], gold.percent) for v in self.values)
 
 
@@ -128,10 +123,14 @@ def _or_none(side: str, money: Unit | None) -> Number | None:
 def _side(side: str, money: Unit | None = None) -> Number | None:
     if "§" in side:  # a LaTeX command that is not understood, such as a root
         raise Unclear
-    for text in (side, re.sub(r"(?<=[\w%])\s*\((?![^()]*\b(?:or|and|not)\b)[^()]*\)\s*$", "", side), SOFT.sub("", side)):
+    for text in (
+        side,
+        re.sub(r"(?<=[\w%])\s*\((?![^()]*\b(?:or|and|not)\b)[^()]*\)\s*$", "", side),
+        SOFT.sub("", side),
+    ):
         found = [m for m in NUMBER.finditer(text) if not _inside_word(text, m)]
         if not found:
-            return words(text) if text is side else None
+            return _spelled(text) if text is side else None
         if any(re.match(r"[.,]?\d", text[m.end() :]) for m in found):
             raise Unclear  # thousands separators that do not fit, a torn number, a time
         first, rest = found[0], text[found[0].end() :]
@@ -151,6 +150,11 @@ def _side(side: str, money: Unit | None = None) -> Number | None:
     if found and all(re.fullmatch(r"[-+*/^x÷() ]*", b) for b in between) and (between or AFTER.match(rest)):
         return None  # a calculation without its result
     raise Unclear
+
+
+def _spelled(text: str) -> Number | None:
+    found = spelled(text)
+    return None if found is None else Number((found[0],), False, _unit(found[1]))
 
 
 def _inside_word(text: str, m: re.Match[str]) -> bool:
@@ -205,129 +209,13 @@ def _exponent(digits: str, largest: int = LARGEST) -> int:
     return value
 
 
-def words(text: str) -> Number | None:
-    """A number in words, up to the hundreds of thousands: "seventy-two clips", "three hundred and five"."""
-    part = re.fullmatch(r"\W*(?:an?\s+)?(half|third|quarter|fourth|fifth|sixth|eighth|tenth)\W*", text.lower())
-    if part:
-        return Number((Fraction(1, PARTS[part[1]]),), False)
-    found = re.findall(r"[a-z]+", text.lower()[:120])
-    start = next((i for i, w in enumerate(found) if w in ONES or w in TENS), None)
-    if start is None or start > (1 if found[0] in ("the", "a", "exactly", "about") else 0):
-        return None
-    total = small = 0
-    end = start
-    last = ""
-    for word in found[start:]:
-        if word in ONES and last not in ("one", "ten") and (not last or last in ("hundred", "thousand", "tens", "and")):
-            if last == "tens" and not 0 < ONES[word] < 10:
-                return None
-            small += ONES[word]
-            last = "one"
-        elif word in TENS and last in ("", "hundred", "thousand", "and"):
-            small += TENS[word]
-            last = "tens"
-        elif word == "hundred" and last == "one" and 0 < small < 10:
-            small *= 100
-            last = "hundred"
-        elif word == "thousand" and last and last != "and" and not total:
-            total, small = small * 1000, 0
-            last = "thousand"
-        elif word == "and" and last in ("hundred", "thousand"):
-            last = "and"
-        else:
-            break
-        end += 1
-    rest = found[end : end + 1]
-    if rest and rest[0].rstrip("s") in PARTS and last == "one" and not total and small < 20:
-        place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end + 1}}}", text)
-        return Number(
-            (Fraction(small, PARTS[rest[0].rstrip("s")]),), False, _unit(text[place.end() :]) if place else None
-        )
-    if last == "and" or (
-        rest
-        and rest[0]
-        in {*ONES, *TENS, "of", "or", "and", "half", "third", "quarter", "more", "less", "point"} | set(SCALE)
-    ):
-        return None
-    place = re.match(rf"(?:[^A-Za-z]*[A-Za-z]+){{{end}}}", text)
-    return Number((Fraction(total + small),), False, _unit(text[place.end() :]) if place else None)
-
-
-SEPARATOR = re.compile(  # what LaTeX and typography put between groups of three digits
-    r"(?<=\d)\s?(?:\{\s*,\s*\}|,\s*\\!|\\text\s*\{\s*,\s*\}|\{\\,\}|,?\\[,!;: ]|~|[_'’\u00a0\u2009\u202f])\s*(?=\d{3}(?!\d))"
-)
-REPEATING = re.compile(
-    r"(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:(\d*)\\dot\s*(?:\{\s*(\d)\s*\}|(\d)))?|\((\d+)\)(?![\d(]))"
-)
-DOTS = re.compile(r"(\d*)\.(\d+)\s*(?:\.\.\.|…|\\(?:l|c)?dots(?![A-Za-z]))")
-
-
-def grouped(text: str) -> str:
-    """A text whose digits LaTeX groups by three, with the groups joined: ``1{,}234``, ``11,\\! 111`` and ``1\\,234``."""
-    return SEPARATOR.sub("", text)
-
-
-def repeating(text: str, form: str = " {} ") -> str:
-    r"""A text with its repeating decimals as fractions: ``0.\overline{36}`` -> `` 4/11 ``, ``0.1666...`` -> `` 1/6 ``."""
-
-    def bar(m: re.Match[str]) -> str:
-        period = (m[3] or m[4] or m[8] or "") + (m[5] or "") + (m[6] or m[7] or "")
-        return form.format(_fraction(m[1] or "0", m[2], period))
-
-    def dots(m: re.Match[str]) -> str:
-        digits = m[2]
-        for size in (1, 2, 3, 6):
-            period = digits[-size:]
-            times = 3 if size == 1 else 2
-            if len(digits) >= size * times and digits.endswith(period * times):
-                return form.format(_fraction(m[1] or "0", digits[: -size * times], period))
-        return " § " if len(digits) > 3 else m.group()  # 1.41421...: how it goes on is not said
-
-    return DOTS.sub(dots, REPEATING.sub(bar, text))
-
-
-def _fraction(whole: str, fixed: str, period: str) -> str:
-    if len(whole) + len(fixed) + len(period) > LARGEST // 4:
-        return "§"
-    nines = 10 ** len(period) - 1
-    value = Fraction(whole + "." + (fixed or "0")) + Fraction(int(period), nines * 10 ** len(fixed))
-    return f"{value.numerator}/{value.denominator}"
-
-
-def plain(text: str) -> str:
-    """The phrase with LaTeX, Markdown, currency signs and exotic characters in their plainest form."""
-    text = re.sub(r"<<[^<>]*>>", "", text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()), text)
-    text = grouped(text)
-    text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)).replace("⁄", "/")
-    text = re.sub("[\u2212\u2010-\u2013\ufe63]", "-", text).replace("\u2014", "; ")
-    text = repeating(text.replace("{,}", ","))
-    text = re.sub(r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}", re.sub(r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}", text))
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|textnormal)\s*\{([^{}]*)\}", r" \1 ", text)
-    text = re.sub(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r" \1/\2 ", text)
-    text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)", r" \1/\2 ", text)
-    text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
-    text = re.sub(r"\\leq?(?![a-z])|<=", "≤", re.sub(r"\\geq?(?![a-z])|>=|=>", "≥", text))
-    text = re.sub(r"\\neq?(?![a-z])|!=", "≠", text)
-    text = re.sub(r"\b[Nn]egative\s+(?=\d)", "-", text)
-    text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
-    text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
-    text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
-    text = re.sub(r"\\[A-Za-z]+|\\", "§", text)
-    text = re.sub(r"(?<=\d)\s*\*\*\s*(?=\d)", "^", text).replace("**", "")
-    text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
-    text = re.sub(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])", "", text)
-    text = re.sub(rf"[{CURRENCY}]", " ", text)
-    text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
-    text = re.sub(r"[{}]", "", text) if "^" not in text else text
-    return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")
-
-
 PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?")
 
 
 def compound(text: str) -> Number | None:
-    """A quantity in two or more units of one kind, from large to small: "2 hours 30 minutes", "5 ft 6 in"; else None."""
+    """A quantity in two or more units of one kind, from large to small: "2 hours 30 minutes", "5 ft 6 in"; else
+    None.
+    """
     at, parts = 0, []
     text = plain(text)
     while at < len(text) and (m := PAIR.match(text, at)):

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from star_cli.lib.text.latex import UNICODE
+from star_cli.lib.formulas.latex import UNICODE
 
 LETTERS = "ABCDEFGHIJ"
 MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]
@@ -129,8 +129,8 @@ def letter_spans(phrase: str, said: list[tuple[int, int, int]]) -> list[tuple[in
 def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int] | None, bool]:
     """(the options that the first clause of a phrase names, whether it denies them).
 
-    None: it names none; an empty set: it offers several, or two that contradict each other. With ``whole`` the phrase must
-    be nothing but an option.
+    None: it names none; an empty set: it offers several, or two that contradict each other. With ``whole`` the phrase
+    must be nothing but an option.
     """
     phrase = re.sub(r"^[\s:*_`\"'>-]+(?=[A-Za-z(\[])", "", simple(phrase))
     spans = text_spans(phrase, choices)
@@ -143,9 +143,9 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
     said = [s for s in spans if s[0] < end]
     letters = [s for s in letter_spans(phrase, said) if s[0] < end]
     if not said and not letters:
-        rest = re.match(r"(?:not|never)\s+(?:option\s+)?(?=\(?[A-J]\b)", phrase)
-        if rest:
-            return named(phrase[rest.end() :], choices)[0], True
+        negation = re.match(r"(?:not|never)\s+(?:option\s+)?(?=\(?[A-J]\b)", phrase)
+        if negation:
+            return named(phrase[negation.end() :], choices)[0], True
         return None, bool(NOT.search(phrase[:end]))
     denied = bool(NOT.search(phrase[: min(s[0] for s in [*said, *letters])]))
     lettered, texts = {s[2] for s in letters}, {s[2] for s in said}

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from star_cli.lib.text import equality
-from star_cli.lib.text.formulas import NotFormula, Scalar, readings
+from star_cli.lib.formulas import equality
+from star_cli.lib.formulas.kinds import Scalar
+from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.formulas.reading import readings
+from star_cli.lib.formulas.settle import Named, settled
 from star_cli.lib.text.numbers import DENIED, LONGEST, TURNS, Number, Unclear, read_number
 from star_cli.lib.text.units import read_unit
 
@@ -21,14 +24,16 @@ CLAUSE = re.compile(
     r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according)\b.*", re.S
 )
 VERB = re.compile(
-    r"\b(?:is|are|equals?|be|becomes|was|were)\b(?:\s+(?:equal to|approximately|about|exactly|therefore|then|thus|given by))?[\s:]+"
+    r"\b(?:is|are|equals?|be|becomes|was|were)\b(?:\s+(?:equal to|approximately|about|exactly|therefore|then"
+    r"|thus|given by))?[\s:]+"
 )
 AROUND = re.compile(  # words around a formula that change what it says
     r"\d|[-+*/^=<>\\]|\b(?:or|and|not|no|never|times|over|plus|minus|than|least|most|half|twice|double|third|quarter|between"
-    r"|if|unless|except|wrong|incorrect|n't|either|neither|to|more|less|squared|cubed|sum|product|difference|percent of)\b|n't\b",
+    r"|if|unless|except|wrong|incorrect|n't|either|neither|to|more|less|squared|cubed|sum|product|difference"
+    r"|percent of)\b|n't\b",
     re.I,
 )
-PROSE = re.compile(r"[\w\s.,$€£¥₹%°'’/:()+*−–-]+")
+PROSE = re.compile(r"[\w\s.,$€£¥₹%°'’/:()+−–-]+")
 NOUN = re.compile(
     r"^(?:the|a|an)\s+(?:ordered\s+)?(?:pair|triple|point|polynomial|interval|equation|line|value|number|set|function|expression|vector|matrix"
     r"|fraction|ratio|formula|domain|range|solution|root|roots|solutions|values)\s+(?=[^a-zA-Z\s]|[a-zA-Z]\b)",
@@ -47,7 +52,7 @@ def unwrapped(text: str) -> str:
 
 def same_text(known: str, said: str) -> bool:
     """Whether two answers are written the same, spaces and wrappers aside; capitals count in short ones."""
-    a, b = ("".join(unwrapped(t).rstrip("\\").split()) for t in (known, said))
+    a, b = (re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", unwrapped(t).rstrip("\\")) for t in (known, said))
     if not a or "…" in b or b.endswith("..."):
         return False
     return a == b or (len(a) > 3 and a.isalpha() and a.casefold() == b.casefold())
@@ -111,7 +116,9 @@ def forms(said: str) -> list[str]:
 
 
 def _only_formula(text: str) -> str:
-    """The one formula between dollars in words, with the unit after it; "" where there are several, or words that turn it."""
+    """The one formula between dollars in words, with the unit after it; "" where there are several, or words that
+    turn it.
+    """
     spans = list(MATH.finditer(text))
     if len(spans) != 1:
         return ""
@@ -160,8 +167,8 @@ def equals_number(known: str, said: Number) -> bool:
     except NotFormula:
         return False
     for gold in golds:
-        settled = equality.settled(gold)
-        bare = settled.value if isinstance(settled, equality.Named) else settled
+        reading = settled(gold)
+        bare = reading.value if isinstance(reading, Named) else reading
         if isinstance(bare, Scalar) and any(
             equality.same_scalar(bare, Scalar(("n", v), said.unit, said.percent)) for v in said.values
         ):

@@ -299,8 +299,8 @@ def main() -> None:
 def judge(grader: Grader, problem: Problem, rationale: Rationale) -> Verdict:
     """The grader's verdict; a grader that raises is a GRADER_ERROR, and says so.
 
-    A text above LONGEST characters is not read: NO_ANSWER. A grader that judges in this process has ``wall`` CPU seconds,
-    then it is a TIMEOUT; one in a worker process is killed by the pool.
+    A text above LONGEST characters is not read: NO_ANSWER. A grader that judges in this process has ``wall`` CPU
+    seconds, then it is a TIMEOUT; one in a worker process is killed by the pool.
     """
     if len(rationale.text) > LONGEST:
         return _without(

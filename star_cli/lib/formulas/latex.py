@@ -1,7 +1,8 @@
 r"""The words and signs of a formula, written in LaTeX, in Unicode or in plain characters.
 
-``\dfrac{1}{2}x² \le \text{3 cm}`` becomes a list of tokens. Row breaks (``\\``) and spaces (``\ ``) are different tokens,
-groups of three digits are one number. Time is linear in the length; formulas above LONGEST characters are refused.
+``\dfrac{1}{2}x² \le \text{3 cm}`` becomes a list of tokens. Row breaks (``\\``) and spaces (``\ ``) are different
+tokens, groups of three digits are one number. Time is linear in the length; formulas above LONGEST characters are
+refused.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from star_cli.lib.text.numbers import grouped, repeating
+from star_cli.lib.text.plain import grouped, repeating
 from star_cli.lib.text.units import LONG, NAMES
 
 LONGEST = 2000
 TOKENS = 500
 FUNCTIONS = frozenset(
-    """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth ln log lg exp sqrt abs min max
-    gcd lcm asin acos atan cbrt""".split()
+    """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth ln log lg exp sqrt abs
+    min max gcd lcm asin acos atan cbrt""".split()
 )
 CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf", "oo": "inf", "inf": "inf"}
 GREEK = frozenset(
-    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon
-    phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar""".split()
+    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau
+    upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar""".split()
 )
 SIGNS = {  # commands that stand for one sign
     **dict.fromkeys(("times", "cdot", "ast", "bullet"), "*"),
@@ -75,8 +76,9 @@ TOKEN = re.compile(
     re.X,
 )
 STOP = frozenset(  # short English words that are no product of letters
-    """no on is in by to of if at the for not yes odd all are was be as it an we he so up do go us my me am or and any one two
-    six ten now new old out our can may has had him his her she you who why how its let yet few day man men top low big sum""".split()
+    """no on is in by to of if at the for not yes odd all are was be as it an we he so up do go us my me am or and any
+    one two six ten now new old out our can may has had him his her she you who why how its let yet few day man men
+    top low big sum""".split()
 )
 
 

@@ -7,47 +7,32 @@ Tuples keep their order, sets and lists do not; ``x > 3`` equals ``(3, \infty)``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
-from star_cli.lib.text import values
-from star_cli.lib.text.formulas import (
+from star_cli.lib.formulas import values
+from star_cli.lib.formulas.decimals import number
+from star_cli.lib.formulas.exact import Undecided, exact, variables
+from star_cli.lib.formulas.kinds import (
     Based,
     Clock,
-    Combined,
     Matrix,
-    NotFormula,
     Ratio,
     Relation,
     Scalar,
     Sequence,
     Term,
     Words,
-    readings,
 )
+from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.formulas.reading import readings
+from star_cli.lib.formulas.realsets import infinite, same_set, set_like
+from star_cli.lib.formulas.settle import Mapping, Named, decimals_of, letter_of, name_of, settled
 from star_cli.lib.text.numbers import same as same_number
-from star_cli.lib.text.realsets import infinite, same_set, set_like
 
 MANY = 60  # elements of a list that are compared
 ROUNDED = 10  # significant digits above which a decimal stands for the value it is rounded from
 FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
-
-
-@dataclass(frozen=True)
-class Named:
-    """``x = 5``: a value and the name it is given, or names of a tuple's entries."""
-
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """``x = 1, y = 4``: several named values."""
-
-    values: tuple[tuple[str, Any], ...]
 
 
 def equal(gold: str, answer: str) -> bool:
@@ -55,153 +40,8 @@ def equal(gold: str, answer: str) -> bool:
     try:
         known, mine = readings(gold), readings(answer)
         return any(alike(settled(g), settled(a)) for a in mine for g in known)
-    except (values.Undecided, RecursionError) as e:
+    except (Undecided, RecursionError) as e:
         raise NotFormula(str(e)) from None
-
-
-# ---- what a reading comes to ---------------------------------------------------------------------------
-def settled(kind: Any) -> Any:
-    """A reading with its names set apart, its ± written out and its calculations ended."""
-    if isinstance(kind, Relation):
-        return _relation(kind)
-    if isinstance(kind, Scalar):
-        terms = values.expanded(kind.term) if _has_sign(kind.term) else [kind.term]
-        return kind if len(terms) == 1 else Sequence("", "", tuple(replace(kind, term=t) for t in terms), "or")
-    if isinstance(kind, Sequence):
-        return _sequence(kind)
-    return kind
-
-
-def _has_sign(term: Term) -> bool:
-    return term[0] in ("±", "∓") or any(_has_sign(p) for p in term[1:] if isinstance(p, tuple))
-
-
-def _relation(kind: Relation) -> Any:
-    sides, ops = [settled(s) for s in kind.sides], list(kind.ops)
-    if "≈" in ops:
-        first = ops.index("≈")
-        if first == 0 and _name(sides[0]) is not None:
-            ops = ["=" if o == "≈" else o for o in ops]
-        else:
-            sides, ops = sides[: first + 1], ops[:first]
-    if not ops and kind.modulus is None:
-        return sides[0]
-    if kind.modulus is not None or "≡" in ops:
-        return Relation(tuple(sides), tuple(ops), kind.modulus)
-    if set(ops) == {"="}:
-        return _equation(sides)
-    if ops == ["∈"] and (name := _name(sides[0])) is not None:
-        return Named(name, sides[1])
-    if any(not isinstance(s, Scalar) for s in sides):
-        raise NotFormula("a relation of sets")
-    return Relation(tuple(sides), tuple(ops))
-
-
-def _equation(sides: list[Any]) -> Any:
-    name = _name(sides[0])
-    if name is not None:
-        return _named(name, sides[0], sides[-1])
-    constant = all(isinstance(s, Scalar) and not values.variables(s.term) for s in sides)
-    if constant:
-        return _calculated(sides[0], sides[-1])
-    if len(sides) == 2 and (name := _name(sides[1])) is not None:
-        return _named(name, sides[1], sides[0])
-    if all(isinstance(s, Scalar) for s in sides):
-        if values.equal(sides[0].term, sides[-1].term):
-            return sides[-1]  # an identity: the value in two forms
-        if len(sides) == 2:
-            return Relation(tuple(sides), ("=",))
-    raise NotFormula("a chain of equations")
-
-
-def _calculated(first: Scalar, last: Scalar) -> Scalar:
-    """What "48 + 24 = 72" comes to; where the end is a rounded decimal, its beginning. Raises NotFormula for 2 = 3."""
-    if values.equal(first.term, last.term) or first.percent != last.percent or first.unit != last.unit:
-        return last
-    try:
-        difference = abs(values.number(first.term) - values.number(last.term))
-        if last.digits and difference <= Fraction(1, 10 ** _decimals(last.term)):
-            return first
-    except (values.Undecided, TypeError):
-        pass
-    raise NotFormula("sides that are not equal")
-
-
-def _named(name: str, side: Any, value: Any) -> Any:
-    if isinstance(side, Sequence) and isinstance(value, Sequence) and len(side.items) == len(value.items):
-        names = [_name(i) for i in side.items]
-        return Mapping(tuple(sorted(zip(map(str, names), value.items, strict=True), key=lambda p: p[0])))
-    return Named(name, value)
-
-
-def _name(side: Any) -> str | None:
-    """The name of what an equation gives a value: a letter, f(x), a segment AB, an angle, words; else None."""
-    if isinstance(side, Words):
-        return side.text.casefold()
-    if isinstance(side, Sequence) and side.opening in ("(", "⟨"):
-        names = [_name(i) for i in side.items]
-        return None if None in names else ",".join(map(str, names))
-    if not isinstance(side, Scalar) or side.unit is not None or side.percent:
-        return None
-    return _letter(side.term)
-
-
-def _letter(term: Term) -> str | None:
-    if term[0] == "v":
-        return str(term[1])
-    if term[0] == "*":  # the segment AB
-        parts = [_letter(t) for t in term[1:]]
-        return "".join(map(str, parts)) if all(p and p.isupper() and p.isalpha() for p in parts) else None
-    if term[:2] == ("f", "abs") and term[2][0] == "*":
-        return _letter(term[2])
-    return None
-
-
-def _sequence(kind: Sequence) -> Any:
-    if len(kind.items) > MANY:
-        raise NotFormula("a long list")
-    items = [settled(i) for i in kind.items]
-    if not kind.opening or kind.opening == "\\{":
-        flat: list[Any] = []
-        for item in items:
-            flat.extend(item.items if isinstance(item, Sequence) and not item.opening else [item])
-        if not kind.opening:
-            return _listed(flat, kind.word)
-        if kind.opening == "\\{" and any(isinstance(i, Named) for i in flat):
-            raise NotFormula("a set of equations")
-        return Sequence(kind.opening, kind.closing, tuple(flat), kind.word)
-    if any(isinstance(i, Sequence) and not i.opening for i in items):  # (±1, 2) is two tuples
-        choices = [i.items if isinstance(i, Sequence) and not i.opening else (i,) for i in items]
-        tuples = [Sequence(kind.opening, kind.closing, c) for c in product(*choices)]
-        if len(tuples) > MANY:
-            raise NotFormula("a long list")
-        return Sequence("", "", tuple(tuples), "or")
-    if any(isinstance(i, (Named, Mapping, Relation, Words)) for i in items):
-        raise NotFormula("a tuple of equations")
-    return Sequence(kind.opening, kind.closing, tuple(items))
-
-
-def _listed(items: list[Any], word: str) -> Any:
-    """A bare list: of named values a mapping, of one name's values a named list, else as it is."""
-    if any(isinstance(i, Mapping) for i in items):
-        if all(isinstance(i, Mapping) for i in items):
-            return Sequence("", "", tuple(items), word)
-        raise NotFormula("a list of equations and values")
-    named = [i for i in items if isinstance(i, Named)]
-    if not named:
-        return Sequence("", "", tuple(items), word)
-    names = {n.name for n in named}
-    if len(names) == 1 and isinstance(items[0], Named):
-        if len(named) == len(items) or all(isinstance(i, Scalar) for i in items[1:]):
-            found: list[Any] = []
-            for item in items:
-                value = item.value if isinstance(item, Named) else item
-                found.extend(value.items if isinstance(value, Sequence) and not value.opening else [value])
-            return Named(named[0].name, Sequence("", "", tuple(found), word))
-        raise NotFormula("a list of equations and values")
-    if len(names) == len(items) and word != "or":
-        return Mapping(tuple(sorted(((n.name, n.value) for n in named), key=lambda p: p[0])))
-    return Sequence("", "", tuple(items), word)  # equations of several kinds
 
 
 # ---- whether two of them are alike ------------------------------------------------------------------------
@@ -273,7 +113,7 @@ def _same_words(gold: Any, answer: Any) -> bool:
         if isinstance(kind, Words):
             return " ".join(kind.text.casefold().split()) if len(kind.text) > 1 else kind.text
         if isinstance(kind, Scalar) and kind.unit is None:
-            return _letter(kind.term)
+            return letter_of(kind.term)
         return None
 
     return text(gold) is not None and text(gold) == text(answer)
@@ -283,9 +123,11 @@ def same_scalar(gold: Scalar, answer: Scalar) -> bool:
     """Equal terms; a unit that both name must agree and is converted, per cent is a factor or a unit."""
     a, b = gold.term, answer.term
     if gold.percent or answer.percent:
+        if gold.unit is not None or answer.unit is not None:
+            return False  # per cent is no dollar
         try:
-            return same_number(values.exact(b), answer.percent, values.exact(a), gold.percent)
-        except (values.Undecided, ZeroDivisionError):
+            return same_number(exact(b), answer.percent, exact(a), gold.percent)
+        except (Undecided, ZeroDivisionError):
             return values.equal(("pct", a) if gold.percent else a, ("pct", b) if answer.percent else b)
     if gold.unit is not None and answer.unit is not None:
         if not gold.unit.agrees(answer.unit):
@@ -295,42 +137,32 @@ def same_scalar(gold: Scalar, answer: Scalar) -> bool:
     return values.equal(a, b) or _rounded(a, b, answer.digits) or _rounded(b, a, gold.digits)
 
 
-def _rounded(exact: Term, decimal: Term, digits: int) -> bool:
+def _rounded(value: Term, decimal: Term, digits: int) -> bool:
     """Whether a decimal of many digits is the value of a term that has no finite decimal, rounded or cut off."""
-    while decimal[0] == "neg" and exact[0] == "neg":
-        exact, decimal = exact[1], decimal[1]
+    while decimal[0] == "neg" and value[0] == "neg":
+        value, decimal = value[1], decimal[1]
     sign = -1 if decimal[0] == "neg" else 1
     decimal = decimal[1] if sign < 0 else decimal
-    if digits < ROUNDED or decimal[0] != "n" or values.variables(exact):
+    if digits < ROUNDED or decimal[0] != "n" or variables(value):
         return False
     try:
-        fraction = values.exact(exact)
+        fraction = exact(value)
         bottom = fraction.denominator
         for prime in (2, 5):
             while bottom % prime == 0:
                 bottom //= prime
         if bottom == 1:
             return False
-    except values.Undecided:
+    except Undecided:
         pass
     except ZeroDivisionError:
         return False
     try:
-        value = values.number(exact) * sign
-    except values.Undecided:
+        written_out = number(value) * sign
+    except Undecided:
         return False
-    places = max(_decimals(decimal), digits - (len(str(int(abs(decimal[1])))) if abs(decimal[1]) >= 1 else 0))
-    return bool(abs(value * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator) < 1)
-
-
-def _decimals(term: Term) -> int:
-    """The places after the point of a decimal number."""
-    while term[0] == "neg":
-        term = term[1]
-    places = 0
-    while places < 60 and term[0] == "n" and (term[1] * 10**places).denominator != 1:
-        places += 1
-    return places
+    places = max(decimals_of(decimal), digits - (len(str(int(abs(decimal[1])))) if abs(decimal[1]) >= 1 else 0))
+    return bool(abs(written_out * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator) < 1)
 
 
 # ---- lists, sets, tuples
@@ -439,7 +271,7 @@ def _same_relation(gold: Relation, answer: Relation) -> bool:
 def _same_congruence(gold: Relation, answer: Relation) -> bool:
     if gold.modulus is None or answer.modulus is None or not values.equal(gold.modulus, answer.modulus):
         return False
-    names = [_name(k.sides[0]) if len(k.sides) == 2 else "" for k in (gold, answer)]
+    names = [name_of(k.sides[0]) if len(k.sides) == 2 else "" for k in (gold, answer)]
     if names[0] and names[1] and names[0] != names[1]:
         return False
     return _rest(gold, gold.modulus) == _rest(answer, gold.modulus) is not None
@@ -448,8 +280,8 @@ def _same_congruence(gold: Relation, answer: Relation) -> bool:
 def _rest(kind: Relation, modulus: Term) -> Fraction | None:
     side = kind.sides[-1]
     try:
-        return values.exact(side.term) % values.exact(modulus) if isinstance(side, Scalar) else None
-    except (values.Undecided, ZeroDivisionError):
+        return exact(side.term) % exact(modulus) if isinstance(side, Scalar) else None
+    except (Undecided, ZeroDivisionError):
         return None
 
 
@@ -457,7 +289,7 @@ def _congruent(relation: Relation, scalar: Scalar) -> bool:
     """``x \\equiv 3 \\pmod 7`` and the bare 3."""
     if relation.modulus is None or not isinstance(relation.sides[-1], Scalar):
         return False
-    if len(relation.sides) == 2 and _name(relation.sides[0]) is None:
+    if len(relation.sides) == 2 and name_of(relation.sides[0]) is None:
         return False
     return same_scalar(scalar, relation.sides[-1])
 
@@ -466,7 +298,7 @@ def _same_set(gold: Any, answer: Any) -> bool:
     """Whether two sets of real numbers are the same; False where one is no such set."""
     try:
         return same_set(_bare_set(gold), _bare_set(answer))
-    except (values.Undecided, NotFormula):
+    except (Undecided, NotFormula):
         return False
 
 

@@ -1,7 +1,7 @@
 r"""Sets of real numbers: intervals, unions, finite sets and inequalities in one letter, compared as sets.
 
-``(-\infty, 3) \cup (3, \infty)``, ``x \ne 3`` and ``\mathbb{R} \setminus \{3\}`` are one set. The boundaries of both sets
-cut the line into points and stretches; two sets are equal where they hold the same of these.
+``(-\infty, 3) \cup (3, \infty)``, ``x \ne 3`` and ``\mathbb{R} \setminus \{3\}`` are one set. The boundaries of both
+sets cut the line into points and stretches; two sets are equal where they hold the same of these.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from star_cli.lib.text import values
-from star_cli.lib.text.formulas import Combined, NotFormula, Relation, Scalar, Sequence, Term
+from star_cli.lib.formulas import values
+from star_cli.lib.formulas.decimals import number
+from star_cli.lib.formulas.exact import expanded, variables
+from star_cli.lib.formulas.kinds import Combined, Relation, Scalar, Sequence, Term
+from star_cli.lib.formulas.latex import NotFormula
 
 MANY = 40  # boundaries
 
@@ -63,7 +66,7 @@ def set_like(kind: Any) -> bool:
 def same_set(gold: tuple[str | None, Any], answer: tuple[str | None, Any]) -> bool:
     """Whether two sets are equal; each is (the letter it is said of, or None, and the reading).
 
-    Raises NotFormula or values.Undecided where one is no set that can be compared.
+    Raises NotFormula or Undecided where one is no set that can be compared.
     """
     names = {name for said, kind in (gold, answer) for name in (said, _letter_of(kind)) if name is not None}
     if len(names) > 1:
@@ -104,10 +107,10 @@ def _collect(kind: Any, found: list[Term]) -> None:
         for item in kind.items:
             _collect(item, found)
     elif isinstance(kind, Scalar):
-        if kind.unit is not None or kind.percent or values.variables(kind.term):
+        if kind.unit is not None or kind.percent or variables(kind.term):
             raise NotFormula("a boundary with a unit or a letter")
         if not infinite(kind.term):
-            found.extend(values.expanded(kind.term))
+            found.extend(expanded(kind.term))
         if len(found) > MANY:
             raise NotFormula("too many boundaries")
     else:
@@ -115,7 +118,7 @@ def _collect(kind: Any, found: list[Term]) -> None:
 
 
 def _sorted(terms: list[Term]) -> tuple[Term, ...]:
-    order = sorted(((values.number(t), i, t) for i, t in enumerate(terms)), key=lambda x: (x[0], x[1]))
+    order = sorted(((number(t), i, t) for i, t in enumerate(terms)), key=lambda x: (x[0], x[1]))
     found: list[Term] = []
     for _, _, term in order:
         if not found or not (found[-1] == term or values.equal(found[-1], term)):
@@ -134,7 +137,7 @@ def _members(kind: Any, line: _Line) -> frozenset[int]:
     if isinstance(kind, Relation):
         return _satisfying(kind, line)
     if isinstance(kind, Scalar):
-        return frozenset(line.place(t) for t in values.expanded(kind.term))
+        return frozenset(line.place(t) for t in expanded(kind.term))
     if not isinstance(kind, Sequence):
         raise NotFormula("no set of numbers")
     if kind.opening in ("(", "["):
