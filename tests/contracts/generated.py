@@ -770,6 +770,38 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
     "because": lambda a: f"The answer is {formula(a)} because of the theorem above.",
     "sentence": lambda a: f"Some work. So the value that we want is {formula(a)}.",
 }
+
+PLAIN = (
+    "integers",
+    "fractions",
+    "decimals",
+    "percents",
+    "money",
+    "units",
+    "times",
+    "texts",
+    "angles",
+    "bases",
+    "complexes",
+)
+RAW: dict[str, Callable[[str], str]] = {  # kinds that people also write without dollars
+    "raw is": lambda a: f"The answer is {a}.",
+    "raw Answer": lambda a: f"Answer: {a}",
+    "raw claim": lambda a: f"Thus {a} is the answer.",
+    "raw heading": lambda a: f"### Final Answer\n\n{a}",
+    "raw bold heading": lambda a: f"**Final Answer:**\n**{a}**",
+    "raw tag": lambda a: f"<answer>{a}</answer>",
+    "raw hash": lambda a: f"#### {a}",
+    "raw A": lambda a: f"A: {a}",
+    "raw alone": lambda a: a,
+    "raw bold": lambda a: f"**{a}**",
+    "raw because": lambda a: f"The answer is {a}, because it must be so.",
+    "raw after a thought": lambda a: f"<think>It is 123456.</think>\n\nThe answer is {a}.",
+    "raw retracted": lambda a: f"The answer is 123456. Wait, that is wrong. The answer is {a}.",
+    "raw colon": lambda a: f"The final answer is: {a}",
+    "raw equals": lambda a: f"The answer equals {a}.",
+}
+
 LOST: dict[str, tuple[Callable[[str], str], str]] = {  # the answer stands there and does not count
     "thought alone": (lambda a: rf"<think>It is \boxed{{{a.strip('$')}}}</think>I am done.", "stop"),
     "open thought": (lambda a: rf"<think>It is \boxed{{{a.strip('$')}}}", "stop"),
@@ -792,3 +824,7 @@ def crossed(r: Random) -> Iterator[tuple[str, str, Pair]]:
     for kind, name in itertools.product(sorted(KINDS), WRAPPINGS):
         found = pair(r, kind)
         yield name, WRAPPINGS[name](found.answer), found
+    for kind, name in itertools.product(PLAIN, RAW):
+        found = pair(r, kind)
+        if not found.answer.startswith("$"):
+            yield name, RAW[name](found.answer), found
