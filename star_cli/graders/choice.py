@@ -7,38 +7,37 @@ MATCH
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any, ClassVar
 
-from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
-from star_cli.lib.text.answers import finals, learned, own
+from star_cli.graders._reading import Reader
+from star_cli.lib.formulas import equality
+from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
+from star_cli.lib.text.options import LETTERS, NOT, named, simple
+from star_cli.lib.text.retractions import retracted
 
-LETTERS = "ABCDEFGHIJ"
-MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]
-NAMED = re.compile(r"\b(?:option|choice|letter|answer)\s+\(?([A-Ja-j])\b\)?", re.I)  # option e
-LEADING = re.compile(  # e) blotter, E: blotter, E, "E because", "E or F"; but not the article in "a cat"
-    r"\s*(?:([A-Ja-j])\s*(?:[):\]]|\.(?!\w)|-\s|$)|([A-J])(?=\s*(?:\(|,|/|(?:or|and|because|since|as)\s)))"
-)
-NOT = re.compile(r"\b(?:not|never|neither|cannot|none|except)\b|n't\b", re.I)
 SAYS = re.compile(
     r"\b(?:option|choice)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b|"
-    r"^\s*\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b",
+    r"^[ \t]*\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b",
     re.I | re.M,
 )
-CLAUSE = re.compile(
-    r",\s|\s(?:because|since|as|which|so|while|whereas|given|but|although|rather than|instead of)\b", re.I
-)
+OPTION_LINE = re.compile(r"[\s*_>-]*\(?[A-Ja-j][).:\]]")
+FIRM = ("boxed", "tag", "field", "hash", "heading")  # places that hold nothing but an answer
 
 INK = {"choices": ["shirt pocket", "calligrapher's hand", "inkwell", "desk drawer", "blotter"]}
 PETS = {"choices": ["cat", "dog", "a bee", "train", "train station"]}
 SUMS = {"choices": ["5", "-5", "0.5", "15"]}
 TINT = {"choices": ["red", "red, white and blue", "because of rain", "blue"]}
+ANGLES = {"choices": [r"$30^\circ$", r"$60^\circ$", r"$90^{\circ}$"]}
 
 
-@register("grader", "choice")
-class Choice(Grader):
-    """A letter that contradicts the text beside it, two options, or a letter inside a word are never right.
+@register("grader", "choice", version=2)
+class Choice(Reader):
+    """The last final answer before a run-on counts. A letter that contradicts the text beside it, two options, or a
+    letter inside a word are never right.
 
     The known answer is a letter (A is the first option) or an option's text. With ``truncated`` a text that ran out of
     tokens may be right.
@@ -75,8 +74,19 @@ class Choice(Grader):
         ("5", "The answer is blotter.", "MATCH", INK),
         ("E", "The answer is blotter (e).\n\nQ: What next?\nA: The answer is inkwell (c).", "MATCH", INK),
         ("C", "The answer is blotter (e).\n\nQ: What next?\nA: The answer is inkwell (c).", "MISMATCH", INK),
-        ("E", "The answer is blotter (e). No wait, the answer is inkwell (c).", "MATCH", INK),
-        ("C", "The answer is blotter (e). No wait, the answer is inkwell (c).", "MISMATCH", INK),
+        ("C", "The answer is blotter (e). No wait, the answer is inkwell (c).", "MATCH", INK),
+        ("E", "The answer is blotter (e). No wait, the answer is inkwell (c).", "MISMATCH", INK),
+        ("E", "<think>The answer is (c).</think> The answer is (e).", "MATCH", INK),
+        ("E", "<think>The answer is (e).", "TRUNCATED", INK),
+        ("E", "The answer must be E", "MATCH", INK),
+        ("E", "### Final Answer\n\n**E**", "MATCH", INK),
+        ("E", "<answer>E</answer>", "MATCH", INK),
+        ("E", '{"answer": "E"}', "MATCH", INK),
+        ("E", "The answer is E, C", "NO_ANSWER", INK),
+        ("E", "Answer: E. inkwell", "MISMATCH", INK),
+        ("B", r"\boxed{60^\circ}", "MATCH", ANGLES),
+        ("B", "The answer is 60 degrees.", "MATCH", ANGLES),
+        ("A", r"\boxed{60^\circ}", "MISMATCH", ANGLES),
         ("C", "The answer is inkwell (e).", "MISMATCH", INK),  # the letter of another option
         ("E", "The answer is inkwell (e).", "MISMATCH", INK),
         ("E", "The answer is inkwell.", "MISMATCH", INK),
@@ -127,23 +137,20 @@ class Choice(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
-
-    def judged(self, text: str) -> str:
-        return learned(text)
+        return self.verdict(problem, rationale, reason, answer)
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
         known = known_option(gold, choices)
         if known is None:
             return False, unknown_option(gold, choices), "GRADER_ERROR"
-        mine, ran_on = own(text)
-        said, options = extract(mine, choices)
-        if finish == "length" and not self.truncated:
+        reading = self.reading(text)
+        said, options = extract(reading.text, choices)
+        if reading.unfinished or (finish == "length" and not self.truncated):
             return False, said, "TRUNCATED"
         if options is None:
-            return False, said, "RUN_ON" if ran_on and said is None else "NO_ANSWER"
-        correct = options == {known}
+            return False, said, "RUN_ON" if reading.ran_on and said is None else "NO_ANSWER"
+        correct = known in options and len({simple(choices[o]) if choices else o for o in options}) == 1
         return correct, said, "MATCH" if correct else "MISMATCH"
 
 
@@ -156,7 +163,7 @@ def known_option(gold: str, choices: list[str]) -> int | None:
     same = [i for i, c in enumerate(choices) if " ".join(c.split()).casefold() == " ".join(gold.split()).casefold()]
     if len(same) == 1:
         return same[0]
-    return int(bare) - 1 if bare.isdigit() and choices and 1 <= int(bare) <= count else None
+    return int(bare) - 1 if bare.isdecimal() and len(bare) < 3 and choices and 1 <= int(bare) <= count else None
 
 
 def unknown_option(gold: str, choices: list[str]) -> str:
@@ -166,87 +173,94 @@ def unknown_option(gold: str, choices: list[str]) -> str:
 
 
 def extract(text: str, choices: list[str]) -> tuple[str | None, set[int] | None]:
-    """(the words of the first final answer, the options they name); more than one option is a contradiction.
+    """(the words of the last final answer, the options they name); more than one option is a contradiction.
 
     None for the options: no answer, or two offered. A letter that contradicts its text gives both.
     """
     said: str | None = None
-    for final in finals(text):
-        for phrase in dict.fromkeys((final.text, final.line)):
-            said = said if said is not None else phrase
-            options = named(phrase, choices)
-            if options is not None:
-                return phrase, options or None
-    for found in SAYS.finditer(text):
-        letter = (found[1] or found[2]).upper()
-        if LETTERS.index(letter) < (len(choices) or len(LETTERS)):
-            return found.group().strip(), {LETTERS.index(letter)}
-    if said is None and len(text.strip().splitlines()) == 1:  # nothing but the answer
-        phrase = re.sub(r"^A:\s+", "", text.strip())
-        options = named(phrase, choices, whole=True)
-        return (phrase, options or None) if options is not None else (None, None)
-    return said, None
-
-
-def named(phrase: str, choices: list[str], whole: bool = False) -> set[int] | None:
-    """The options the first clause of a phrase names; an empty set where it offers several, None where it names none.
-
-    With ``whole`` the phrase must be nothing but an option.
-    """
-    phrase = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", phrase)
-    phrase = re.sub(r"[*_`$\"“”{}]|\\[()]", "", phrase).replace("\\", " ").strip()
-    spans = text_spans(phrase, choices)
-    end = next(
-        (m.start() for m in CLAUSE.finditer(phrase) if not any(a <= m.start() < b for a, b, _ in spans)), len(phrase)
-    )
-    said = [s for s in spans if s[0] < end]
-    letters = [s for s in letter_spans(phrase, said) if s[0] < end]
-    if not said and not letters:
-        return None
-    if NOT.search(phrase[: min(s[0] for s in [*said, *letters])]):
-        return None
-    lettered, texts = {s[2] for s in letters}, {s[2] for s in said}
-    if any(o >= (len(choices) or len(LETTERS)) for o in lettered):
-        return {-1}  # a letter that no option has
-    if len(lettered) > 1:
-        return set()
-    if whole and re.search(r"\w", _without(phrase, [*said, *letters])):
-        return None
-    if lettered:
-        return lettered if not texts or lettered <= texts else lettered | texts
-    return texts if len({" ".join(choices[i].split()).casefold() for i in texts}) == 1 == len(texts) else set()
-
-
-def text_spans(phrase: str, choices: list[str]) -> list[tuple[int, int, int]]:
-    """(start, end, option) of every option's text in a phrase; the longer text wins where two overlap."""
-    found: list[tuple[int, int, int]] = []
-    for i in sorted(range(len(choices)), key=lambda i: -len(choices[i])):
-        tokens = re.sub(r"^(?:an?|the)\s+(?=\S)", "", choices[i].strip().rstrip(". "), flags=re.I).split()
-        if not tokens or (len(tokens) == 1 and len(tokens[0]) == 1 and tokens[0].upper() in LETTERS):
+    denied: set[int] = set()
+    for final in islice(finals(text), READ):
+        if final.kind == "line" and re.search(r"^[ \t*]*\(?B[).:]", text, re.M):
+            continue  # a list of options: "A: red" and "B: blue"
+        said = said if said is not None else final.text
+        if not final.text:
+            return said, None
+        phrase, options, denies = _named(final.text, final.line, choices)
+        if options is None and final.kind in FIRM:
+            return phrase, _equal_option(phrase, choices)
+        if options is None:
+            if idle(final) or not (denies or vague(final)):
+                continue
+            return phrase, None
+        if denies:
+            denied |= options
             continue
-        pattern = r"(?<![\w.\-−])" + r"\s+".join(map(re.escape, tokens)) + r"(?!\w|[.,]\d|-\w)"
-        for m in re.finditer(pattern, phrase, re.I):
-            same = [s for s in found if s[0] < m.end() and m.start() < s[1]]
-            if not same or all((s[0], s[1]) == m.span() for s in same):
-                found.append((*m.span(), i))
-    return sorted(found)
+        if options & denied or retracted(text, final.end):
+            return phrase, None
+        return phrase, options or None
+    if denied:
+        return said, None
+    found = _last_says(text, choices) or _alone(text, choices, said)
+    return found if found is not None else (said, None)
 
 
-def letter_spans(phrase: str, said: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """(start, end, option) of every letter that stands for an option, outside the options' own texts."""
-    spans = [
-        (m.start(), m.end(), LETTERS.index(m[1].upper())) for m in (*MARKED.finditer(phrase), *NAMED.finditer(phrase))
-    ]
-    lead = LEADING.match(phrase)
-    if lead:
-        spans.append((lead.start(), lead.end(), LETTERS.index((lead[1] or lead[2]).upper())))
-        also = re.match(r"[).:\]]?\s*(?:or|and|/|,)\s*\(?([A-Ja-j])\b(?!['’])", phrase[lead.end() :])
-        if also:
-            spans.append((lead.end(), lead.end() + 1, LETTERS.index(also[1].upper())))
-    return [s for s in spans if not any(a <= s[0] and s[1] <= b for a, b, _ in said)]
+def _named(phrase: str, line: str, choices: list[str]) -> tuple[str, set[int] | None, bool]:
+    """(the phrase that names options, the options, whether it denies them), of an answer's sentence or else its
+    line.
+    """
+    if re.fullmatch(r"\W*[A-Ja-j]\W*", phrase) and (longer := re.match(r"\W*[A-Ja-j]\W?[.)]\W*\s+[^.!?\n]+", line)):
+        options, _ = named(longer.group(), choices)
+        if options:
+            return longer.group(), options, False  # "E. inkwell", where E is the blotter, contradicts itself
+    first: tuple[set[int] | None, bool] = (None, False)
+    for text in dict.fromkeys((phrase, line)):
+        options, denies = named(text, choices)
+        if options is not None:
+            return text, options, denies
+        first = (None, first[1] or denies)
+    value = _equal_option(phrase, choices)
+    return phrase, value, first[1]
 
 
-def _without(phrase: str, spans: list[tuple[int, int, int]]) -> str:
-    for a, b, _ in sorted(spans, reverse=True):
-        phrase = phrase[:a] + " " + phrase[b:]
-    return re.sub(r"\b(?:an?|the|option|choice|answer)\b", " ", phrase, flags=re.I)
+def _equal_option(phrase: str, choices: list[str]) -> set[int] | None:
+    """The one option that a phrase equals as a formula, such as 0.5 for 1/2."""
+    if not choices or len(phrase) > 200 or not re.search(r"\d|\\", phrase) or NOT.search(phrase):
+        return None
+    found = set()
+    for i, choice in enumerate(choices):
+        try:
+            if equality.equal(choice, phrase):
+                found.add(i)
+        except NotFormula:
+            continue
+    return found if len(found) == 1 else None
+
+
+def _last_says(text: str, choices: list[str]) -> tuple[str, set[int] | None] | None:
+    """ "Option B is correct", where no place names an answer: the last of them."""
+    for found in reversed(list(SAYS.finditer(text))[-64:]):
+        option = LETTERS.index((found[1] or found[2]).upper())
+        if option < (len(choices) or len(LETTERS)):
+            return found.group().strip(), None if retracted(text, found.end()) else {option}
+    return None
+
+
+def _alone(text: str, choices: list[str], said: str | None) -> tuple[str, set[int] | None] | None:
+    """An option that is the whole text, its last line, or what its last sentence comes to."""
+    lines = text.strip().splitlines()
+    if not lines or said is not None:
+        return None
+    phrase = re.sub(r"^A:\s+", "", lines[-1].strip())
+    listed = len(lines) > 1 and OPTION_LINE.match(phrase) and any(OPTION_LINE.match(line) for line in lines[-4:-1])
+    if not listed and len(phrase) <= 300:
+        options, denies = named(phrase, choices, whole=True)
+        if options is None and len(lines) == 1 and not denies:
+            options = _equal_option(phrase, choices)
+        if options is not None:
+            return phrase, None if denies else options or None
+    last = conclusion(text)
+    if last is not None:
+        options, denies = named(last.text, choices, whole=True)
+        if options is not None and not denies:
+            return last.text, options or None
+    return None

@@ -10,12 +10,11 @@ import builtins
 import re
 from typing import Any, ClassVar
 
-from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import need
+from star_cli.graders._reading import Reader
 from star_cli.graders.sandbox import run as sandbox
-from star_cli.lib.text.answers import own
 
 FENCE = re.compile(r"^[ \t]*```[ \t]*(?:[Pp]ython3?|py)?[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.S | re.M)
 REASONS = {"passed": "MATCH", "failed": "MISMATCH", "timeout": "TIMEOUT", "broken": "GRADER_ERROR"}
@@ -24,8 +23,8 @@ RIGHT = "def double(x):\n    return 2 * x\n"
 BODY = {"prompt": "def double(x):\n    '''Twice x.'''\n", "names": ["double"]}
 
 
-@register("grader", "code")
-class Code(Grader):
+@register("grader", "code", version=2)
+class Code(Reader):
     """The first fenced block is the program, or the whole text where there is none.
 
     The known answer is the tests. Of a problem's ``meta``: ``tests`` (a list, instead of the answer), ``names`` (what a
@@ -55,6 +54,8 @@ class Code(Grader):
         (TESTS, "import os\nos._exit(0)", "MISMATCH"),
         (TESTS, "raise SystemExit(0)", "MISMATCH"),
         (TESTS, "class A:\n    def __eq__(self, other): return True\ndef double(x): return A()", "MISMATCH"),
+        (TESTS, f"<think>\n```python\nx = 1\n```\n</think>\n```python\n{RIGHT}```", "MATCH"),
+        (TESTS, f"<think>\n```python\n{RIGHT}```", "TRUNCATED"),
         ("", RIGHT, "GRADER_ERROR"),
         ("double(2) should be 4", RIGHT, "GRADER_ERROR"),
         (TESTS, "    return 2 * x\n", "MATCH", {"meta": BODY}),
@@ -63,6 +64,7 @@ class Code(Grader):
     ]
 
     def check(self) -> None:
+        super().check()
         need(self.seconds > 0, f"grader.seconds must be > 0, got {self.seconds}")
         need(self.memory_mb >= 64, f"grader.memory_mb must be >= 64, got {self.memory_mb}")
         sandbox.best_mode(self.weak)
@@ -76,9 +78,9 @@ class Code(Grader):
         return 2 * self.seconds + 20
 
     def judged(self, text: str) -> str:
-        mine, _ = own(text)
+        mine = self.reading(text).text
         block = FENCE.search(mine)
-        return mine[: block.end()] if block else mine.rstrip()
+        return text[: block.end() if block else len(mine.rstrip())]
 
     def gold_fault(self, problem: Problem) -> str | None:
         tests = tests_of(problem)
@@ -92,9 +94,7 @@ class Code(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return Verdict(
-            problem_id=problem.id, sample=rationale.sample, correct=reason == "MATCH", answer=answer, reason=reason
-        )
+        return self.verdict(problem, rationale, reason, answer)
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the program; with GRADER_ERROR what went wrong)."""
@@ -102,12 +102,12 @@ class Code(Grader):
         if fault:
             return "GRADER_ERROR", fault
         tests = tests_of(problem)
-        mine, ran_on = own(text)
-        program = code_of(mine)
-        if finish == "length" and not self.truncated:
+        reading = self.reading(text)
+        program = code_of(reading.text)
+        if reading.unfinished or (finish == "length" and not self.truncated):
             return "TRUNCATED", program
         if program is None:
-            return "RUN_ON" if ran_on else "NO_ANSWER", None
+            return "RUN_ON" if reading.ran_on else "NO_ANSWER", None
         prompt = str(problem.meta.get("prompt", ""))
         whole = (
             f"{prompt.rstrip()}\n{program}"

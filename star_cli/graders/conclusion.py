@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import need
+from star_cli.graders._reading import Reader
 
 LETTER = re.compile(r"\(\s*([A-Ja-j])\s*\)|^[ \t*]*([A-Ja-j])[ \t*.]*$", re.M)
 TWO = {"choices": ["red", "blue"]}
 
 
-@register("grader", "conclusion")
-class Conclusion(Grader):
+@register("grader", "conclusion", version=2)
+class Conclusion(Reader):
     """``tag`` is the heading; the last place where it begins a line counts. No letter there is NO_ANSWER, which is
     wrong.
     """
@@ -40,26 +40,30 @@ class Conclusion(Grader):
         ("B", "", "NO_ANSWER", TWO),
         ("B", "REASONING: the CONCLUSION: (b)", "NO_ANSWER", TWO),
         ("B", "CONCLUSION: (b)", "TRUNCATED", {**TWO, "finish": "length"}),
+        ("B", "<think>CONCLUSION: (a)</think>\nCONCLUSION: (b)", "MATCH", TWO),
+        ("B", "CONCLUSION: (a)\n<think>CONCLUSION: (b)", "TRUNCATED", TWO),
         ("D", "CONCLUSION: (d)", "GRADER_ERROR", TWO),
         ("blue", "CONCLUSION: (b)", "GRADER_ERROR", TWO),
         ("B", "CONCLUSION: (b)", "MATCH", {}),
     ]
 
     def check(self) -> None:
+        super().check()
         need(bool(self.tag.strip()), f"grader.tag must be a heading such as CONCLUSION, got {self.tag!r}")
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
+        return self.verdict(problem, rationale, reason, answer)
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted letter, reason) of a text."""
         known = gold.strip().strip("()").upper()
         if len(known) != 1 or known not in "ABCDEFGHIJ"[: len(choices) or 10]:
             return False, f"the known answer {gold!r} is not among the letters of the choices", "GRADER_ERROR"
-        found = LETTER.search(self._tail(text))
+        spoken, unfinished = self.spoken(text)
+        found = LETTER.search(self._tail(spoken))
         said = (found[1] or found[2]).upper() if found else None
-        if finish == "length":
+        if unfinished or finish == "length":
             return False, said, "TRUNCATED"
         if said is None:
             return False, None, "NO_ANSWER"
@@ -67,7 +71,7 @@ class Conclusion(Grader):
 
     def judged(self, text: str) -> str:
         """A text up to the end of the line that names the choice."""
-        tail = self._tail(text)
+        tail = self._tail(self.spoken(text)[0])
         found = LETTER.search(tail)
         if not found:
             return text.rstrip()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
+from star_cli.graders._reading import Reader
 
 
-@register("grader", "exact")
-class Exact(Grader):
-    """The answer is the one line after the last ``after`` (the whole text where it does not occur).
+@register("grader", "exact", version=2)
+class Exact(Reader):
+    """The answer is the one line after the last ``after`` (the whole text where it does not occur); thoughts are passed
+    over.
 
     A second line is RUN_ON and a text that ran out of tokens TRUNCATED: neither is a rationale to learn from.
     """
@@ -29,6 +30,9 @@ class Exact(Grader):
         ("8 8 3", "\n \n", "NO_ANSWER"),
         ("8 8 3", "8 8 3\nInput:\n1 + 1", "RUN_ON"),
         ("blotter", "Blotter", "MISMATCH"),
+        ("8 8 3", "<think>6 + 2\n8 8 4</think>\n8 8 3", "MATCH"),
+        ("8 8 3", "<think>8 8 3</think>\n8 8 4", "MISMATCH"),
+        ("8 8 3", "<think>8 8 3", "TRUNCATED"),
     ]
 
     def gold_fault(self, problem: Problem) -> str | None:
@@ -36,13 +40,17 @@ class Exact(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
+        return self.verdict(problem, rationale, reason, answer)
+
+    def judged(self, text: str) -> str:
+        return text
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
-        if finish == "length":
+        spoken, unfinished = self.spoken(text)
+        if unfinished or finish == "length":
             return False, None, "TRUNCATED"
-        tail = text.rpartition(self.after)[2] if self.after and self.after in text else text
+        tail = spoken.rpartition(self.after)[2] if self.after and self.after in spoken else spoken
         lines = [" ".join(line.split()) for line in tail.strip().splitlines()]
         if not lines:
             return False, None, "NO_ANSWER"

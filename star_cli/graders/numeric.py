@@ -6,28 +6,36 @@ gold ``72``, text ``48 + 24 = 72, so she sold 72 clips.\n#### 72`` -> MATCH; ``T
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any, ClassVar
 
-from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
-from star_cli.lib.text.answers import finals, learned, own
+from star_cli.graders._reading import Reader
+from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
+from star_cli.lib.text.retractions import retracted
 
 BARE = re.compile(
-    r"(?:A:)?[\s$€£¥₹=≈~({\[]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
+    r"(?:A:)?[\s$€£¥₹=≈~({\[*]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
+)
+SPACED = re.compile(r"\d(?: \d)+")
+TELLS = re.compile(  # a phrase with one of these says something of a number, even where none can be read
+    r"\d|[\\=<>^]|\b(?:no|not|none|never|cannot|half|twice|double|triple|un\w+|zero|one|two|three|four|five|six|seven|eight|nine|ten"
+    r"|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|dozen|wrong|incorrect|mistaken"
+    r"|quarter|third)\b|n't\b",
+    re.I,
 )
 
-SPACED = re.compile(r"\d(?: \d)+")
 
-
-@register("grader", "numeric")
-class Numeric(Grader):
-    r"""The first final answer counts: after ``####``, in ``\boxed{}``, after "the answer is", or a text that is bare
-    number.
+@register("grader", "numeric", version=2)
+class Numeric(Reader):
+    r"""The last final answer before a run-on counts: after ``####``, in ``\boxed{}``, after "the answer is", or a text
+    that is bare number.
 
     With ``loose`` the last number of a text that names no answer is taken; with ``truncated`` a text that ran out of
-    tokens may be right. Units, currency signs and thousands separators do not matter; values are compared exactly.
+    tokens may be right. Values are compared exactly; units, currency signs and thousands separators do not matter, but
+    a unit that both sides name must agree.
     """
 
     loose: bool = False
@@ -61,13 +69,23 @@ class Numeric(Grader):
         ("20", "She sells clips.\n\nQ: Bob has 5 dogs.\nA: #### 20", "RUN_ON"),
         ("20", "She sells clips. Question 2: the answer is 20", "MATCH"),
         ("20", "She sells clips.\nQuestion 2: the answer is 20", "RUN_ON"),
-        ("5", r"First \boxed{5}. Then \boxed{72}.", "MATCH"),  # two boxed answers
-        ("72", r"First \boxed{5}. Then \boxed{72}.", "MISMATCH"),
+        ("72", r"First \boxed{5}. Then \boxed{72}.", "MATCH"),  # two boxed answers: the last one counts
+        ("5", r"First \boxed{5}. Then \boxed{72}.", "MISMATCH"),
         ("5", r"It is \boxed{5} or \boxed{72}.", "NO_ANSWER"),
         ("72", r"It is \boxed{5} or \boxed{72}.", "NO_ANSWER"),
-        ("72", "The answer is 72. No, the answer is 73.", "MATCH"),  # restated wrongly afterwards
-        ("73", "The answer is 72. No, the answer is 73.", "MISMATCH"),
-        ("72", "#### 72\n#### 73", "MATCH"),
+        ("73", "The answer is 72. No, the answer is 73.", "MATCH"),  # taken back
+        ("72", "The answer is 72. No, the answer is 73.", "MISMATCH"),
+        ("72", "The answer is 72. Wait, that is wrong.", "NO_ANSWER"),
+        ("73", "#### 72\n#### 73", "MATCH"),
+        ("72", "<think>\\boxed{5}</think> The answer is 72.", "MATCH"),  # a thought never decides
+        ("5", "<think>The answer is 5.</think> The answer is 72.", "MISMATCH"),
+        ("72", "<think>The answer is 72.", "TRUNCATED"),
+        ("72", "Half of 48 is 24, and 48 + 24 = 72.\nA: 72", "MATCH"),
+        ("72", "So the number of clips is 72.", "MATCH"),
+        ("8", "The answer is 3x + 2y = 8.", "NO_ANSWER"),  # an equation is no number
+        ("4", "The answer is x = 1, y = 4.", "NO_ANSWER"),
+        ("7", r"\boxed{7r^2}", "NO_ANSWER"),
+        ("5 hours", "The answer is 5 minutes.", "MISMATCH"),
         ("50", "The answer is 50%.", "MATCH"),  # percent and fraction
         ("50", r"\boxed{50\%}", "MATCH"),
         ("50%", "The answer is 50 percent", "MATCH"),
@@ -155,64 +173,69 @@ class Numeric(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return Verdict(problem_id=problem.id, sample=rationale.sample, correct=correct, answer=answer, reason=reason)
-
-    def judged(self, text: str) -> str:
-        return learned(text)
+        return self.verdict(problem, rationale, reason, answer)
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
+        reading = self.reading(text)
+        cut = reading.unfinished or (finish == "length" and not self.truncated)
         if SPACED.fullmatch(gold.strip()):
-            return self._spaced(gold, text, finish)
+            return (False, None, "TRUNCATED") if cut else self._spaced(gold, reading.text)
         known = known_number(gold)
         if known is None:
             return False, f"the known answer {gold[-60:]!r} is not a number", "GRADER_ERROR"
-        mine, ran_on = own(text)
-        phrase, number = self.extract(mine)
-        if finish == "length" and not self.truncated:
+        phrase, number = self.extract(reading.text)
+        if cut:
             return False, phrase, "TRUNCATED"
         if number is None:
-            return False, phrase, "RUN_ON" if ran_on and phrase is None else "NO_ANSWER"
+            return False, phrase, "RUN_ON" if reading.ran_on and phrase is None else "NO_ANSWER"
         correct = number.equals(known)
         return correct, phrase, "MATCH" if correct else "MISMATCH"
 
-    def _spaced(self, gold: str, text: str, finish: str) -> tuple[bool, str | None, str]:
+    def _spaced(self, gold: str, text: str) -> tuple[bool, str | None, str]:
         """Digits with a space between, as ``addition`` writes its sums: the answer is the last line, alone."""
-        if finish == "length" and not self.truncated:
-            return False, None, "TRUNCATED"
-        last = " ".join((text.strip().splitlines() or [""])[-1].split())
+        last = " ".join((text.strip().splitlines() or [""])[-1][:4000].split())
         if not SPACED.fullmatch(last) and not last.isdecimal():
             return False, None, "NO_ANSWER"
-        correct = int(last.replace(" ", "")) == int(gold.replace(" ", ""))
+        correct = last.replace(" ", "").lstrip("0") == gold.strip().replace(" ", "").lstrip("0")
         return correct, last, "MATCH" if correct else "MISMATCH"
 
     def extract(self, text: str) -> tuple[str | None, Number | None]:
-        """(the words of the first final answer, its number); a number of None could not be read."""
+        """(the words of the last final answer, its number); a number of None could not be read."""
         said: str | None = None
-        for final in finals(text):
-            said = final.text
-            try:
-                number = read_number(final.text)
-            except Unclear:
+        for final in islice(finals(text), READ):
+            if idle(final):
+                continue
+            if vague(final):
                 return final.text, None
-            if number is not None:
-                return final.text, number
+            said = final.text if said is None else said
+            number = _number(final.text)
+            if number is None and final.text and final.kind in ("said", "claim") and not TELLS.search(final.text):
+                continue  # it speaks of an answer that was given before
+            return final.text, None if number is None or retracted(text, final.end) else number
         if said is not None:
             return said, None
         stripped = text.strip()
-        try:
-            if len(stripped) <= 60 and BARE.fullmatch(stripped):
-                return stripped, read_number(stripped.rstrip("."))
-            if self.loose:
+        if len(stripped) <= 60 and BARE.fullmatch(stripped):
+            return stripped, _number(stripped.strip("*").rstrip("."))
+        last = conclusion(text)
+        if last is not None and (number := _number(last.text)) is not None:
+            return last.text, number
+        if self.loose:
+            try:
                 return last_number(text) or (None, None)
-        except Unclear:
-            return stripped, None
+            except Unclear:
+                return stripped[-60:], None
         return None, None
+
+
+def _number(phrase: str) -> Number | None:
+    try:
+        return read_number(phrase)
+    except Unclear:
+        return None
 
 
 def known_number(gold: str) -> Number | None:
     """The number a known answer is, behind its last ``####`` where there is one; None where it is none."""
-    try:
-        return read_number(gold.rpartition("####")[2])
-    except Unclear:
-        return None
+    return _number(gold.rpartition("####")[2])

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from star_cli.core.keys import key
-from star_cli.core.parts import RUNTIME, Grader
+from star_cli.core.parts import RUNTIME
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
+from star_cli.graders._reading import Reader
 from star_cli.lib.sql.execute import BadDatabase, Failed, Limits, Result, content_of, instances, run
 from star_cli.lib.sql.files import address_of_scripts, addresses_below, locate
 from star_cli.lib.sql.forms import exact_match
 from star_cli.lib.sql.results import Rules, result_name, same
 from star_cli.lib.sql.text import ordered, sql_of
-from star_cli.lib.text.answers import own
 
 GRACE = 0.4  # seconds after which a worker that overlooks its deadline is killed
 HELD = 256  # gold results kept in a worker
@@ -39,9 +39,10 @@ NAMES, OLDEST = "SELECT name FROM pet WHERE age > 2", "SELECT name FROM pet ORDE
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
 
-@register("grader", "sql")
-class Sql(Grader):
-    """The last fenced block is the SQL, or the final statement. The known answer is the gold query.
+@register("grader", "sql", version=2)
+class Sql(Reader):
+    """The last fenced block of SQL counts, or the final statement; a block that holds something else is passed over.
+    The known answer is the gold query.
 
     Of a problem's ``meta``: ``database`` (its address, or the path of a folder of instances or of one file; below
     ``databases`` where that is set, whose hash is filled in as ``databases_content``) or ``tables`` (CREATE TABLE and
@@ -96,6 +97,10 @@ class Sql(Grader):
         (NAMES, "SELECT nam FROM pet", "NO_ANSWER", {"meta": PETS}),
         (NAMES, "DROP TABLE pet", "NO_ANSWER", {"meta": PETS}),
         (NAMES, f"```sql\n{NAMES}; DROP TABLE pet\n```", "NO_ANSWER", {"meta": PETS}),
+        (NAMES, f"```sql\n{NAMES}\n```\nwhich gives\n```\nname\n----\nAnn\nBo\n```", "MATCH", {"meta": PETS}),
+        (NAMES, f"<think>```sql\nSELECT 1\n```</think>```sql\n{NAMES}\n```", "MATCH", {"meta": PETS}),
+        (NAMES, f"<think>```sql\n{NAMES}\n```", "TRUNCATED", {"meta": PETS}),
+        (NAMES, "SELECT count(*) FROM sqlite_master", "NO_ANSWER", {"meta": PETS}),
         (NAMES, "There is no answer.", "NO_ANSWER", {"meta": PETS}),
         (NAMES, "", "NO_ANSWER", {"meta": PETS}),
         (NAMES, f"{NAMES}\n\nQ: next\nA: SELECT 1", "MATCH", {"meta": PETS}),
@@ -109,6 +114,7 @@ class Sql(Grader):
     ]
 
     def check(self) -> None:
+        super().check()
         need(self.seconds > 0, f"grader.seconds must be > 0, got {self.seconds}")
         for name, choices in (
             ("order", ("gold", "always", "never")),
@@ -156,8 +162,9 @@ class Sql(Grader):
         return Rules(self.columns, self.duplicates, self.nulls, self.affinity, self.tolerance)
 
     def judged(self, text: str) -> str:
-        sql, end = sql_of(text)
-        return text[:end] if sql is not None else own(text)[0].rstrip()
+        mine = self.reading(text).text
+        sql, end = sql_of(mine)
+        return text[: end if sql is not None else len(mine.rstrip())]
 
     def gold_fault(self, problem: Problem) -> str | None:
         try:
@@ -200,9 +207,7 @@ class Sql(Grader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return Verdict(
-            problem_id=problem.id, sample=rationale.sample, correct=reason == "MATCH", answer=answer, reason=reason
-        )
+        return self.verdict(problem, rationale, reason, answer)
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the name of the result, or what went wrong)."""
@@ -211,11 +216,12 @@ class Sql(Grader):
             golds = self.golds(problem, start + self.seconds / 2)
         except (Failed, StarError) as e:
             return "GRADER_ERROR", str(e)
-        sql, _ = sql_of(text)
-        if finish == "length" and not self.truncated:
+        reading = self.reading(text)
+        sql, _ = sql_of(reading.text)
+        if reading.unfinished or (finish == "length" and not self.truncated):
             return "TRUNCATED", None
         if sql is None:
-            return "RUN_ON" if own(text)[1] else "NO_ANSWER", None
+            return "RUN_ON" if reading.ran_on else "NO_ANSWER", None
         try:
             return self.compared(golds, problem.answer, sql, start + self.seconds)
         except BadDatabase as e:

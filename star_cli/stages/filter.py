@@ -69,6 +69,7 @@ class Filter(Stage):
             "duplicates": keeper.duplicates,
             "kept_wrong_steps": keeper.wrong_steps,
             "reasons": dict(keeper.reasons),
+            **({"unread": keeper.errors.unread} if keeper.errors.unread else {}),
             **({"unsound": keeper.unsound} if self.sound else {}),
             **({"kept_right": keeper.right} if self.control == "random" else {}),
         }

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
-from star_cli.lib.text.answers import finals
+from star_cli.lib.text.answers import boxed, finals
 from star_cli.tasks.base.dataset import FewShotDatasetTask
 
 HUB = "EleutherAI/hendrycks_math"
@@ -55,8 +55,8 @@ class Math(FewShotDatasetTask):
         return self.dataset, self.config
 
     def problem(self, row: dict[str, Any], id: str, where: str) -> Problem:
-        boxed = [f.text for f in finals(row["solution"]) if "\\boxed" in row["solution"]]
-        answer = str(row["answer"]) if row.get("answer") else boxed[-1] if boxed else ""
+        last = boxed(row["solution"])
+        answer = str(row["answer"]) if row.get("answer") else last.text if last is not None else ""
         if not answer.strip():
             raise StarError(
                 f"{where}: the solution has no \\boxed answer: {row['solution'][-60:]!r}",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from star_cli.graders.choice import Choice
 from star_cli.graders.numeric import Numeric
-from star_cli.lib.text.answers import learned, own
+from star_cli.lib.text.answers import learned
+from star_cli.lib.text.thoughts import own
 
 GRADER = Numeric()
 NUMBERS = st.one_of(

@@ -25,6 +25,7 @@ FUNCTIONS = frozenset(
     percent_rank pow power printf quote rank replace round row_number rtrim sign sqrt strftime string_agg substr
     substring sum time timediff total trim trunc typeof unicode unixepoch upper""".split()
 )
+INNER = frozenset(("dbstat", "fts3tokenize", "bytecode", "tables_used", "completion"))  # tables of SQLite itself
 FAULTS = (
     "SQLITE_CORRUPT",
     "SQLITE_NOTADB",
@@ -213,8 +214,10 @@ def _authorizer(known: set[str]) -> Any:
     def allowed(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
         if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ and (str(first).lower() in known or not database):
-            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_READ:  # without a database where only rows are counted, and for a WITH
+            table = str(first).lower()
+            inner = table.startswith(("sqlite_", "pragma_")) or table in INNER
+            return sqlite3.SQLITE_OK if table in known or (not database and not inner) else sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in FUNCTIONS:
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from star_cli.lib.text.answers import own
+from star_cli.lib.text.thoughts import own
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -19,9 +19,15 @@ TOKEN = re.compile(
     |(?P<other>.)""",
     re.X | re.S,
 )
-FENCE = re.compile(r"```[ \t]*(?:\w+[ \t]*\n|sqlite\b|sql\b)?(.*?)(?:```|\Z)", re.S | re.I)
+FENCE = re.compile(r"```[ \t]*(?:(\w+)[ \t]*\n|(sqlite\b|sql\b))?(.*?)(?:```|\Z)", re.S | re.I)
+LABELS = frozenset("sql sqlite sqlite3 mysql postgresql postgres tsql plsql".split())
+VERBS = frozenset(
+    """SELECT WITH VALUES INSERT UPDATE DELETE REPLACE CREATE DROP ALTER ATTACH DETACH PRAGMA EXPLAIN VACUUM ANALYZE
+    BEGIN COMMIT""".split()
+)
 START = re.compile(r"^[ \t]*(?:[A-Za-z][\w ]{0,20}:[ \t]*)?((?:SELECT|WITH)\b)", re.I | re.M)
 NEAR = 64  # of the SELECTs before one, how many are looked at for the statement that it belongs to
+LAST = 50  # statements that are looked at, from the end
 BLANK = re.compile(r"\n[ \t]*\n")
 
 
@@ -50,14 +56,18 @@ def tokens(sql: str) -> Iterator[Token]:
 def sql_of(text: str) -> tuple[str | None, int]:
     """(the SQL of a model's text, where it ends): the last fenced block, else the final statement; None without any.
 
-    What follows a next "Q:" is never read. A statement without a fence ends at ``;`` or at an empty line.
+    What follows a next "Q:" is never read, a block that holds no SQL (the rows of a result) is passed over. A statement
+    without a fence ends at ``;`` or at an empty line.
     """
     answer, _ = own(text)
-    blocks = [b for b in FENCE.finditer(answer) if b[1].strip()]
-    if blocks:
-        return blocks[-1][1].strip(), blocks[-1].end()
+    blocks = [b for b in FENCE.finditer(answer) if b[3].strip()]
+    queries = [b for b in blocks if _is_sql(b)]
+    if queries:
+        return queries[-1][3].strip(), queries[-1].end()
+    if blocks:  # blocks of something else, such as the rows of a result
+        answer = FENCE.sub(lambda b: "\n" * (b.end() - b.start()) if b[3].strip() else b.group(), answer)
     starts = [s.start(1) for s in START.finditer(answer)]
-    start = next((s for s in reversed(starts) if not _continues(answer, starts, s)), None)
+    start = next((s for s in reversed(starts[-LAST:]) if not _continues(answer, starts, s)), None)
     if start is None:
         return None, 0
     stop = len(answer)
@@ -69,6 +79,14 @@ def sql_of(text: str) -> tuple[str | None, int]:
             stop = start + token.at + 1
             break
     return answer[start:stop].strip(), stop
+
+
+def _is_sql(block: re.Match[str]) -> bool:
+    """Whether a fenced block is labelled as SQL, or begins like a statement."""
+    if (block[1] or block[2] or "").lower() in LABELS:
+        return True
+    first = next(tokens(block[3][:2000].lstrip("( \n\t")), None)
+    return first is not None and first.word in VERBS
 
 
 def _continues(text: str, starts: list[int], at: int) -> bool:

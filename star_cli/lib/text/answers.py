@@ -1,122 +1,419 @@
-"""The final answer of a text: where it is said first, and what runs on after it.
+r"""Where a text gives its final answer: the places that name one, the last one first.
 
-Only the first final answer counts. What stands after it, and whatever follows a next "Q:", is never judged.
+``First \boxed{3}. Wait, the answer is $4$.`` -> ``$4$``. Every function takes time linear in the length of the text.
+The rules stand in docs/grading.md.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-NEXT = re.compile(
-    r"^[ \t>*#]*(?:Q|Question|Problem|Exercise|Human|User|Instruction)\b[ \t]*\d*[ \t]*\**[ \t]*[:.)]|(?<=\s)Q:", re.M
+from star_cli.lib.text import boxes, retractions
+from star_cli.lib.text.thoughts import THOUGHTS, read
+
+LONGEST = 2000  # characters of an answer; a longer one is none
+TRIES = 256  # places that are looked at, counted from the end of a text
+READ = 16  # places that a grader reads, from the end
+NEAR = 160  # characters around such a place that say what it is
+
+PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
+    "####": "hash",
+    "\\boxed": "boxed",
+    "\\fbox": "boxed",
+    "<answer>": "tag",
+    "<final answer>": "tag",
+    "<final_answer>": "tag",
+    "<finalanswer>": "tag",
+    "[answer]": "tag",
+    "answer": "word",
+    "solution": "word",
+    "option": "word",
+    "choice": "word",
+    "a:": "line",
+    "should be": "fix",
+    "should have been": "fix",
+    "correction": "fix",
+    "i mean": "fix",
+    "actually": "fix",
+}
+BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a line or sentence, and then the word
+    r"(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
+    r"|(?:^|[.!?>*#_\n:])[\s*_#>]*(?:final\s+)?)$",
+    re.I,
 )
-SAID = re.compile(
-    r"(?P<hash>####)|(?P<boxed>\\(?:boxed|fbox)\s*)|"
-    r"(?P<said>(?i:(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
-    r"|(?:^|(?<=[.!?>*#_\n]))[\s*_#>]*(?:final\s+)?)"
-    r"(?:answer\b(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|equals)\b"
-    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])|(?:correct|right|best) (?:option|choice) is\b)))"
+DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
+SAYS = re.compile(  # after "answer": what leads to the value
+    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals|must be|should be|will be|would be)\b"
+    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])",
+    re.I,
 )
-SENTENCE = re.compile(r"\n|(?<!\bRs)[.!?](?=[\s\"'*)\]$]|$)|;\s")
-JOINED = re.compile(r"[\s$,.]*(?:(?:or|and|,|/|;)[\s$]*)+")  # what may stand between two boxes that are one answer
+ALONE = re.compile(r"[ \t]*[*_]*[ \t]*\n")  # a heading: nothing but the word on its line
+FORMULA = re.compile(r"[\s:*_]*(?:\$|\\[(\[a-zA-Z{]|[-+−±]?\s?[\d.(\[{]|[a-zA-Z]\s*(?:=|<|>|≤|≥|∈)|∅)")
+DIRECT = re.compile(r"[ \t*_]*(?:\$(?![ \t]*\n)|\\\((?![ \t]*\n)|\\\[|\$\$|\\boxed)")  # Answer $9$
+CLAIM = re.compile(
+    r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
+    re.I,
+)
+SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
+HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
+HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
+    r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion"
+    r"|notes?|explanation"
+    r"|verification|summary|given|approach|analysis|check|method|calculations?|problem|question"
+    r"|reasoning)(?=[ \t*]*(?:[\d:.]|$))"
+    r"|(?:checking|understanding|finding|setting|calculating|determining|solving|verifying|analyzing|considering|applying|using|why"
+    r"|how)\b)",
+    re.I,
+)
+CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
+LEAD = re.compile(
+    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
+    r"|in summary|consequently|that is"
+    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
+    r"|yields)(?: us)?(?: that)?|it follows that|,|:)*",
+    re.I,
+)
+VERB = re.compile(
+    r"(?<![=<>])\b(?:is|are|equals?|becomes|must be|will be)\b(?:\s+(?:equal to|approximately|exactly|therefore"
+    r"|then|thus))?[\s:]*"
+    r"|:\s+"
+)
+HOPE = re.compile(
+    r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
 class Final:
-    """A place where a final answer is given: its words, the whole rest of that line, and where its sentence ends."""
+    """A place where a final answer is given: its words, the rest of that line, and where it starts and ends.
+
+    ``kind`` is hash, boxed, tag, field, line, said, claim, heading or fix.
+    """
 
     text: str
     line: str
+    start: int
     end: int
-
-
-def own(text: str) -> tuple[str, bool]:
-    """(the text before it runs on to a next question, whether it does)."""
-    for found in NEXT.finditer(text):
-        if text[: found.start()].strip():
-            return text[: found.start()], True
-    return text, False
+    kind: str
 
 
 def finals(text: str) -> Iterator[Final]:
-    """Every place of ``text`` where a final answer is given, in order."""
-    done = 0
-    for found in SAID.finditer(text):
-        if found.start() < done:
-            continue
-        if found["boxed"]:
-            box = boxes(text, found.start())
-            if box is None:
-                continue
-            answer, done = box
-            yield Final(answer, answer, done)
-            continue
-        start = found.end()
-        while start < len(text) and text[start] in ' \t*_`":':
-            start += 1
-        if start < len(text) and text[start] == "\n":  # "Answer:" and the answer on the line below
-            start += len(text[start:]) - len(text[start:].lstrip())
-        stop = text.find("\n", start)
-        stop = len(text) if stop < 0 else stop
-        line = text[start:stop]
-        end = stop
-        if not found["hash"]:
-            close = SENTENCE.search(text, start)
-            end = close.start() if close else len(text)
-        inner = re.search(r"\\(?:boxed|fbox)\s*", text[start:end])
-        box = boxes(text, start + inner.start()) if inner else None
-        if box is not None:
-            answer, done = box
-            yield Final(answer, answer, max(done, end))
-        else:
-            yield Final(text[start:end].strip(), line.strip(), end)
+    """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place
+    are looked at.
+    """
+    small = _small(text)
+    limit = len(text)
+    for start, kind in sorted(((p, k) for word, k in PLACES.items() for p in _last_of(small, word)), reverse=True):
+        if start >= limit:
+            continue  # inside an answer that was given already
+        final = _final(text, start, kind)
+        if final is not None:
+            limit = final.start
+            yield final
 
 
-def boxes(text: str, start: int) -> tuple[str, int] | None:
-    r"""The content of the box at ``start``, and of boxes joined to it by "or", "and" or a comma; None if it never
-    closes."""
-    found, end = [], start
-    while True:
-        head = re.compile(r"\\(?:boxed|fbox)\s*").match(text, end)
-        if head is None:
-            break
-        inside = braced(text, head.end())
-        if inside is None:
-            return None
-        content, end = inside
-        found.append(content)
-        link = JOINED.match(text, end)
-        if link is None or not re.match(r"\\(?:boxed|fbox)", text[link.end() :]):
-            break
-        end = link.end()
-    return (", ".join(found), end) if found else None
+def _small(text: str) -> str:
+    """The text in small letters, every letter in its place."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
 
 
-def braced(text: str, start: int) -> tuple[str, int] | None:
-    r"""The content of ``{...}`` at ``start``, braces nested as they may be, and where it ends; ``\boxed 7`` is 7."""
-    if start >= len(text):
+def _last_of(small: str, word: str) -> Iterator[int]:
+    end = len(small)
+    for _ in range(TRIES):
+        end = small.rfind(word, 0, end)
+        if end < 0:
+            return
+        yield end
+
+
+def _final(text: str, start: int, kind: str) -> Final | None:
+    if kind == "boxed":
+        return _box(text, start) if re.compile(r"\\[a-z]+(?![a-zA-Z])").match(text, start) else None
+    if kind == "hash":
+        return _hash(text, start)
+    if kind == "tag":
+        return _tag(text, start)
+    if kind == "line":
+        return _line(text, start)
+    if kind == "fix":
+        return _fix(text, start)
+    quoted = re.compile(r"(?:final[_ ]?)?answer[\"']\s{0,9}:", re.I).match(text, start)
+    return _field(text, start) if quoted and text[start - 1] in "\"'_ lL" else _word(text, start)
+
+
+def _box(text: str, start: int) -> Final | None:
+    found = boxes.joined(text, start)
+    return None if found is None else Final(found[0], found[0], found[1], found[2], "boxed")
+
+
+def _line(text: str, start: int) -> Final | None:
+    """A line that begins with "A:", as the answers of few-shot prompts do."""
+    begin = max(0, start - 10)
+    lead = re.compile(r"(?:\A|\n)[ \t*]{0,9}\Z").search(text[begin:start] if begin else "\n" + text[:start])
+    after = text[start + 2 : start + 3]
+    if not lead or text[start] != "A" or not (after in " \t*$\\(-" or after.isdigit()):
         return None
-    if text[start] != "{":
-        bare = re.compile(r"[^\s$\\{}.,;]+").match(text, start)
-        return (bare.group(), bare.end()) if bare else None
-    depth = 0
-    for i in range(start, len(text)):
-        if text[i] == "\\":
-            continue
-        escaped = i > 0 and text[i - 1] == "\\"
-        depth += (text[i] == "{" and not escaped) - (text[i] == "}" and not escaped)
-        if depth == 0:
-            return text[start + 1 : i], i + 1
+    return _phrase(text, start, start + 2, "line") if after else None
+
+
+def _hash(text: str, start: int) -> Final | None:
+    after = start + 4
+    if text[start - 1 : start] == "#" or text[after : after + 1] == "#":
+        return None
+    stop = text.find("\n", after)
+    stop = len(text) if stop < 0 else stop
+    rest = text[after:stop]
+    head = HEAD.match(rest[:NEAR])
+    if head and (not re.search(r"[:=]\s*\S", rest[:NEAR]) or not re.match(r"[ \t*_]*(?:final|the|answer)", rest, re.I)):
+        return None  # "#### Final Answer" itself is found by its word
+    return None if head else _phrase(text, start, after, "hash", stop)
+
+
+def _tag(text: str, start: int) -> Final | None:
+    opening = text[start : text.index("]" if text[start] == "[" else ">", start) + 1]
+    begin = start + len(opening)
+    closing = opening[0] + "/" + opening[1:]
+    found = re.compile(re.escape(closing), re.I).search(text, begin, begin + LONGEST + len(closing))
+    stop = found.start() if found else len(text)
+    if stop - begin > LONGEST:
+        return Final("", "", start, stop, "tag") if found is None and text.count("\n", begin) < 3 else None
+    inside = text[begin:stop].strip()
+    box = next((f for f in finals(inside) if f.kind == "boxed"), None)
+    said = box or next(finals(inside), None)
+    answer = said.text if said else inside
+    return Final(answer, answer, start, found.end() if found else stop, "tag") if answer else None
+
+
+def _field(text: str, start: int) -> Final | None:
+    begin = text.index(":", start + 1) + 1
+    near = text[begin : begin + LONGEST]
+    skipped = len(near) - len(near.lstrip())
+    near = near.lstrip()
+    raw = re.match(r"'([^'\n]*)'|\"([^\"\n]*)\"", near)
+    value: object
+    if raw and (raw[1] is not None or re.search(r"(?<!\\)\\(?![\\\"])", raw[2])):
+        value, end = raw[1] or raw[2] or "", raw.end()  # "\frac{1}{2}" is no valid JSON, but clear
+    else:
+        try:
+            value, end = json.JSONDecoder().raw_decode(near)
+        except (ValueError, RecursionError):
+            value, end = "", 0
+    if isinstance(value, (dict, bool)) or value is None or not end:
+        return None
+    answer = (
+        ", ".join(map(str, value)) if isinstance(value, list) else near[:end] if not isinstance(value, str) else value
+    ).strip()
+    rest = re.compile(r"[^{}\n]{0,80}\n?\s{0,8}\}(?:\s{0,8}```)?").match(text, begin + skipped + end)
+    return Final(answer, answer, start, rest.end() if rest else begin + skipped + end, "field") if answer else None
+
+
+def _fix(text: str, start: int) -> Final | None:
+    """A value put right in passing: "it should be 6", "correction: 6", "actually, it is 6"."""
+    found = re.compile(
+        r"(?:should (?:be|have been)|correction[\s:,]+(?:(?:it|that) (?:is|should be)\s+)?|i mean(?:t)?[\s:,]+"
+        r"|actually[\s,]+(?:it|that|the (?:answer|result|value))\s?(?:is|'s|should be|equals))\s*",
+        re.I,
+    ).match(text, start)
+    if found is None or DOUBT.search(text[max(0, start - 40) : start]):
+        return None
+    if not FORMULA.match(text[found.end() : found.end() + 20]) and not re.compile(r"\(?[A-J]\)?(?![\w'])").match(
+        text, found.end()
+    ):
+        return None
+    if text[start : start + 6].lower() == "should" and not re.search(
+        r"\b(?:it|that|this|answer|result|value|which|correct)\s*$", text[max(0, start - 30) : start], re.I
+    ):
+        return None
+    return _phrase(text, start, found.end(), "fix")
+
+
+def _word(text: str, start: int) -> Final | None:
+    """A place with the word answer, solution, option or choice."""
+    word = re.compile(r"(?<![A-Za-z0-9])(?:answer|solutions?|option|choice)(?![A-Za-z0-9])", re.I).match(text, start)
+    if word is None:
+        return None
+    before, after, name = text[max(0, start - NEAR) : start], word.end(), word.group().lower()
+    claim = CLAIM.search(before)
+    if claim and name != "solutions" and name != "option":
+        return _claim(text, start - (len(before) - claim.start()), after)
+    if name in ("option", "choice"):
+        lead = re.search(r"\b(?:correct|right|best)\s+$", before, re.I)
+        said = re.compile(r"\s+(?:is|would be|must be)\b", re.I).match(text, after)
+        return _phrase(text, start, said.end(), "said") if lead and said else None
+    before = before if start > NEAR else "\n" + before
+    opening = BEFORE.search(before)
+    if opening is None or DOUBT.search(before[: opening.start()]):
+        return None
+    near = text[after : after + NEAR]
+    if ALONE.match(near) and re.search(r"(?:^|\n)[\s*_#>]*(?:the\s+)?(?:final\s+)?$", before, re.I):
+        return _phrase(text, start, after, "heading") if name != "solution" and name != "solutions" else None
+    said = SAYS.match(near)
+    if said is None and name == "answer" and DIRECT.match(near):
+        return _phrase(text, start, after, "said")
+    if said is None:
+        return None
+    begin = after + said.end()
+    if name != "answer" and not FORMULA.match(text[begin : begin + 20]):
+        return None  # "the solution is to multiply"
+    return _phrase(text, start, begin, "said")
+
+
+def _claim(text: str, verb: int, after: int) -> Final | None:
+    """ "... $5$ is the answer": what stands before the verb in its sentence."""
+    near = text[max(0, verb - NEAR) : verb]
+    breaks = [m.end() for m in SENTENCE.finditer(near)]
+    phrase = near[breaks[-1] if breaks else 0 :]
+    if verb > NEAR and not breaks:
+        phrase = near[-60:]
+    at = boxes.last_box(text, verb)
+    box = _box(text, at) if at >= 0 else None
+    if box is not None and box.text and not text[box.end : verb].strip("$ \n.\\)]*_"):
+        return Final(box.text, box.text, box.start, after, "boxed")
+    if phrase.count("$") % 2:  # the break was inside a formula
+        opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
+        phrase = text[opening:verb] if opening >= 0 else phrase
+    answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
+    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one|answer|solution)$", answer, re.I):
+        return None
+    return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")
+
+
+def _sentence_end(text: str, start: int, most: int = NEAR) -> int:
+    """Where the sentence after ``start`` ends, its mark included; ``start`` where it is longer than ``most``."""
+    found = SENTENCE.search(text, start, start + most)
+    if found is None:
+        return len(text) if len(text) - start <= most else start
+    return found.start() + (found.group() in ".!?")
+
+
+def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = None) -> Final | None:
+    """The answer that begins at ``begin``: to the end of its sentence, formula or line."""
+    begin = _skip(text, begin, ' \t*_`":')
+    if begin < len(text) and text[begin] == "\n" and kind != "hash":  # "Answer:" and the answer on the line below
+        begin = _skip(text, begin, ' \t\n*_`":>•' if kind == "heading" else " \t\n")
+        begin += 2 if re.compile(r"[-•*] (?![\d.])").match(text, begin) else 0  # a bullet, but "- 5" is minus five
+    edge = min(len(text), begin + LONGEST + 1)
+    line_end = text.find("\n", begin, edge)
+    line_end = line_end if line_end >= 0 else edge
+    formula = _formula_end(text, begin, edge)
+    if formula is not None:
+        line_end = text.find("\n", formula, edge)
+        line_end = line_end if line_end >= 0 else edge
+    end = line_end if stop is None else min(stop, edge)
+    if stop is None:
+        close = _sentence(text, formula or begin, edge)
+        end = close if close is not None else edge
+    inner = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*").search(text, begin, end)
+    if inner:
+        box = _box(text, inner.start())
+        if box is not None:
+            return Final(box.text, box.text, start, max(box.end, end), "boxed")
+    answer = text[begin:end].strip()
+    if not answer:
+        return None
+    if len(answer) > LONGEST:
+        return Final("", "", start, end, kind)
+    return Final(answer, text[begin:line_end].strip(), start, end, kind)
+
+
+def _sentence(text: str, begin: int, edge: int) -> int | None:
+    for found in SENTENCE.finditer(text, begin, edge):
+        if found.group() == "." and HOUR.search(text[max(begin, found.start() - 5) : found.start() + 1]):
+            rest = text[found.end() : found.end() + 2]
+            if rest.strip() and not rest[1:2].isupper():
+                continue  # 5 p.m. on Monday
+        return found.start()
     return None
 
 
-def learned(text: str) -> str:
-    """``text`` up to the end of the line or sentence with its first final answer; without what runs on after it."""
-    mine, _ = own(text)
-    first = next(finals(mine), None)
-    if first is None:
-        return mine.rstrip()
-    rest = re.compile(r"[)\]}$*_`\"'.!\\ ]*").match(mine, first.end)
-    return mine[: rest.end() if rest else first.end].rstrip()
+def _skip(text: str, start: int, letters: str) -> int:
+    while start < len(text) and text[start] in letters:
+        start += 1
+    return start
+
+
+def _formula_end(text: str, begin: int, edge: int) -> int | None:
+    r"""Where a formula that begins here and may span lines ends: $$ \[ \begin and, within its line, $ and \(."""
+    for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("\\(", "\\)"), ("$", "$")):
+        if text.startswith(opening, begin):
+            stop = text.find(closing, begin + len(opening), edge)
+            if stop < 0 or (
+                opening in ("$", "\\(") and "\n" in text[begin:stop] and "\\begin{" not in text[begin:stop]
+            ):
+                return None
+            end = stop + len(closing)
+            return text.find("}", end, edge) + 1 if opening == "\\begin{" else end
+    return None
+
+
+def boxed(text: str) -> Final | None:
+    """The last box of a text, as a known solution has it."""
+    return next((f for f in finals(text) if f.kind == "boxed" and f.text), None)
+
+
+def idle(found: Final) -> bool:
+    """Whether a place only talks about an answer that was given before: "the answer is thus confirmed"."""
+    return found.kind in ("said", "heading") and retractions.idle(found.text)
+
+
+def vague(found: Final) -> bool:
+    """Whether a place says that there is no answer, or that the one before is wrong."""
+    return found.kind == "said" and retractions.vague(found.text)
+
+
+def final(text: str) -> Final | None:
+    """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
+    found = next((f for f in finals(text) if not idle(f)), None)
+    return None if found is None or vague(found) or retractions.retracted(text, found.end) else found
+
+
+def conclusion(text: str) -> Final | None:
+    """The last sentence of a text, where it says what something is: "So the volume is 120."; else None."""
+    tail = text[-3000:].rstrip()
+    body = tail
+    while (cut := HOPE.search(body[-260:])) is not None:  # it becomes shorter each time
+        body = body[: len(body) - len(body[-260:]) + cut.start()].rstrip()
+    block = re.search(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", body, re.S)
+    first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
+    breaks = [
+        m.end()
+        for m in re.finditer(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
+        if m.end() < first
+    ]
+    begin = breaks[-1] if breaks else 0
+    sentence = body[begin:].strip()
+    if not sentence or len(sentence) > 400:
+        return None
+    offset = len(text) - len(text[-3000:]) + begin
+    lead = LEAD.match(sentence)
+    bare = sentence[lead.end() if lead else 0 :]
+    led = bool(lead and lead.end() > 0 and re.search(r"[a-z]", lead.group(), re.I))
+    verb = next(reversed(list(VERB.finditer(bare))), None)
+    if verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
+        answer = bare[verb.end() :]
+    elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):
+        answer = re.sub(r"^there \w+(?: be)?\s+(?:exactly\s+)?", "", bare, flags=re.I)
+    elif led and FORMULA.match(bare):
+        answer = bare
+    else:
+        return None
+    answer = answer.strip().rstrip(".!").strip()
+    return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
+
+
+def learned(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:
+    """A right text as it is learned: to the end of its final answer's sentence; thoughts before it stay whole."""
+    mine = read(text, thoughts).text
+    found = next((f for f in finals(mine) if not idle(f)), None)
+    if found is None:
+        return text[: len(mine)].rstrip()
+    rest = CLOSE.match(mine, found.end)
+    end = rest.end() if rest else found.end
+    if found.kind == "boxed" and "\n" not in mine[found.end : end] and not re.search(r"[.!]", mine[found.end : end]):
+        end = max(end, _sentence_end(mine, end))
+    return text[:end].rstrip()

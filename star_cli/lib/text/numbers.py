@@ -1,15 +1,18 @@
-"""Reading the one number that a phrase gives as an answer, however it is written. Standard library only.
+"""What a number is, with its unit, however it is written in words or digits; and when two of them are equal.
 
-"$1,234.50", "1.5 \\times 10^3", "3 1/2 hours", "−9", "50 %" and "seventy-two" are numbers; "5 or 6", "2x" and "1,00"
-are not.
+"$1,234.50", "1.5 \\times 10^3", "3 1/2 hours", "−9", "50 %", "0.\\overline{36}" and "seventy-two" are numbers;
+"5 or 6", "2x", "3x + 2y = 8" and "1,00" are not. Values are exact fractions. The rules stand in docs/grading.md.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+
+from star_cli.lib.text.plain import plain
+from star_cli.lib.text.spelled import spelled
+from star_cli.lib.text.units import NAMES, Unit, known, read_unit
 
 DIGITS = (
     r"(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)|\d{1,3}(?: \d{3})+(?![ ]?\d)|\d+)(?:\.\d+)?"
@@ -25,46 +28,57 @@ NUMBER = re.compile(
 SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 TURNS = re.compile(  # words before a number that make it something else than the answer
     r"\b(?:not|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
-    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except)\b|n't\b"
+    r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least"
+    r"|most)|up to|over"
+    r"|under|above|below|(?:option|choice|step|case|part|equation|question|problem|figure|base|log)(?=\s*$))\b|n't\b"
     r"|[<>≤≥≠±√(*/^÷+-]\s*$"
 )
 AFTER = re.compile(
-    r"\s*(?:[-+*/^=<>±]|(?:plus|minus|divided|multiplied|squared|cubed|or|to)\b|times (?:\d|[a-z]+teen|two|three"
+    r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus"
+    r"|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
+    r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
 )
 SETTING = re.compile(
     r"\s[^\d=]*\b(?:in|per|for|after|every|from|at|when|if|on|because|since|as|with|within|each|during)\b[^=]*"
 )
 SOFT = re.compile(r"(?:,\s+(?=[a-z])|\s(?:because|since|which|so|where|as|given)\b).*", re.S)
-ONES = {
-    w: i
-    for i, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+SECOND = re.compile(r"(?:[,;]|\band\b)\s*[A-Za-z]\w*\s*$")  # x = 1, y: before the next "="
+FORMULA = re.compile(  # a side of an equation that is more than a name or arithmetic: 3x + 2y, x^2, a - b
+    r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
+    r"|[\d)]\s*[-+*/]\s*[A-Za-z](?![A-Za-z])"
+)
+DENIED = re.compile(r"\b(?:wrong|incorrect|mistaken)\b", re.I)
+HOURS = re.compile(r"\s*([ap])\.?\s?m\b", re.I)
 LARGEST = 400  # decimal exponents beyond it are nobody's answer, and expanding them would fill the memory
+LONGEST = 2000  # characters of a phrase that is read
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it was written: its readings (dozens have two), and whether it is a percentage."""
+    """A number as it was written: its readings (dozens have two), whether it is a percentage, and its unit."""
 
     values: tuple[Fraction, ...]
-    percent: bool
+    percent: bool = False
+    unit: Unit | None = None
 
     def equals(self, gold: Number) -> bool:
-        """Equal to the known number; ``%`` is a unit (50 % for 50) or a factor (50 % for 1/2), but 0.5 % is never
-        1/2."""
-        return any(_same(v, self.percent, gold.values[0], gold.percent) for v in self.values)
+        """Equal to the known number. A unit that both name must agree, and is converted."""
+        if self.unit and gold.unit and not (self.percent or gold.percent):
+            if not self.unit.agrees(gold.unit):
+                return False
+            return any(v * self.unit.factor == gold.values[0] * gold.unit.factor for v in self.values)
+        if self.percent != gold.percent and (self.unit or gold.unit):
+            return False  # per cent is no dollar
+        return any(same(v, self.percent, gold.values[0], gold.percent) for v in self.values)
 
 
-def _same(value: Fraction, percent: bool, gold: Fraction, gold_percent: bool) -> bool:
+def same(value: Fraction, percent: bool, gold: Fraction, gold_percent: bool) -> bool:
+    """Equal values; ``%`` is a factor (50 % for 1/2) or a unit (50 % for 50), but 0.5 % is never 1/2."""
     if percent == gold_percent:
         return value == gold
     if percent:
-        return value == gold if abs(gold) >= 1 or not gold else value / 100 == gold
+        return value / 100 == gold or (value == gold and (abs(gold) >= 1 or not gold))
     return value == gold / 100 or (value == gold and abs(gold) >= 1)
 
 
@@ -74,31 +88,49 @@ class Unclear(Exception):
 
 def read_number(phrase: str) -> Number | None:
     """The one number a phrase gives as an answer; None where there is none, Unclear where there are several."""
+    phrase = phrase[: LONGEST + 1]
+    if len(phrase) > LONGEST or DENIED.search(phrase):
+        raise Unclear
+    money = _money(phrase)
     clean = plain(phrase)
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
-        last = _side(sides[-1])
+        if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
+            raise Unclear
+        last = _side(sides[-1], money)
         if last is not None:
             return last
-        numbers = [n for n in map(_or_none, sides) if n is not None]
+        numbers = [n for n in (_or_none(s, money) for s in sides) if n is not None]
         return numbers[0] if len(numbers) == 1 else None
-    return _side(clean)
+    return _side(clean, money)
 
 
-def _or_none(side: str) -> Number | None:
+def _money(phrase: str) -> Unit | None:
+    """The currency before or after a number; a lone $ is a dollar, a pair of them LaTeX."""
+    found = re.search(r"\\\$|[€£¥₹]", phrase)
+    if found:
+        return read_unit(found.group()[-1])
+    return read_unit("$") if phrase.count("$") == 1 and re.search(r"\$\s*[-\d.]|\d\s*\$", phrase) else None
+
+
+def _or_none(side: str, money: Unit | None) -> Number | None:
     try:
-        return _side(side)
+        return _side(side, money)
     except Unclear:
         return None
 
 
-def _side(side: str) -> Number | None:
+def _side(side: str, money: Unit | None = None) -> Number | None:
     if "§" in side:  # a LaTeX command that is not understood, such as a root
         raise Unclear
-    for text in (side, re.sub(r"(?<=[\w%])\s*\([^()]*\)\s*$", "", side), SOFT.sub("", side)):
+    for text in (
+        side,
+        re.sub(r"(?<=[\w%])\s*\((?![^()]*\b(?:or|and|not)\b)[^()]*\)\s*$", "", side),
+        SOFT.sub("", side),
+    ):
         found = [m for m in NUMBER.finditer(text) if not _inside_word(text, m)]
         if not found:
-            return words(text) if text is side else None
+            return _spelled(text) if text is side else None
         if any(re.match(r"[.,]?\d", text[m.end() :]) for m in found):
             raise Unclear  # thousands separators that do not fit, a torn number, a time
         first, rest = found[0], text[found[0].end() :]
@@ -108,23 +140,42 @@ def _side(side: str) -> Number | None:
         if first["sign"] and re.search(r"(?:\b[A-Za-z]|[)\]}])\s*$", before):
             return None  # x - 5
         if len(found) == 1 and not AFTER.match(rest):
-            return _value(first)
+            return _value(first, money or _unit(rest))
         if len(found) > 1 and not AFTER.match(rest) and re.fullmatch(SETTING, rest) and not re.search(r"\bor\b", rest):
-            return _value(first)
+            return _value(first, money or _unit(rest))
     values = {_value(m) for m in found}
-    if len(values) == 1 and len(found) > 1 and not AFTER.match(rest):
-        return values.pop()
     between = [text[a.end() : b.start()].strip() for a, b in zip(found, found[1:], strict=False)]
+    if len(values) == 1 and len(found) > 1 and not AFTER.match(rest) and all(between):
+        return values.pop()
     if found and all(re.fullmatch(r"[-+*/^x÷() ]*", b) for b in between) and (between or AFTER.match(rest)):
         return None  # a calculation without its result
     raise Unclear
+
+
+def _spelled(text: str) -> Number | None:
+    found = spelled(text)
+    return None if found is None else Number((found[0],), False, _unit(found[1]))
 
 
 def _inside_word(text: str, m: re.Match[str]) -> bool:
     return m.start() > 0 and (text[m.start() - 1].isalpha() or text[m.start() - 1] in "^_")
 
 
-def _value(m: re.Match[str]) -> Number:
+def _unit(rest: str) -> Unit | None:
+    """The known unit that the words after a number begin with; a.m. and p.m. are units of a time."""
+    hours = HOURS.match(rest)
+    if hours:
+        return Unit(words=frozenset([f"{hours[1].lower()}.m."]))
+    head = re.match(r"[\s-]*((?:(?:square|cubic|sq|cu)\s+)?[A-Za-z°]+(?:\s*(?:/|\bper\b)\s*[A-Za-z]+)?)", rest)
+    if head is None:
+        return None
+    words = head[1].replace("/", " / ").split()
+    if not all(known(w) or w in ("/", "per", "square", "cubic", "sq", "cu", "mph") for w in words):
+        words = words[:1]
+    return read_unit(" ".join(words)) if words[0] in NAMES or known(words[0]) or len(words) > 1 else None
+
+
+def _value(m: re.Match[str], unit: Unit | None = None) -> Number:
     value = _decimal(m["whole"])
     if m["den"] or m["under"]:
         under = _decimal(m["den"] or m["under"])
@@ -141,7 +192,7 @@ def _value(m: re.Match[str]) -> Number:
         value = -value
     scale = SCALE.get(m["scale"] or "", 1000 if m["k"] else 1)
     values = (value * scale, value) if scale == 12 else (value * scale,)
-    return Number(values, bool(m["percent"]))
+    return Number(values, bool(m["percent"]), unit)
 
 
 def _decimal(digits: str) -> Fraction:
@@ -158,51 +209,33 @@ def _exponent(digits: str, largest: int = LARGEST) -> int:
     return value
 
 
-def words(text: str) -> Number | None:
-    """A number in words, up to ninety-nine: "seventy-two clips"."""
-    found = re.match(r"\W*(?:(?P<tens>[a-z]+)[ -])?(?P<ones>[a-z]+)\b(?! of\b| or\b| and\b)", text.lower())
-    if found is None:
+PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?")
+
+
+def compound(text: str) -> Number | None:
+    """A quantity in two or more units of one kind, from large to small: "2 hours 30 minutes", "5 ft 6 in"; else
+    None.
+    """
+    at, parts = 0, []
+    text = plain(text)
+    while at < len(text) and (m := PAIR.match(text, at)):
+        unit = read_unit(m[2])
+        if unit is None or unit.words or len(unit.powers) != 1 or unit.powers[0][1] != 1 or "/" in unit.powers[0][0]:
+            return None
+        parts.append((Fraction(m[1]), unit))
+        at = m.end()
+    if at < len(text) or len(parts) < 2:
         return None
-    tens, ones = found["tens"], found["ones"]
-    if tens in TENS and 0 < ONES.get(ones, 0) < 10:
-        return Number((Fraction(TENS[tens] + ONES[ones]),), False)
-    one = re.match(
-        r"\W*([a-z]+)\b(?! of\b| or\b| and\b|[ -](?:hundred|thousand|million|dozen|half|third|quarter|more|less))",
-        text.lower(),
-    )
-    word = one[1] if one else ""
-    value = ONES.get(word, TENS.get(word))
-    return None if value is None else Number((Fraction(value),), False)
-
-
-def plain(text: str) -> str:
-    """The phrase with LaTeX, Markdown, currency signs and exotic characters in their plainest form."""
-    text = re.sub(r"<<[^<>]*>>", "", text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()), text)
-    text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)).replace("⁄", "/")
-    text = re.sub("[\u2212\u2010-\u2013\ufe63]", "-", text).replace("\u2014", "; ")
-    text = re.sub(r"(?<=\d)(?:\\[,!;: ]\s?|\{,\}|\{\\,\}|[_'’])(?=\d{3})", "", text.replace("{,}", ","))
-    while re.search(r"\{\s*\{[^{}]*\}\s*\}", text):
-        text = re.sub(r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}", text)
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname)\s*\{([^{}]*)\}", r" \1 ", text)
-    text = re.sub(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r" \1/\2 ", text)
-    text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)", r" \1/\2 ", text)
-    text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
-    text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
-    text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
-    text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
-    text = re.sub(r"\\[A-Za-z]+|\\", "§", text)
-    text = re.sub(r"(?<=\d)\s*\*\*\s*(?=\d)", "^", text).replace("**", "")
-    text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
-    text = re.sub(r"(?<=[-+])\s*[$€£¥₹]\s*|[$€£¥₹](?=\s*[-+])", "", text)
-    text = re.sub(r"[$€£¥₹]", " ", text)
-    text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
-    text = re.sub(r"[{}]", "", text) if "^" not in text else text
-    return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,!?")
+    first = parts[0][1]
+    for (_, large), (_, small) in zip(parts, parts[1:], strict=False):
+        if small.powers != large.powers or small.factor >= large.factor:
+            return None
+    return Number((sum((v * u.factor for v, u in parts), Fraction(0)) / first.factor,), False, first)
 
 
 def last_number(text: str) -> tuple[str, Number] | None:
     """The last number of a text and the characters it was read from; None where there is none."""
-    clean = plain(text)
+    end = max((text.rfind(d) for d in "0123456789"), default=-1) + 1
+    clean = plain(text[max(0, end - 200) : end + 40])
     found = [m for m in NUMBER.finditer(clean) if not _inside_word(clean, m)]
     return (found[-1].group().strip(), _value(found[-1])) if found else None

@@ -14,7 +14,7 @@ from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.stages.grading.cache import VerdictCache, cache_file
-from star_cli.stages.grading.pool import graded, judge
+from star_cli.stages.grading.pool import UNREAD, graded, judge
 from star_cli.store.artifacts import Artifact
 
 SHOWN = 10  # problems that cannot be graded are listed up to this many
@@ -156,15 +156,19 @@ def _unwritten(problem: Problem) -> Rationale:
 
 
 class Errors:
-    """The verdicts that a grader could not give: how many, and the first few with what it said."""
+    """The verdicts that a grader could not give: how many, and the first few with what it said.
+
+    ``unread`` counts the texts that were too long to be judged.
+    """
 
     def __init__(self) -> None:
-        self.count = self.total = 0
+        self.count = self.total = self.unread = 0
         self.first: list[str] = []
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
         self.total += 1
+        self.unread += (verdict.answer or "").startswith(UNREAD)
         if verdict.reason == "GRADER_ERROR":
             self.count += 1
             if len(self.first) < 3:

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -26,10 +27,13 @@ import msgspec
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
+from star_cli.lib.clock import Overdue, limited
 
 BATCH = 8  # items a worker is given at once
 START = 120.0  # seconds a worker may take to load its grader
 MEMORY = 4 << 30  # bytes of address space of a worker
+LONGEST = 1_000_000  # characters of a text that is judged
+UNREAD = "not read: the text has "
 T = TypeVar("T", bound=tuple[Any, ...])
 _verdict = msgspec.json.Decoder(Verdict)
 
@@ -293,9 +297,20 @@ def main() -> None:
 
 
 def judge(grader: Grader, problem: Problem, rationale: Rationale) -> Verdict:
-    """The grader's verdict; a grader that raises is a GRADER_ERROR, and says so."""
+    """The grader's verdict; a grader that raises is a GRADER_ERROR, and says so.
+
+    A text above LONGEST characters is not read: NO_ANSWER. A grader that judges in this process has ``wall`` CPU
+    seconds, then it is a TIMEOUT; one in a worker process is killed by the pool.
+    """
+    if len(rationale.text) > LONGEST:
+        return _without(
+            problem, rationale, "NO_ANSWER", f"{UNREAD}{len(rationale.text):,} characters, more than {LONGEST:,}"
+        )
     try:
-        return grader.grade(problem, rationale)
+        with nullcontext() if grader.isolated else limited(grader.wall):
+            return grader.grade(problem, rationale)
+    except Overdue:
+        return _without(problem, rationale, "TIMEOUT", f"no verdict within {grader.wall:g} s")
     except StarError:
         raise
     except Exception as e:
@@ -303,7 +318,12 @@ def judge(grader: Grader, problem: Problem, rationale: Rationale) -> Verdict:
 
 
 def _failed(problem: Problem, rationale: Rationale, why: str) -> Verdict:
-    return Verdict(problem_id=problem.id, sample=rationale.sample, correct=False, answer=why, reason="GRADER_ERROR")
+    return _without(problem, rationale, "GRADER_ERROR", why)
+
+
+def _without(problem: Problem, rationale: Rationale, reason: str, why: str) -> Verdict:
+    """A verdict that no grader gave."""
+    return Verdict(problem_id=problem.id, sample=rationale.sample, correct=False, answer=why, reason=reason)
 
 
 if __name__ == "__main__":
