@@ -155,7 +155,7 @@ class TransformersSession:
                 left = torch.tensor(keep, device=ids.device, dtype=torch.long)
                 ids, mask = ids[left], mask[left]
                 if rows:
-                    cache.batch_select_indices(left)
+                    cache.reorder_cache(left)  # unlike batch_select_indices it knows the layers with a state, too
             ids, mask = ids[:, None], torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
 
     def _forward(self, ids: Any, mask: Any, cache: Any, pixels: dict[str, Any]) -> Any:

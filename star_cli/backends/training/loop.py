@@ -34,6 +34,7 @@ def fit(
     import torch
 
     loaded = load_for_training(recipe, job.start, job.seed)
+    loaded.take_weights(resume)
     trainer = sft_trainer(recipe, job, loaded, data, plan, checkpoints)
     if recipe.keep_optimizer:
         optimizer_state.load_state(trainer, Path(job.start.path))
