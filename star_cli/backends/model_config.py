@@ -7,6 +7,7 @@ from typing import Any
 from star_cli.core.parts import ModelRef
 from star_cli.errors import StarError
 
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 REBUILD = "train or fetch the model again (star verify finds damaged artifacts)"
 
 

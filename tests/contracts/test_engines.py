@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from star_cli.backends.engines.transformers import Transformers, pick
+from star_cli.backends.engines._sampling import pick
+from star_cli.backends.engines.transformers import Transformers
 from star_cli.backends.engines.vllm import Vllm, VllmSession
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Completion, ModelRef, Prompt, Request

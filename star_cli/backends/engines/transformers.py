@@ -12,13 +12,14 @@ from itertools import groupby, islice
 from typing import Any
 
 from star_cli.backends import vision
-from star_cli.backends.model_config import REBUILD, checked_context, gist, model_class, saved_dtype
+from star_cli.backends.engines._sampling import pick
+from star_cli.backends.model_config import DTYPES, REBUILD, checked_context, gist, model_class, saved_dtype
 from star_cli.backends.tokens import Codec, load_tokenizer
 from star_cli.backends.weights import check_directory
 from star_cli.core.extras import command
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import register
-from star_cli.core.settings import Runtime, Sampling
+from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError
 
 AHEAD = 8  # batches pulled ahead, to sort them by length
@@ -37,7 +38,7 @@ class Transformers(Engine):
     logprobs: bool = True
 
     def check(self) -> None:
-        if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
+        if self.dtype not in DTYPES:
             raise StarError(f"engine.dtype must be auto, float32, float16 or bfloat16, got {self.dtype!r}")
 
     def open(self, model: ModelRef, runtime: Runtime) -> TransformersSession:
@@ -155,7 +156,7 @@ class TransformersSession:
                 left = torch.tensor(keep, device=ids.device, dtype=torch.long)
                 ids, mask = ids[left], mask[left]
                 if rows:
-                    cache.batch_select_indices(left)
+                    cache.reorder_cache(left)  # unlike batch_select_indices it knows the layers with a state, too
             ids, mask = ids[:, None], torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
 
     def _forward(self, ids: Any, mask: Any, cache: Any, pixels: dict[str, Any]) -> Any:
@@ -287,24 +288,3 @@ def _cache_argument(net: Any, model: ModelRef) -> str:
         f"engine=transformers cannot write with {model.path}: {type(net).__name__} takes no cache that it knows",
         hint="use engine=vllm, or another model",
     )
-
-
-def pick(logits: Any, sampling: Sampling, draws: Any) -> Any:
-    """One token a row from logits (rows, vocabulary): the likeliest, or the one where the distribution passes the draw.
-
-    ``draws`` are uniform in [0, 1), one a row. Order of the filters: temperature, top_k, top_p.
-    """
-    if not sampling.temperature:
-        return logits.argmax(-1)
-    scaled = logits.double() / sampling.temperature
-    if 0 < sampling.top_k < scaled.shape[-1]:
-        least = scaled.topk(sampling.top_k).values[:, -1:]
-        scaled = scaled.masked_fill(scaled < least, float("-inf"))
-    share = scaled.softmax(-1)
-    if sampling.top_p < 1:
-        ranked, order = share.sort(dim=-1, descending=True, stable=True)
-        outside = ranked.cumsum(-1) - ranked >= sampling.top_p  # what the likelier ones already cover
-        share = share.masked_fill(outside.scatter(-1, order, outside), 0.0)
-    passed = share.cumsum(-1)
-    at = (passed <= draws[:, None] * passed[:, -1:]).sum(-1)
-    return at.clamp(max=share.shape[-1] - 1)

@@ -16,7 +16,7 @@ from star_cli.backends import vision
 from star_cli.backends.engines import _vllm_cpu
 from star_cli.backends.engines._quiet import output_to, scratch_path, tail
 from star_cli.backends.engines._vllm_start import import_vllm, sleep_mode, start_engine, where_to_read_more
-from star_cli.backends.model_config import gist, saved_dtype
+from star_cli.backends.model_config import DTYPES, gist, saved_dtype
 from star_cli.backends.tokens import Codec, load_tokenizer, swap_signature
 from star_cli.backends.weights import check_directory
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
@@ -39,7 +39,7 @@ class Vllm(Engine):
     logprobs: bool = True
 
     def check(self) -> None:
-        if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
+        if self.dtype not in DTYPES:
             raise StarError(f"engine.dtype must be auto, float32, float16 or bfloat16, got {self.dtype!r}")
 
     def open(self, model: ModelRef, runtime: Runtime) -> VllmSession:

@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.model_config import DTYPES
 from star_cli.backends.weights import content_key
 from star_cli.core.parts import Model
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @register("model", "hf")

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from star_cli.backends.model_config import DTYPES
 from star_cli.backends.models._tokenizer import EOS, PAD, make_tokenizer
 from star_cli.core.parts import Model
 from star_cli.core.registry import register
 from star_cli.errors import need
-
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @register("model", "tiny")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.backends.model_config import DTYPES
 from star_cli.backends.models._tokenizer import EOS, PAD, make_tokenizer
 from star_cli.core.parts import Model
 from star_cli.core.registry import register
@@ -16,7 +17,6 @@ from star_cli.errors import need
 
 IMAGE = ("<image>", "<fake_token_around_image>", "<end_of_utterance>", "<global-img>")
 TILES = [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]  # read by the processor, never written here
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @register("model", "tiny_vlm")

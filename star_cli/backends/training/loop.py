@@ -19,7 +19,7 @@ from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.core.parts import TrainJob
 from star_cli.errors import StarError
 
-LEAN = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``, nothing between
+DIRECT = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``, nothing between
 OUT_OF_MEMORY = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or trainer.lora_rank=16"
 
 
@@ -34,6 +34,7 @@ def fit(
     import torch
 
     loaded = load_for_training(recipe, job.start, job.seed)
+    loaded.take_weights(resume)
     trainer = sft_trainer(recipe, job, loaded, data, plan, checkpoints)
     if recipe.keep_optimizer:
         optimizer_state.load_state(trainer, Path(job.start.path))
@@ -65,7 +66,7 @@ def sft_trainer(
     from trl import SFTTrainer
 
     cuda = torch.cuda.is_available()
-    lean = not cuda and plan.world == 1 and type(loaded.model).__name__ in LEAN
+    direct = not cuda and plan.world == 1 and type(loaded.model).__name__ in DIRECT
 
     class Loop(SFTTrainer):  # type: ignore[misc]
         """SFTTrainer over the planned sequences."""
@@ -82,7 +83,7 @@ def sft_trainer(
             Off the GPU TRL scores prompt and padding too, and their entropy: a quarter of a small model's step. So a
             plain Llama is scored where it counts. The padding is on the right, where causal attention never looks.
             """
-            if not lean:
+            if not direct:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             labels = inputs["labels"][:, 1:]
             learnt = labels != -100

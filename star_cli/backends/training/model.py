@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from star_cli.backends.model_config import model_class
@@ -27,6 +28,16 @@ class LoadedModel:
         """A model just loaded."""
         generation_config = copy.deepcopy(getattr(model, "generation_config", None))
         return cls(model, model.dtype, copy.deepcopy(model.config), generation_config)
+
+    def take_weights(self, checkpoint: str | None) -> None:
+        """Put a checkpoint's weights into the model; nothing for None, for adapters, and for shards of several devices.
+
+        transformers' Trainer loads a checkpoint by the names in its file, and passes over those that the model has
+        under other names (experts, GPT-NeoX's head). ``from_pretrained`` knows them.
+        """
+        if checkpoint and not self.adapters and any(Path(checkpoint).glob("model*.safetensors")):
+            saved = type(self.model).from_pretrained(checkpoint, config=self.config, dtype=self.model.dtype)
+            self.model.load_state_dict(saved.state_dict())
 
     def merged(self) -> Any:
         """The trained model with its adapters merged, in the precision that it came in."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.environment import tokens_at_once
+from star_cli.backends.training.model import LoadedModel
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import first_and_last_tenth, watch_callback
 from star_cli.backends.training.recipe import SCHEDULES, Recipe
@@ -87,12 +88,14 @@ class VerifierTraining:
 
         return DataLoader(list(rows), batch_sampler=PlannedBatches(self.plan, 0), collate_fn=collate)
 
-    def run(self, trainer: Any) -> list[dict[str, float]]:
+    def run(self, trainer: Any, loaded: LoadedModel) -> list[dict[str, float]]:
         """Train, from the newest checkpoint of this very training where there is one; returns what was logged."""
         from transformers import PrinterCallback
 
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=self.checkpoints.newest())
+        checkpoint = self.checkpoints.newest()
+        loaded.take_weights(checkpoint)
+        trainer.train(resume_from_checkpoint=checkpoint)
         self.checkpoints.remove()
         return [entry for entry in trainer.state.log_history if "loss" in entry]
 

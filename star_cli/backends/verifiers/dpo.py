@@ -61,7 +61,7 @@ class Dpo(Verifier):
             training = VerifierTraining(self, job, data.lengths(), key(data.rows))
             loaded = load_for_training(training.recipe, job.start, job.seed)
             data.add_reference_logprobs(loaded.model)
-            logs = training.run(self._trainer(training, loaded.model, data))
+            logs = training.run(self._trainer(training, loaded.model, data), loaded)
             model = loaded.finished()
             canary = make_canary(model, data.chosen())
             save_model(model, Path(job.start.path), job.out)

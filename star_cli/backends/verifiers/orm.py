@@ -76,7 +76,7 @@ class Orm(Verifier):
             set_seed(job.seed % 2**32)
             loaded = _load_for_training(job.start, training.recipe)
             hits: list[bool] = []
-            logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits))
+            logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits), loaded)
             save_model(loaded.merged(), Path(job.start.path), job.out)
         (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
         right = sum(x.correct for x in job.labelled)
