@@ -31,14 +31,15 @@ class Groups:
         for parent in _parents():
             group = f"{parent}/{OWN}{os.getpid()}"
             try:
+                _remove_left_behind(parent)
                 os.mkdir(group)
+                self.made.append(group)
+                held = _limited(group, memory, processes)
+                if held:
+                    self._doors.append(os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+                    self.held += held
             except OSError:
-                continue
-            self.made.append(group)
-            held = _limited(group, memory, processes)
-            if held:
-                self._doors.append(os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
-                self.held += held
+                continue  # not allowed here
 
     def enter(self) -> None:
         """Move the calling process, with all that it will start, into the groups."""
@@ -53,6 +54,17 @@ class Groups:
                 os.rmdir(group)
             except OSError:
                 pass  # somebody else's process is in there, or it is gone
+
+
+def _remove_left_behind(parent: str) -> None:
+    """Groups whose launcher was killed before it could remove them."""
+    for name in os.listdir(parent):
+        pid = name.removeprefix(OWN)
+        if pid != name and (pid == str(os.getpid()) or not os.path.exists(f"/proc/{pid}")):
+            try:
+                os.rmdir(f"{parent}/{name}")
+            except OSError:
+                pass  # in use: another process namespace counts differently
 
 
 def _limited(group: str, memory: int, processes: int) -> list[str]:

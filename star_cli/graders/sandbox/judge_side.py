@@ -152,8 +152,8 @@ def exception_of(reply: dict[str, Any]) -> BaseException:
 
 
 def run(wire: int, verdict: int, task: dict[str, Any]) -> None:
-    """Run the ``tests`` of a task on what the program defined as ``names``, with ``given`` as trusted code before; write
-    one message to ``verdict``: ``{"nonce": ..., "passed": true, "why": "", "run": 3}``.
+    """Run the ``tests`` of a task on what the program defined as ``names``, after ``given``, which is trusted code, and
+    write one message to ``verdict``: ``{"nonce": ..., "passed": true, "why": "", "run": 3}``.
     """
     result: dict[str, Any] = {"nonce": task["nonce"], "passed": False, "why": "", "run": 0}
     names: dict[str, Any] = {"__name__": "tests"}

@@ -124,11 +124,15 @@ class Pair:
         finally:
             for number in (*theirs, verdict, printed):
                 os.close(number)
-        for side in self.sides:
-            side.end()
-        for side in self.sides:
-            side.ended()
-        self.fit = True
+        try:
+            for side in self.sides:
+                side.end()
+            for side in self.sides:
+                side.ended()
+            self.fit = True
+        except Lost:
+            if not heard[0]:  # a verdict that is there stands
+                raise
         return heard
 
     def _listen(self, verdict: int, printed: int, deadline: float, limits: Limits) -> tuple[bytes, str, bool]:
@@ -190,8 +194,13 @@ def _lent(mode: str, limits: Limits, without: tuple[str, ...]) -> Iterator[Pair]
     """A pair of zygotes for one program: one that waits, or a new one. It waits for the next one afterwards."""
     kind: _Kind = (os.getpid(), mode, limits, without)
     with _lock:
-        place = next((i for i, (k, _) in enumerate(_idle) if k == kind), None)
-        pair = _idle.pop(place)[1] if place is not None else None
+        waiting = [entry for entry in _idle if entry[0] == kind]
+        for entry in waiting[-1:]:
+            _idle.remove(entry)
+    pair = waiting[-1][1] if waiting else None
+    if pair and not all(side.alive() for side in pair.sides):
+        pair.close()  # somebody ended it while it waited
+        pair = None
     pair = pair or Pair(mode, limits, without)
     try:
         yield pair
@@ -216,21 +225,55 @@ def close_idle() -> None:
         pair.close()
 
 
+@dataclass(frozen=True)
+class Layers:
+    """What there is of the sandbox on this machine. ``mode`` is root, user or weak (no namespaces), ``landlock`` its
+    version (0: none), ``cgroup`` what a control group limits (memory, processes), ``why`` the error without namespaces.
+    """
+
+    mode: str
+    landlock: int
+    seccomp: bool
+    cgroup: tuple[str, ...]
+    why: str = ""
+
+
+@cache
+def layers() -> Layers:
+    """Look, by starting the sandbox once."""
+    whys = []
+    for mode in (*(("root", "user") if os.getuid() == 0 else ("user",)), "weak"):
+        try:
+            pair = Pair(mode, Limits())
+        except Lost as e:
+            whys.append(str(e))
+            continue
+        present = pair.program.layers
+        pair.close()
+        why = whys[-1] if mode == "weak" else ""
+        return Layers(mode, present["landlock"], present["seccomp"], tuple(present["cgroup"]), why)
+    raise StarError(f"programs cannot be run on this machine: {whys[-1]}", hint="grader=code needs Linux 3.17 or newer")
+
+
 @cache
 def best_mode(weak: bool = False) -> str:
     """root (as root: namespaces and a user nobody is), user (unprivileged namespaces), or weak where that is
-    allowed.
+    allowed. Raises StarError where it is not.
     """
-    for mode in ("root", "user") if os.getuid() == 0 else ("user",):
-        try:
-            Pair(mode, Limits()).close()
-            return mode
-        except Lost:
-            continue
-    if weak:
-        return "weak"
-    raise StarError(
-        "programs cannot be isolated on this machine: the kernel allows no namespaces here",
-        hint="allow unprivileged user namespaces (sysctl user.max_user_namespaces, and in a container "
-        "--cap-add SYS_ADMIN), or set grader.weak=true and read docs/sandbox.md first",
-    )
+    mode = layers().mode
+    if mode == "weak" and not weak:
+        raise StarError(
+            "programs cannot be isolated on this machine: the kernel allows no namespaces here",
+            hint="allow unprivileged user namespaces (sysctl user.max_user_namespaces, and in a container "
+            "--cap-add SYS_ADMIN), or set grader.weak=true and read docs/sandbox.md first",
+        )
+    if (
+        mode == "weak"
+        and test("import colorsys\nf = colorsys", ["assert f"], names=["f"], mode=mode).status != "passed"
+    ):
+        raise StarError(
+            "programs cannot be run without namespaces here: as the user they are given, they cannot read Python's "
+            f"library {os.path.dirname(os.__file__)}",
+            hint="run star as an ordinary user, or with a Python that every user can read",
+        )
+    return mode

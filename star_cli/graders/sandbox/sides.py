@@ -90,6 +90,10 @@ class Side:
         """Return when nothing is left of the guest."""
         self._answer(self.control, END)
 
+    def alive(self) -> bool:
+        """Whether the zygote is still there."""
+        return self.process.poll() is None
+
     def close(self) -> None:
         """End the zygote and everything below it."""
         self.control.close()  # it sees that and ends

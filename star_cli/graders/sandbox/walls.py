@@ -157,8 +157,8 @@ class Walls:
             (resource.RLIMIT_FSIZE, config["disk"] // 4),
             (resource.RLIMIT_NOFILE, 64),
             (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NPROC, config["processes"]),
         ]
+        self.processes = config["processes"]
         self.tmpfs = f"size={config['disk']},nr_inodes=4096,mode=1777".encode()
         self.tmpfs_flags = ctypes.c_ulong(NOSUID | NODEV | NOEXEC)
         self.rules = -1
@@ -196,6 +196,9 @@ class Walls:
             check(LIBC.capset(CAPABILITIES, NO_CAPABILITY), "capset")
         elif self.was_root:
             os.setresuid(self.uid, self.uid, self.uid)
+        if self.mode == "weak":
+            prctl(PDEATHSIG, signal.SIGKILL)  # no process namespace ends it with the zygote
         resource.setrlimit(resource.RLIMIT_CPU, (self.cpu, self.cpu))
+        resource.setrlimit(resource.RLIMIT_NPROC, (self.processes, self.processes))
         if self.filter:
             self.filter.install(LIBC)

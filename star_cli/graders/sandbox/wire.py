@@ -64,7 +64,7 @@ def send(number: int, value: Any) -> None:
 
 
 def pack(value: Any, other: Callable[[Any], Any], depth: int = 0) -> Any:
-    """A value as JSON; what is no plain data goes through ``other``. Raises ValueError where it is nested too deeply."""
+    """A value as JSON; what is no plain data goes through ``other``. Raises ValueError for one nested too deeply."""
     if depth > DEEPEST:
         raise ValueError("the value is nested too deeply")
     if value is None or isinstance(value, bool):

@@ -1,17 +1,17 @@
 """One side of the sandbox: a warmed Python that forks one guest for each verdict.
 
 Three processes. The *launcher* (started by sides.py) stays outside and removes the control group at the end. The
-*zygote* is process 1 of namespaces of its own, made once; it is ready before any untrusted byte is read, and never reads
-one. A *guest* lives in a fresh process namespace and a fresh mount namespace with an empty box; it builds the rest of
-its walls, and only then receives, by itself, what it is to run. There is one guest at a time: the next one is forked
-when the kernel has ended everything in the namespace of the last one.
+*zygote* is process 1 of namespaces of its own, made once; it is ready before any untrusted byte is read, and never
+reads one. A *guest* lives in a fresh process namespace and a fresh mount namespace with an empty box; it builds the
+rest of its walls, and only then receives, by itself, what it is to run. There is one guest at a time: the next one is
+forked when the kernel has ended everything in the namespace of the last one.
 
 On the control socket: the configuration, ``{"ready": layers}`` back; then, for each guest, ``end`` and ``ended`` back.
 On the door: ``up`` when a guest's walls stand, then one message to it with the descriptors (wire, task, and the
 verdict's pipe or the program's output). What goes wrong comes on either as ``{"error": ...}``.
 
 Configuration: side (program or judge), mode (root, user or weak), uid, visible (directories), memory, disk (bytes), cpu
-(seconds), processes, temporary (where a box without namespaces is made), without (layers that are left out, for tests).
+(seconds), processes, temporary (where a box without namespaces is made), without (layers left out, for tests).
 """
 
 from __future__ import annotations
@@ -153,12 +153,11 @@ class Zygote:
         if self.pids:
             self.pids.end(self.first, self.guest)
         else:
-            import shutil  # only here: what a zygote has loaded makes every fork slower
-
             os.kill(self.guest, signal.SIGKILL)
             os.waitpid(self.guest, 0)
             sweep(self.config["uid"])
-            shutil.rmtree(self.box, ignore_errors=True)
+            # a directory may be deeper than Python's own way of removing it has file descriptors
+            os.waitpid(os.posix_spawn("/bin/rm", ["rm", "-rf", self.box], {}), 0)
 
     def enter(self) -> NoReturn:
         """The guest: build the walls, say so, receive what to run, let go of the zygote's descriptors, and run it."""
