@@ -7,9 +7,11 @@ run.py looks every 50 ms. Source: Linux Documentation/admin-guide/cgroup-v1 and 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 OWN = "star-sandbox-"
+TURNS, WAIT = 50, 0.02  # to remove a group: how often, and seconds between
 # What a group is given, by the file that exists in it; swap only where it is counted.
 MEMORY = (("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), ("memory.max", "memory.swap.max"))
 PROCESSES = "pids.max"
@@ -48,12 +50,15 @@ class Groups:
             os.close(door)
 
     def remove(self) -> None:
-        """Remove the groups; all processes in there must have ended."""
+        """Remove the groups; all processes in there must have ended, which the kernel may take note of a little later."""
         for group in self.made:
-            try:
-                os.rmdir(group)
-            except OSError:
-                pass  # somebody else's process is in there, or it is gone
+            for _ in range(TURNS):
+                try:
+                    os.rmdir(group)
+                except FileNotFoundError:
+                    break
+                except OSError:
+                    time.sleep(WAIT)
 
 
 def _remove_left_behind(parent: str) -> None:
