@@ -94,8 +94,6 @@ def test_the_same_holds_for_an_ordinary_user(tmp_path: Path) -> None:
         "-m",
         "pytest",
         "-q",
-        "-p",
-        "no:xdist",
         f"--basetemp=/tmp/star-user-{os.getpid()}",
         *tests,
     ]
