@@ -75,7 +75,9 @@ def rate(grader: Grader, count: int, workers: int, processor: Callable[[], float
 def accounted() -> Iterator[Callable[[], float]]:
     """Seconds of a processor that this process and all it starts have taken; NaN where nobody counts them."""
     for root, name, unit in ACCOUNTS:
-        group = Path(root) / f"star-bench-{os.getpid()}"
+        group = Path(root) / f"star-bench-{os.getpid()}-{time.monotonic_ns()}"
+        if not (Path(root) / "cgroup.procs").exists():
+            continue
         try:
             group.mkdir()
             (group / "cgroup.procs").write_text(str(os.getpid()))

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +42,21 @@ class Raid:
 
 
 def raid(mode: str, names: list[str], without: tuple[str, ...] = ()) -> Raid:
-    """Run hostile programs four at once; ``without`` names the layers that are left out."""
+    """Run hostile programs in star's sandbox; ``without`` names the layers that are left out."""
+
+    def ask(program: str) -> sandbox.Outcome:
+        return sandbox.test(program, HIDDEN, names=["f"], limits=LIMITS, mode=mode, without=without)
+
     before = left_behind()
+    found = surrounded(ask, names)
+    found.layers = sandbox._idle[-1][1].program.layers
+    sandbox.close_idle()
+    found.left = sorted(left_behind() - before)
+    return found
+
+
+def surrounded(ask: Callable[[str], sandbox.Outcome], names: list[str]) -> Raid:
+    """Run hostile programs four at once through ``ask``, with decoys around them."""
     root = Path(tempfile.mkdtemp(prefix="star-decoy-"))
     os.chmod(root, 0o777)
     os.environ["STAR_DECOY_SECRET"] = SECRET
@@ -58,14 +71,11 @@ def raid(mode: str, names: list[str], without: tuple[str, ...] = ()) -> Raid:
                 for word, value in words.items():
                     program = program.replace("{" + word + "}", str(value))
                 started = time.monotonic()
-                outcome = sandbox.test(program, HIDDEN, names=["f"], limits=LIMITS, mode=mode, without=without)
-                return name, outcome, time.monotonic() - started
+                return name, ask(program), time.monotonic() - started
 
             with ThreadPoolExecutor(4) as threads:
                 outcomes = {name: (outcome, seconds) for name, outcome, seconds in threads.map(run, names)}
             time.sleep(0.2)
-        layers = sandbox._idle[-1][1].program.layers
-        sandbox.close_idle()
         harmed = _harmed(decoy, home, mark)
         if sleeper.poll() is not None:
             harmed.append("a process outside")
@@ -74,8 +84,7 @@ def raid(mode: str, names: list[str], without: tuple[str, ...] = ()) -> Raid:
         sleeper.wait()
         os.environ.pop("STAR_DECOY_SECRET")
         shutil.rmtree(root)
-    left = sorted(left_behind() - before)
-    return Raid(outcomes, layers, harmed, sorted(set(heard)), left)
+    return Raid(outcomes, harmed=harmed, heard=sorted(set(heard)))
 
 
 def _decoys(root: Path) -> tuple[Path, Path, Path]:

@@ -50,7 +50,7 @@ class Groups:
             os.close(door)
 
     def remove(self) -> None:
-        """Remove the groups; all processes in there must have ended, which the kernel may take note of a little later."""
+        """Remove the groups. All processes in there must have ended; the kernel may note that a little later."""
         for group in self.made:
             for _ in range(TURNS):
                 try:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import secrets
-import selectors
+import select
 import socket
 import threading
 import time
@@ -140,26 +141,27 @@ class Pair:
         away.
         """
         body, output = b"", b""
-        with selectors.PollSelector() as waiting:
-            for number in (verdict, printed):
-                waiting.register(number, selectors.EVENT_READ)
-            look = time.monotonic() + LOOK
-            while verdict in waiting.get_map():
-                now = time.monotonic()
-                if now >= deadline:
-                    return body, output.decode("utf-8", "replace"), True
-                if now >= look:
-                    self._end_the_greedy(limits)
-                    look = now + LOOK
-                for key, _ in waiting.select(min(deadline, look) - now):
-                    piece = os.read(key.fd, 1 << 16)
-                    if not piece:
-                        waiting.unregister(key.fd)
-                    elif key.fd == verdict:
-                        body = (body + piece)[: 1 << 16]
-                    else:
-                        output = (output + piece)[:OUTPUT]
-        return body, output.decode("utf-8", "replace"), False
+        waiting = select.poll()
+        for number in (verdict, printed):
+            waiting.register(number, select.POLLIN)
+        look = time.monotonic() + LOOK
+        while True:
+            now = time.monotonic()
+            if now >= deadline:
+                return body, output.decode("utf-8", "replace"), True
+            if now >= look:
+                self._end_the_greedy(limits)
+                look = now + LOOK
+            for number, _ in waiting.poll(math.ceil(1000 * (min(deadline, look) - now))):
+                piece = os.read(number, 1 << 16)
+                if number == verdict and not piece:
+                    return body, output.decode("utf-8", "replace"), False
+                if number == verdict:
+                    body = (body + piece)[: 1 << 16]
+                elif piece:
+                    output = (output + piece)[:OUTPUT]
+                else:
+                    waiting.unregister(number)
 
     def _end_the_greedy(self, limits: Limits) -> None:
         """End a guest whose processes together take twice the memory of one, or are too many."""

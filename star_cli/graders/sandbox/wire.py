@@ -7,12 +7,11 @@ would mix (1 and 1.0, tuples and lists); only plain types can come out of a mess
 from __future__ import annotations
 
 import collections
-import datetime
-import decimal
-import fractions
+import importlib
 import json
 import os
 import struct
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -27,8 +26,9 @@ COLLECTIONS: dict[str, Any] = {
     "frozenset": frozenset,
     "deque": collections.deque,
 }
-SPELLED: dict[str, Any] = {"Decimal": decimal.Decimal, "Fraction": fractions.Fraction}
-DATED: dict[str, Any] = {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}
+# Classes by name with their module, which is loaded only where a program uses it: what is loaded makes forks slower.
+SPELLED = {"Decimal": "decimal", "Fraction": "fractions"}
+DATED = {"datetime": "datetime", "date": "datetime", "time": "datetime"}
 TYPES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
@@ -88,15 +88,17 @@ def pack(value: Any, other: Callable[[Any], Any], depth: int = 0) -> Any:
         return ["dict", [[pack(k, other, depth + 1), pack(v, other, depth + 1)] for k, v in value.items()]]
     if isinstance(value, range):
         return ["range", [value.start, value.stop, value.step]]
-    for name, kind in SPELLED.items():
-        if type(value) is kind:
-            return [name, str(value)]
-    for name, kind in DATED.items():
-        if type(value) is kind:
-            return [name, value.isoformat()]
+    for names, text in ((SPELLED, str), (DATED, _isoformat)):
+        for name, module in names.items():
+            if module in sys.modules and type(value) is getattr(sys.modules[module], name, None):
+                return [name, text(value)]
     if isinstance(value, type) and value in TYPES.values():
         return ["type", value.__name__]
     return other(value)
+
+
+def _isoformat(value: Any) -> str:
+    return str(value.isoformat())
 
 
 def unpack(packed: Any, other: Callable[[Any], Any]) -> Any:
@@ -121,9 +123,9 @@ def unpack(packed: Any, other: Callable[[Any], Any]) -> Any:
     if kind == "range":
         return range(*packed[1])
     if kind in SPELLED:
-        return SPELLED[kind](packed[1])
+        return getattr(importlib.import_module(SPELLED[kind]), kind)(packed[1])
     if kind in DATED:
-        return DATED[kind].fromisoformat(packed[1])
+        return getattr(importlib.import_module(DATED[kind]), kind).fromisoformat(packed[1])
     if kind == "type":
         return TYPES[packed[1]]
     return other(packed)
