@@ -37,8 +37,8 @@ BOUNDS = (
     f"prlimit --as={LIMITS.memory} --nproc={LIMITS.processes} --fsize={LIMITS.disk // 4} --nofile=64 --core=0".split()
 )
 BUBBLEWRAP = """
-bwrap --unshare-all --unshare-user --disable-userns --uid 65534 --gid 65534 --cap-drop ALL --die-with-parent --new-session --clearenv
- --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --dev-bind /dev/null /dev/null
+bwrap --unshare-all --unshare-user --disable-userns --uid 65534 --gid 65534 --cap-drop ALL
+ --die-with-parent --new-session --clearenv --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --dev-bind /dev/null /dev/null
  --dev-bind /dev/urandom /dev/urandom --size {disk} --tmpfs /box --chdir /box --ro-bind {file} /program.py"""
 FIREJAIL = """
 firejail --quiet --noprofile --net=none --caps.drop=all --seccomp --nonewprivs --private --private-dev
