@@ -3,12 +3,13 @@ verdicts a second of each: python scripts/bench/sandboxes.py [--only call].
 
 The others are used as they mostly are: program and tests in one file, one start of the system's Python for a verdict,
 exit code 0 is a pass; with all that their options offer against such programs, and prlimit where they have no limits.
-Run it as root: the others then run as user 4711.
+Run it as root: the others then run as users that nobody is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -31,15 +32,16 @@ PYTHON = "/usr/bin/python3"
 HONEST = "def double(x):\n    return 2 * x\n"
 TESTS = ["assert double(2) == 4", "assert double([1]) == [1, 1]"]
 COUNTS = {"star": 300, "bubblewrap": 60, "firejail": 15}
-USER = 4711
-AS_USER = f"setpriv --reuid {USER} --regid {USER} --clear-groups".split()
+FIRST, LAST = 471_100, 500_000  # user ids of the others: another one for each program, because limits count by user
+USERS = itertools.count(FIRST)
 BOUNDS = (
     f"prlimit --as={LIMITS.memory} --nproc={LIMITS.processes} --fsize={LIMITS.disk // 4} --nofile=64 --core=0".split()
 )
 BUBBLEWRAP = """
-bwrap --unshare-all --unshare-user --disable-userns --uid 65534 --gid 65534 --cap-drop ALL
- --die-with-parent --new-session --clearenv --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --dev-bind /dev/null /dev/null
- --dev-bind /dev/urandom /dev/urandom --size {disk} --tmpfs /box --chdir /box --ro-bind {file} /program.py"""
+bwrap --unshare-all --unshare-user --disable-userns --uid 65534 --gid 65534 --cap-drop ALL --die-with-parent
+ --new-session --clearenv --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64
+ --dev-bind /dev/null /dev/null --dev-bind /dev/urandom /dev/urandom
+ --size {disk} --tmpfs /box --chdir /box --ro-bind {file} /program.py"""
 FIREJAIL = """
 firejail --quiet --noprofile --net=none --caps.drop=all --seccomp --nonewprivs --private --private-dev
  --private-tmp --private-cwd --private-etc=none --blacklist=/sys --ipc-namespace --nogroups --nosound
@@ -47,16 +49,17 @@ firejail --quiet --noprofile --net=none --caps.drop=all --seccomp --nonewprivs -
  --deterministic-exit-code"""
 
 
-def command(kind: str, file: Path) -> list[str]:
+def command(kind: str, file: Path, user: int) -> list[str]:
     """How one program is run by another sandbox, as an ordinary user."""
+    as_user = f"setpriv --reuid {user} --regid {user} --clear-groups".split()
     words = {"file": file, "disk": LIMITS.disk, "memory": LIMITS.memory}
     words |= {"processes": LIMITS.processes, "file_size": LIMITS.disk // 4}
     if kind == "bubblewrap":
-        return [*AS_USER, *BOUNDS, *BUBBLEWRAP.format(**words).split(), PYTHON, "-I", "-S", "/program.py"]
+        return [*as_user, *BOUNDS, *BUBBLEWRAP.format(**words).split(), PYTHON, "-I", "-S", "/program.py"]
     accounts = file.with_name("accounts")  # firejail wants a user that has a name and a home
-    accounts.write_text(f"root:x:0:0::/root:/bin/sh\nbench:x:{USER}:{USER}::{file.with_name('home')}:/bin/sh\n")
+    accounts.write_text(f"root:x:0:0::/root:/bin/sh\nbench:x:{user}:{user}::{file.with_name('home')}:/bin/sh\n")
     named = ["unshare", "--mount", "sh", "-c", f'mount --bind {accounts} /etc/passwd && exec "$@"', "sh"]
-    return [*named, *AS_USER, *FIREJAIL.format(**words).split(), PYTHON, "-I", "-S", str(file)]
+    return [*named, *as_user, *FIREJAIL.format(**words).split(), PYTHON, "-I", "-S", str(file)]
 
 
 def ask_other(kind: str, program: str, tests: list[str] = HIDDEN) -> sandbox.Outcome:
@@ -68,10 +71,15 @@ def ask_other(kind: str, program: str, tests: list[str] = HIDDEN) -> sandbox.Out
         place.chmod(0o755)
         file.chmod(0o644)
         (place / "home").mkdir()
-        os.chown(place / "home", USER, USER)
+        user = next(USERS)
+        os.chown(place / "home", user, user)
         with tempfile.TemporaryFile() as printed:
             process = subprocess.Popen(
-                command(kind, file), stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, start_new_session=True
+                command(kind, file, user),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                start_new_session=True,
             )
             try:
                 status = "failed" if process.wait(LIMITS.seconds) else "passed"
@@ -84,7 +92,10 @@ def ask_other(kind: str, program: str, tests: list[str] = HIDDEN) -> sandbox.Out
                     os.killpg(process.pid, 9)
                     process.wait()
             printed.seek(0)
-            return sandbox.Outcome(status, "", printed.read(sandbox.OUTPUT).decode("utf-8", "replace"))
+            output = printed.read(sandbox.OUTPUT).decode("utf-8", "replace")
+            if output.startswith(("bwrap:", "Error")):
+                print(f"  {kind} did not start: {output.strip()}")
+            return sandbox.Outcome(status, "", output)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -108,11 +119,14 @@ def speed(ask: Callable[[str, list[str]], sandbox.Outcome], count: int) -> tuple
 
 
 def survivors() -> set[int]:
-    """Processes of the user that the others run as."""
+    """Processes of the users that the others run as."""
     alive = set()
     for place in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
         with contextlib.suppress(OSError):
-            if place.stat().st_uid == USER and (place / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            if (
+                471_100 <= place.stat().st_uid < 500_000
+                and (place / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            ):
                 alive.add(int(place.name))
     return alive
 
