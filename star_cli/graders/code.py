@@ -1,4 +1,4 @@
-"""code: the program in a text must pass the problem's tests, run in a sandbox (sandbox.py).
+"""code: the program in a text must pass the problem's tests, run in a sandbox (graders/sandbox/, docs/sandbox.md).
 
 gold ``assert double(2) == 4``, text ``Multiply by two.\\n```python\\ndef double(x):\\n    return 2 * x\\n````` -> MATCH
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from star_cli.core.records import Problem, Rationale, Verdict
@@ -87,7 +88,7 @@ class Code(Reader):
         if not tests:
             return "the problem has no tests"
         try:
-            names_of(tests)
+            names_of(tuple(tests))
         except SyntaxError as e:
             return f"the tests are no Python: {e.msg} in line {e.lineno}"
         return None
@@ -120,7 +121,7 @@ class Code(Reader):
         done = sandbox.test(
             whole,
             tests,
-            names=list(problem.meta.get("names") or names_of(tests)),
+            names=list(problem.meta.get("names") or names_of(tuple(tests))),
             limits=limits,
             weak=self.weak,
             given=str(problem.meta.get("given", "")),
@@ -145,8 +146,9 @@ def code_of(text: str) -> str | None:
     return text if lines and looks.match(lines[0]) else None
 
 
-def names_of(tests: list[str]) -> list[str]:
-    """The names that tests use and do not define themselves: what a program has to bring."""
+@lru_cache(maxsize=256)  # the samples of a problem share its tests
+def names_of(tests: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that tests use and do not define themselves: what a program has to bring. Raises SyntaxError."""
     used: dict[str, None] = {}
     made: set[str] = set()
     for node in (n for test in tests for n in ast.walk(ast.parse(test))):
@@ -161,4 +163,4 @@ def names_of(tests: list[str]) -> list[str]:
             made.add(node.arg)
         elif isinstance(node, ast.alias):
             made.add((node.asname or node.name).split(".")[0])
-    return [n for n in used if n not in made and not hasattr(builtins, n)]
+    return tuple(n for n in used if n not in made and not hasattr(builtins, n))

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from star_cli.core.extras import command
+from star_cli.errors import StarError
+from star_cli.graders.sandbox import run as sandbox
 from star_cli.run.trackers.wandb import logged_in
 
 
@@ -27,7 +29,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """Everything worth knowing about the machine."""
-    return [_python(), *_packages(), _torch(), _vllm(), _gpu(), _memory(), _disk(), _wandb()]
+    return [_python(), *_packages(), _torch(), _vllm(), _gpu(), _memory(), _disk(), *_sandbox(), _wandb()]
 
 
 def _version(*names: str) -> str | None:
@@ -133,6 +135,51 @@ def _disk() -> Finding:
         f"{free:.1f} GiB free under {home}",
         "" if free > 1 else "star gc removes what no run uses",
     )
+
+
+def _sandbox() -> list[Finding]:
+    """The layers around programs that a model wrote (grader=code), and what is lost with each that is missing."""
+    try:
+        layers = sandbox.layers()
+    except StarError as e:
+        return [Finding("sandbox", "note", f"{e.what}: grader=code cannot be used", e.hint or "")]
+    held = " and ".join(layers.cgroup)
+    rows = [
+        (
+            "namespaces",
+            layers.mode != "weak",
+            f"yes, as {'root' if layers.mode == 'root' else 'an ordinary user'}: own processes, files, network, user",
+            f"no ({layers.why}): grader=code refuses; with grader.weak=true programs share the machine's files, "
+            "network and processes, as far as the layers below do not forbid it",
+            "sysctl user.max_user_namespaces=10000; in a container --cap-add SYS_ADMIN",
+        ),
+        (
+            "landlock",
+            layers.landlock > 0,
+            f"version {layers.landlock}",
+            "no: files, ports and signals are kept apart by namespaces alone",
+            "Linux 5.13 or newer, booted with lsm=landlock,...",
+        ),
+        (
+            "seccomp",
+            layers.seccomp,
+            "yes: system calls outside the list are refused",
+            "no: programs may use every system call, so that a hole in the kernel is nearer",
+            "a kernel with CONFIG_SECCOMP_FILTER on x86-64 or aarch64",
+        ),
+        (
+            "cgroup",
+            "memory" in layers.cgroup and "processes" in layers.cgroup,
+            "yes: memory and number of all processes of a program together",
+            f"{'only ' + held if held else 'no'}: memory is bounded for each process, for all together only by a look "
+            "every 50 ms, and what the kernel holds for a program is not counted",
+            "start star below a control group that it may write to, such as systemd-run --user --scope star run ...",
+        ),
+    ]
+    return [
+        Finding(f"sandbox: {name}", "ok" if there else "note", yes if there else no, "" if there else mend)
+        for name, there, yes, no, mend in rows
+    ]
 
 
 def _wandb() -> Finding:

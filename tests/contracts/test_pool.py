@@ -11,8 +11,12 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from pool_graders import Unruly  # noqa: E402
+from raid import left_behind  # noqa: E402
 
+from star_cli.core import registry  # noqa: E402
 from star_cli.core.records import Problem, Rationale  # noqa: E402
+from star_cli.errors import StarError  # noqa: E402
+from star_cli.graders.sandbox.run import best_mode  # noqa: E402
 from star_cli.stages.grading.pool import BATCH, graded  # noqa: E402
 
 
@@ -85,6 +89,25 @@ def test_no_worker_is_left_behind_even_when_the_reader_gives_up() -> None:
     reader.close()
     time.sleep(0.1)
     assert not [p for p in pids if alive(p)]
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_no_sandbox_is_left_behind_when_its_worker_ends_or_is_killed(given_up: bool) -> None:
+    try:
+        best_mode()
+    except StarError as e:
+        pytest.skip(e.what)
+    before = left_behind()
+    text = "import time\ntime.sleep(30)" if given_up else "def f(): return 1"
+    problem = Problem(id="p", question="", answer="assert f() == 1")
+    rows = [(problem, rationale) for _, rationale in items(["def f(): return 1"] * 4 + [text] * 4)]
+    reader = graded(registry.get("grader", "code")(), rows, workers=2)
+    assert [next(reader)[2].reason for _ in range(4 if given_up else 8)] == ["MATCH"] * (4 if given_up else 8)
+    reader.close()
+    deadline = time.monotonic() + 10
+    while left_behind() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left_behind() - before == set()
 
 
 def test_only_a_few_batches_are_held_however_long_the_source() -> None:

@@ -14,16 +14,23 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from hostile_sql import HEAVY, STATEMENTS, Timed  # noqa: E402
+from hostile_sql import HEAVY, SCHEMA, STATEMENTS, Timed  # noqa: E402
 
 from star_cli.core import registry  # noqa: E402
 from star_cli.core.records import Problem, Rationale  # noqa: E402
 from star_cli.errors import StarError  # noqa: E402
+from star_cli.lib.sql.execute import Failed, run  # noqa: E402
 from star_cli.stages.grading.pool import graded  # noqa: E402
 
 PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "spider"
 PETS = "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"
 ROWS = "INSERT INTO pet VALUES " + ", ".join(f"({i}, 'pet{i % 17}', {i % 9}, {i / 7})" for i in range(1, 61))
+STRANGE = """
+CREATE TABLE visit (id INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT); INSERT INTO visit (day) VALUES ('x');
+CREATE VIEW old AS SELECT name FROM pet WHERE age > 3; CREATE VIEW spy AS SELECT * FROM sqlite_master;
+CREATE VIEW tally AS SELECT count(*) AS n FROM sqlite_master; CREATE INDEX i ON pet (age); ANALYZE;
+CREATE VIRTUAL TABLE words USING fts5(word); CREATE VIRTUAL TABLE boxes USING rtree(id, low, high);
+"""
 GOLD = "SELECT name FROM pet WHERE age > 3"
 
 
@@ -72,7 +79,7 @@ def prints(*places: Path) -> dict[str, str]:
 
 
 def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path, tmp_path: Path) -> None:
-    assert len(STATEMENTS) >= 60
+    assert len(STATEMENTS) >= 150
     decoy = tmp_path / "decoy"
     decoy.mkdir()
     (decoy / "decoy.sqlite").write_bytes((folder / "pets.sqlite").read_bytes())
@@ -102,7 +109,30 @@ def test_hostile_statements_change_no_byte_and_keep_their_deadline(folder: Path,
     assert max(late.values()) <= 0.5, sorted(late.items(), key=lambda x: -x[1])[:3]
     assert {n for n, r in reasons.items() if r == "GRADER_ERROR"} == set(), reasons
     assert {r for n, r in reasons.items() if n not in HEAVY} <= {"NO_ANSWER", "MISMATCH"}
+    assert {n for n in SCHEMA if reasons[n] != "NO_ANSWER"} == set(), "they were executed"
     assert "TIMEOUT" in reasons.values()
+
+
+def test_sqlites_own_and_virtual_tables_are_refused_and_the_databases_own_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "pets.sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript(f"{PETS} {ROWS}; {STRANGE}")
+    db.close()
+    before = prints(tmp_path)
+
+    def why(sql: str) -> str:
+        try:
+            run(path, sql, time.monotonic() + 5)
+        except Failed as e:
+            return e.why
+        return "executed"
+
+    for sql in ("SELECT count(*) FROM pet", "SELECT * FROM old", "WITH words AS (SELECT 1) SELECT id FROM visit"):
+        assert why(sql) == "executed", sql
+    for table in ("sqlite_sequence", "sqlite_stat1", "spy", "tally", "words", "boxes", "Words", '"boxes"'):
+        for columns in ("count(*)", "1", "*"):
+            assert why(f"SELECT {columns} FROM {table}") != "executed", (columns, table)
+    assert prints(tmp_path) == before
 
 
 def test_a_hostile_batch_does_not_spoil_the_verdicts_after_it(folder: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -172,15 +172,16 @@ def query(connection: sqlite3.Connection, sql: str, deadline: float, limits: Lim
     try:
         connection.set_authorizer(None)
         connection.set_progress_handler(None, 0)  # the clock of an earlier query may have run out
-        known = {
-            str(n).lower()
-            for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        }
+        listed = connection.execute(
+            "SELECT lower(name), type = 'table' AND rootpage = 0 FROM sqlite_master WHERE type IN ('table', 'view')"
+        ).fetchall()
+        virtual = {str(name) for name, is_virtual in listed if is_virtual}
+        own = {str(name) for name, is_virtual in listed if not is_virtual}
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.value)
         connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 4 * limits.length)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
-        connection.set_authorizer(_authorizer(known))
+        connection.set_authorizer(_authorizer(own, virtual | _modules()))
         connection.set_progress_handler(overdue, OPS)
         cursor = connection.execute(sql)
         columns = tuple(str(d[0]) for d in cursor.description or ())
@@ -208,16 +209,30 @@ def query(connection: sqlite3.Connection, sql: str, deadline: float, limits: Lim
         raise Failed(str(e)) from None
 
 
-def _authorizer(known: set[str]) -> Any:
-    """Selecting, reading the database's own tables, recursion and the listed functions; nothing else."""
+@cache
+def _modules() -> frozenset[str]:
+    """Names of the virtual tables that exist in every database: pragma_table_info, dbstat, json_each, ..."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        return frozenset(str(name).lower() for (name,) in connection.execute("PRAGMA module_list"))
+    finally:
+        connection.close()
+
+
+def _authorizer(own: set[str], virtual: set[str]) -> Any:
+    """Selecting, reading the database's ``own`` tables, recursion and the listed functions; no ``virtual`` table, no
+    table of SQLite's own (sqlite_master and its like), nothing else.
+    """
 
     def allowed(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
         if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ:  # without a database where only rows are counted, and for a WITH
-            table = str(first).lower()
-            inner = table.startswith(("sqlite_", "pragma_")) or table in INNER
-            return sqlite3.SQLITE_OK if table in known or (not database and not inner) else sqlite3.SQLITE_DENY
+        if action == sqlite3.SQLITE_READ:
+            table = str(first or "").lower()
+            if table.startswith(("sqlite_", "pragma_")) or table in INNER or table in virtual:
+                return sqlite3.SQLITE_DENY
+            # without a database: the statement names no column, or what is named is a WITH of its own
+            return sqlite3.SQLITE_OK if table in own or not database else sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in FUNCTIONS:
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY

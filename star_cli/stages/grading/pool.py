@@ -176,7 +176,7 @@ class _Driver(threading.Thread):
         """A worker that has loaded its grader."""
         quiet = {k: v for k, v in os.environ.items() if not k.startswith(("STAR_", "WANDB"))}
         self.process = worker = subprocess.Popen(
-            [sys.executable, "-m", "star_cli.stages.grading.pool"],
+            [sys.executable, "-P", "-m", "star_cli.stages.grading.pool"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
