@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from star_cli.core.parts import Grader
-from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import need
 from star_cli.lib.text.answers import learned
 from star_cli.lib.text.thoughts import THOUGHTS, Reading, read, spoken
@@ -35,9 +34,3 @@ class Reader(Grader):
 
     def judged(self, text: str) -> str:
         return learned(text, self.thoughts)
-
-    def verdict(self, problem: Problem, rationale: Rationale, reason: str, answer: str | None) -> Verdict:
-        """A verdict of this grader."""
-        return Verdict(
-            problem_id=problem.id, sample=rationale.sample, correct=reason == "MATCH", answer=answer, reason=reason
-        )

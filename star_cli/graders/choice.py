@@ -137,7 +137,7 @@ class Choice(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return self.verdict(problem, rationale, reason, answer)
+        return self.verdict(rationale, reason, answer)
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""

@@ -53,7 +53,7 @@ class Conclusion(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return self.verdict(problem, rationale, reason, answer)
+        return self.verdict(rationale, reason, answer)
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted letter, reason) of a text."""

@@ -40,7 +40,7 @@ class Exact(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(problem, rationale, reason, answer)
+        return self.verdict(rationale, reason, answer)
 
     def judged(self, text: str) -> str:
         return text

@@ -173,7 +173,7 @@ class Numeric(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(problem, rationale, reason, answer)
+        return self.verdict(rationale, reason, answer)
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""

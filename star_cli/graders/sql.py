@@ -207,7 +207,7 @@ class Sql(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return self.verdict(problem, rationale, reason, answer)
+        return self.verdict(rationale, reason, answer)
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the name of the result, or what went wrong)."""

@@ -25,7 +25,6 @@ FUNCTIONS = frozenset(
     percent_rank pow power printf quote rank replace round row_number rtrim sign sqrt strftime string_agg substr
     substring sum time timediff total trim trunc typeof unicode unixepoch upper""".split()
 )
-INNER = frozenset(("dbstat", "fts3tokenize", "bytecode", "tables_used", "completion"))  # tables of SQLite itself
 FAULTS = (
     "SQLITE_CORRUPT",
     "SQLITE_NOTADB",
@@ -229,7 +228,7 @@ def _authorizer(own: set[str], virtual: set[str]) -> Any:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ:
             table = str(first or "").lower()
-            if table.startswith(("sqlite_", "pragma_")) or table in INNER or table in virtual:
+            if table.startswith("sqlite_") or table in virtual:
                 return sqlite3.SQLITE_DENY
             # without a database: the statement names no column, or what is named is a WITH of its own
             return sqlite3.SQLITE_OK if table in own or not database else sqlite3.SQLITE_DENY
