@@ -26,7 +26,7 @@ from star_cli.store.ledger import QUIET, Run
 RESAMPLES = 2000
 SHARES = (0.25, 0.5, 1.0)  # of the largest budget that every group reached
 SLACK = 0.02  # by how much a round may cost more than the budget and still count as paid
-FREE = ("name", "home", "seed", "methods", "verifiers", *sorted(QUIET))
+FREE = ("name", "home", "seed", *sorted(QUIET))
 
 
 @dataclass(frozen=True)
@@ -341,9 +341,7 @@ def method_of(info: dict[str, Any]) -> str:
 
 
 def settings_of(info: dict[str, Any]) -> dict[str, Any]:
-    """Every setting of a run that can change its result, but its seed, as {"filter.limit": 1}; of the method that ran
-    alone.
-    """
+    """Every setting of a run that can change its result, but its seed, as {"filter.limit": 1}."""
     flat: dict[str, Any] = {f"{k}": v for k, v in (info.get("parts") or {}).items()}
 
     def walk(value: Any, name: str) -> None:

@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from star_cli.cli.app import PASS, Json, app
 
+if TYPE_CHECKING:
+    from star_cli.run.overrides import Arguments
+
 
 @app.command(
     context_settings=PASS,
+    options_metavar="[NAME=VALUE]... [FLAGS]",
     epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
-    "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job",
+    "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job method=rest_em",
 )
 def run(context: typer.Context) -> None:
     """Run a whole experiment; the same command again continues it.
 
-    Takes Hydra overrides (name=value) and Hydra flags: -m/--multirun sweeps over comma-separated values,
-    --cfg job prints the settings, --config-dir adds a folder of your own.
+    Settings are written NAME=VALUE; experiment=NAME sets many at once.
+    Parts: task, method, model, grader, engine, trainer, verifier.
+    Often set: name, home, seed, rounds, samples, problems, filter.limit,
+    sampling.temperature, trainer.lr, evaluation.split, runtime.gpus.
+
+    --cfg job prints every setting as it would be used. -m (--multirun) sweeps
+    over values separated by commas. --config-dir DIR adds a folder of your own
+    with experiment/NAME.yaml. --home DIR is home=DIR.
     """
     from star_cli.report.display import terminal_display
+    from star_cli.run.overrides import parsed
     from star_cli.run.sweeps import run_all
 
-    run_all(list(context.args), display=terminal_display())
+    arguments = parsed(list(context.args))
+    if arguments.shows:
+        _show(arguments)
+    else:
+        run_all(list(context.args), display=terminal_display())
+
+
+def _show(arguments: Arguments) -> None:
+    """Print what --cfg, --info or --hydra-help ask for; of settings that a run would refuse say why, at the end."""
+    from star_cli.report.settings import settings_text
+    from star_cli.run.compose import launch, show_hydra
+
+    if arguments.cfg in ("job", "all"):
+        composed = launch(arguments.without_shows(), lambda c: c, lenient=True)
+        typer.echo(settings_text(composed, arguments.package), nl=False)
+        if composed.fault:
+            raise composed.fault
+    if arguments.cfg != "job":
+        show_hydra(arguments)
 
 
 @app.command(
@@ -53,13 +82,11 @@ def resume(
     one are taken as they are, whatever the new settings say.
     """
     from star_cli.report.display import terminal_display
-    from star_cli.run.overrides import home_of
+    from star_cli.run.overrides import home_in, parsed
     from star_cli.run.resume import resume_run
 
-    args = list(context.args)
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    home = home_of(homes[-1] if homes else None)
-    resume_run(home, run, start, args, rebuild=rebuild, display=terminal_display())
+    home, changes = home_in(list(context.args)), parsed(list(context.args)).for_hydra()
+    resume_run(home, run, start, changes, rebuild=rebuild, display=terminal_display())
 
 
 @app.command(context_settings=PASS, epilog="Examples:  star plan   |   star plan rounds=10 samples=4 --json")

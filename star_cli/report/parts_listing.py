@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,16 @@ def part_rows(what: str) -> list[dict[str, Any]]:
     rows = []
     for name in registry.names(kind):
         part = registry.get(kind, name)
-        module = __import__(part.__module__, fromlist=["x"]).__doc__ or ""
-        first = module.strip().splitlines()[0].removeprefix(f"{name}: ") if module else ""
-        rows.append({"name": name, "what": first, "settings": {f.name: _default(f) for f in dataclasses.fields(part)}})
+        rows.append(
+            {"name": name, "what": what_is(part), "settings": {f.name: _default(f) for f in dataclasses.fields(part)}}
+        )
     return rows
+
+
+def what_is(part: Any) -> str:
+    """What a part or its class is: the first line of its module, without its name."""
+    name, module = registry.name_of(part), sys.modules[(part if isinstance(part, type) else type(part)).__module__]
+    return ((module.__doc__ or "").strip().splitlines() or [""])[0].removeprefix(f"{name}: ")
 
 
 def _default(f: Any) -> Any:

@@ -13,11 +13,12 @@ from star_cli.core.records import Example, Problem, Rationale, Record
 from star_cli.core.registry import get
 from star_cli.errors import StarError, unknown
 from star_cli.run.build import Builder
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent
-from star_cli.run.overrides import home_of, name_of
+from star_cli.run.overrides import home_in, name_of
 from star_cli.stages.base import STAGES, stage_class
 from star_cli.store.artifacts import Artifact, open_store
 from star_cli.store.ledger import Run, find_artifact, parse_path
@@ -44,8 +45,7 @@ def run_stage(
 
     Returns the artifact, and whether it was there already.
     """
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    home = home_of(homes[-1] if homes else None)
+    home = home_in(args)
     store = open_store(home)
     named = Inputs(verb, inputs, lambda address: find_artifact(home, store, address))
     changed = {name_of(a) for a in args} | {"name", "home"}

@@ -33,7 +33,9 @@ def resume_run(
         if not start:
             raise StarError("--rebuild needs --from, to know where to begin", hint="for example --from round-2/filter")
         _forget(run, home, set(pins.values()))
-    changes = [o for o in extra if name_of(o) not in ("name", "home", "runtime", "tracking")]
+    changes = [
+        o for o in extra if name_of(o) not in ("name", "home", "runtime", "tracking", "--config-dir", "--multirun")
+    ]
     told = [o for o in extra if name_of(o) == "name"]
     new_name = name if not changes else name + "+" + "+".join(re.sub(r"[^A-Za-z0-9._,=-]+", "_", o) for o in changes)
     if told:

@@ -234,7 +234,7 @@ def default_name(experiment: str | None, overrides: list[str]) -> str:
     return name if len(name) <= 80 else f"{name[:66]}-{key(sorted(told))[:12]}"
 
 
-QUIET = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot"}
+QUIET = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot", "optimize"}
 
 
 def _now() -> str:

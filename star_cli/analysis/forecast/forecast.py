@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from star_cli.analysis.forecast.chain import forecast_chain
@@ -16,11 +15,12 @@ from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric
 from star_cli.errors import StarError
 from star_cli.run.build import Builder
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent
-from star_cli.run.overrides import home_of, name_of
+from star_cli.run.overrides import home_in, name_of
 from star_cli.store.artifacts import Store, open_store
 from star_cli.store.ledger import Run
 
@@ -91,8 +91,7 @@ def with_settings_of_run(args: list[str]) -> list[str]:
     """``args`` with a leading run name replaced by that run's own settings."""
     if not args or args[0].startswith("-") or "=" in args[0] and not _is_run(args):
         return args
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    home = home_of(homes[-1].strip("'\"") if homes else None)
+    home = home_in(args)
     info, told = Run(home, args[0]).info, {name_of(a) for a in args[1:]}
     kept = [o for o in info.get("overrides", []) if name_of(o) not in told | {"name", "home"}]
     rest = [a for a in args[1:] if name_of(a) != "home"]
@@ -101,8 +100,7 @@ def with_settings_of_run(args: list[str]) -> list[str]:
 
 def _is_run(args: list[str]) -> bool:
     """Whether the first argument, though it holds a =, is the name of a run that exists."""
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
     try:
-        return (Path(home_of(homes[-1] if homes else None)) / "runs" / args[0] / "run.json").exists()
+        return (home_in(args) / "runs" / args[0] / "run.json").exists()
     except OSError:
         return False
