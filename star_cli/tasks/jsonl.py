@@ -13,7 +13,6 @@ row decides; else a hash of the row, 8:1:1, and the command says so. An ``id`` i
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,11 +69,6 @@ class Jsonl(FewShotDatasetTask):
         self.template = template_text(self.template, "task.template")
         self.hint = template_text(self.hint, "task.hint")
         need("{question}" in self.template, f"task.template={self.template!r} has no {{question}}")
-        need(
-            not re.search(r"\\n(?![a-z])", self.template),
-            f"task.template={self.template!r} holds a backslash and an n where a line break was meant",
-            "bash makes line breaks of $'task.template=Question: {question}\\nAnswer:'",
-        )
         need("{answer}" in self.hint, f"task.hint={self.hint!r} has no {{answer}}")
         for name in ("answer", self.answer):
             need(

@@ -145,11 +145,10 @@ def test_a_text_from_the_shell_arrives_as_it_was_typed(text, tmp_path):
     assert x.task.template == text
 
 
-def test_a_backslash_and_an_n_where_a_line_break_was_meant_is_refused(tmp_path):
+def test_a_typed_line_break_reaches_the_template(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"question": "1+1", "answer": "2"}\n')
-    told = refused("task=jsonl", f"task.path={tmp_path}/a.jsonl", r"task.template=Question: {question}\nAnswer:")
-    assert "a line break was meant" in told and "$'" in told
-    assert composed("task=jsonl", f"task.path={tmp_path}/a.jsonl", r"task.template={question} \neq 0")
+    x = composed("task=jsonl", f"task.path={tmp_path}/a.jsonl", r"task.template=Question: {question}\nAnswer:").experiment
+    assert x.task.template == "Question: {question}\nAnswer:"
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40))
