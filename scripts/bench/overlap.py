@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.report.terminal import Terminal
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.lab import Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.store.artifacts import VERDICT_CACHE, Store

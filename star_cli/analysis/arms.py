@@ -10,7 +10,7 @@ from star_cli.analysis.cost import Cost, Spending
 from star_cli.store.runs import UNNAMED, RunInfo, Settings
 
 SLACK = 0.02  # by how much a round may cost more than the budget and still count as paid
-FREE = ("name", "home", "seed", "methods", "verifiers", *sorted(UNNAMED))  # settings that tell no two runs apart
+FREE = ("name", "home", "seed", *sorted(UNNAMED))  # settings that tell no two runs apart
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from star_cli.lib.theory.conventions import Convention, check_deltas
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import estimate_deltas
 from star_cli.lib.theory.temperature import at_temperature, trajectory_at
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import name_of
 from star_cli.stages.grading.judge import joined

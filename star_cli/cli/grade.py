@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from star_cli.cli.app import PASS, Home, Json, app, overrides
 from star_cli.core.extras import require
 from star_cli.errors import StarError
+
+if TYPE_CHECKING:
+    from star_cli.run.composed import Composed
 
 Place = Annotated[str, typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.")]
 
@@ -66,12 +69,15 @@ def _grader(args: list[str]) -> tuple[Any, int]:
         raise StarError(
             "star grade needs to be told the grader", hint="for example grader=numeric; star ls graders shows them all"
         )
-    found: Any = launch(
-        [*args, "task=addition", "model=fake", "tracking=none"],
-        lambda c: (c.experiment.grader, c.experiment.runtime.grade_workers),
-    )
-    require(found[0])
-    return found  # type: ignore[no-any-return]
+
+    def checked(c: Composed) -> tuple[Any, int]:
+        c.experiment.grader.check()
+        return c.experiment.grader, c.experiment.runtime.grade_workers
+
+    # no task is asked for: jsonl alone brings no settings for a grader, and what it lacks does not matter here
+    grader: tuple[Any, int] = launch([*args, "task=jsonl", "model=fake", "tracking=none"], checked, lenient=True)
+    require(grader[0])
+    return grader
 
 
 @app.command(context_settings=PASS, epilog="Example:  star regrade demo/round-2/generate grader=math")

@@ -36,8 +36,9 @@ def resume(
     one are taken as they are, whatever the new settings say.
     """
     from star_cli.report.display import terminal_display
-    from star_cli.run.overrides import home_in
+    from star_cli.run.overrides import home_in, parsed
     from star_cli.run.resume import resume_run
 
     words = overrides(context, home)
-    resume_run(home_in(words), run, start, words, rebuild=rebuild, display=terminal_display())
+    changes = parsed(words).for_hydra()
+    resume_run(home_in(words), run, start, changes, rebuild=rebuild, display=terminal_display())

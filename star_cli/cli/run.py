@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from star_cli.cli.app import PASS, Home, app, overrides
 
+if TYPE_CHECKING:
+    from star_cli.run.overrides import Arguments
+
 
 @app.command(
     context_settings=PASS,
+    options_metavar="[NAME=VALUE]... [FLAGS]",
     epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
-    "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job",
+    "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job method=rest_em",
 )
 def run(context: typer.Context, home: Home = "") -> None:
     """Run a whole experiment; the same command again continues it.
 
-    Takes Hydra overrides (name=value) and Hydra flags: -m/--multirun sweeps over comma-separated values,
-    --cfg job prints the settings, --config-dir adds a folder of your own.
+    Settings are written NAME=VALUE; experiment=NAME sets many at once.
+    Parts: task, method, model, grader, engine, trainer, verifier.
+    Often set: name, home, seed, rounds, samples, problems, filter.limit,
+    sampling.temperature, trainer.lr, evaluation.split, runtime.gpus.
+
+    --cfg job prints every setting as it would be used. -m (--multirun) sweeps
+    over values separated by commas. --config-dir DIR adds a folder of your own
+    with experiment/NAME.yaml. --home DIR is home=DIR.
     """
     from star_cli.report.display import terminal_display
+    from star_cli.run.overrides import parsed
     from star_cli.run.sweeps import run_all
 
-    run_all(overrides(context, home), display=terminal_display())
+    words = overrides(context, home)
+    arguments = parsed(words)
+    if arguments.shows:
+        _show(arguments)
+    else:
+        run_all(words, display=terminal_display())
+
+
+def _show(arguments: Arguments) -> None:
+    """Print what --cfg, --info or --hydra-help ask for; of settings that a run would refuse say why, at the end."""
+    from star_cli.report.settings import settings_text
+    from star_cli.run.compose import launch, show_hydra
+
+    if arguments.cfg in ("job", "all"):
+        composed = launch(arguments.without_shows(), lambda c: c, lenient=True)
+        typer.echo(settings_text(composed, arguments.package), nl=False)
+        if composed.fault:
+            raise composed.fault
+    if arguments.cfg != "job":
+        show_hydra(arguments)

@@ -1,22 +1,26 @@
-"""Settings that are no parts: how text is drawn, kept, trained on and measured. Only ``Runtime`` says where and how
-fast, and enters no key.
+"""The settings beside those of the parts, a class for each section of a configuration, checked before anything runs.
+
+sampling.temperature=0.7 sets ``Sampling.temperature``. All of them change results, and so artifact keys, but those of
+``Runtime`` (where and how fast), ``Tracking`` (where results are reported) and ``Pilot`` (what a forecast looks at).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import (
-    TYPE_CHECKING,
-)
 
-if TYPE_CHECKING:
-    pass
 from star_cli.errors import need
+
+DEDUPE = ("text", "none", "equations")
+CONTROLS = ("none", "random")
 
 
 @dataclass(kw_only=True)
 class Sampling:
-    """How rationales are drawn. ``temperature=0`` is greedy; ``max_tokens=null`` takes the task's own limit."""
+    """How rationales of the training problems are drawn from the model.
+
+    ``temperature`` 0 is greedy decoding; ``top_p`` and ``top_k`` cut the distribution (1.0 and 0: not at all);
+    ``max_tokens`` is the longest completion, in tokens (null: the task's own limit).
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -36,19 +40,19 @@ class Sampling:
 
 @dataclass(kw_only=True)
 class Runtime:
-    """Where and how fast, never what: no field of it enters an artifact's key."""
+    """Where the work is done and how fast. No setting of it changes a result or enters an artifact's key."""
 
-    gpus: int = 1
-    tensor_parallel: int = 1
+    gpus: int = 1  # processes of the trainer, one a GPU
+    tensor_parallel: int = 1  # GPUs over which the engine splits one model
     gpu_memory: float = 0.85  # share of a GPU's memory the engine may take
-    kv_cache_mb: int = 256  # key/value cache on CPU
+    kv_cache_mb: int = 256  # size of the engine's key/value cache on a CPU
     max_num_seqs: int = 512  # sequences the engine runs at once
-    max_model_len: int | None = None
+    max_model_len: int | None = None  # tokens of prompt and completion; null: what the model allows
     train_threads: int = 0  # CPU threads of the trainer; 0: all cores
     grade_workers: int = 0  # processes for graders that can hang or explode; 0: all cores
     max_images: int = 4  # pictures in one prompt, at most
-    grade_early: bool = True  # let them begin while text is being written
-    checkpoint_minutes: float = 10.0  # a long fine-tuning can be continued from here
+    grade_early: bool = True  # grade while the engine still writes
+    checkpoint_minutes: float = 10.0  # how often a fine-tuning saves a state to continue from
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
     engine_log: str | None = None  # where the engine's own log goes
@@ -65,12 +69,13 @@ class Runtime:
 
 @dataclass(kw_only=True)
 class Verification:
-    """How verifiers are trained, and the pool of candidates they choose from.
+    """How verifiers are trained, and the candidates among which they choose at the end.
 
-    The optimiser's settings are those of every verifier unless ``verifier`` has its own (DPO: AdamW, one pass; Hosseini
-    et al. 2024 do not report theirs). ``steps`` wins over ``epochs``. ``pairs`` caps the right x wrong pairs of one
-    problem (0: all). At the end ``candidates`` solutions of each held-out problem are drawn at ``temperature``, and
-    every selector chooses among the same ones, at each k of ``ks``.
+    ``lr`` to ``lora_alpha`` are the optimiser's settings of every verifier that has none of its own (``verifier.lr``,
+    ``verifier.steps``); Hosseini et al. (2024) do not report theirs. ``steps`` wins over ``epochs``. ``pairs`` is the
+    most pairs of a right and a wrong solution that are taken from one problem (0: all). After the last round
+    ``candidates`` solutions of each held-out problem are drawn at ``temperature``; every way of choosing is measured on
+    the same ones, at each number k of ``ks``.
     """
 
     lr: float = 5e-6
@@ -114,7 +119,10 @@ class Verification:
 
 @dataclass(kw_only=True)
 class Evaluation:
-    """How accuracy on held-out problems is measured after every round. ``limit=0`` takes the whole split."""
+    """How accuracy on held-out problems is measured after every round.
+
+    On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``.
+    """
 
     split: str = "dev"
     limit: int = 0
@@ -129,10 +137,10 @@ class Evaluation:
 
 @dataclass(kw_only=True)
 class Schedule:
-    """Fine-tuning steps of round n: ``int(start * grow**(n-1)) + add*(n-1)``; with ``epochs`` set, passes over the
-    data.
+    """How long each round fine-tunes.
 
-    The defaults are STaR's (40 steps, 20 % more each round; section 4 of Zelikman et al. 2022).
+    Round n takes ``int(start * grow**(n-1)) + add*(n-1)`` optimiser steps, or ``epochs`` passes over its examples where
+    that is set. The defaults are STaR's: 40 steps, 20 % more each round (Zelikman et al. 2022, section 4).
     """
 
     start: int = 40
@@ -154,9 +162,10 @@ class Schedule:
 
 @dataclass(kw_only=True)
 class Pretraining:
-    """How ``model=tiny`` is made: steps, learning rate and batch of its supervised start; ``lessons`` from the task.
+    """How a model that star makes itself (model=tiny) is trained before round 1, on examples that the task writes.
 
-    ``first`` and ``first_steps`` are an easier course before it: what is slow to learn from noisy lessons alone.
+    ``lessons`` says how many examples of each kind ({"2": 2500, "2/hinted": 300}; empty: what the task proposes). With
+    ``first`` and ``first_steps`` it is trained on easier examples before that, for what noisy examples teach slowly.
     """
 
     steps: int = 450
@@ -165,7 +174,7 @@ class Pretraining:
     warmup: int = 0
     schedule: str = "constant"
     seed: int = 0
-    lessons: dict[str, int] = field(default_factory=dict)  # empty: what the task proposes
+    lessons: dict[str, int] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     first_steps: int = 0
 
@@ -183,11 +192,14 @@ class Pretraining:
 
 @dataclass(kw_only=True)
 class Tracking:
-    """Where runs are reported beside the terminal: none, wandb, or auto (wandb where somebody is logged in)."""
+    """Where runs are reported beside the terminal.
+
+    ``kind`` is none, wandb, or auto: wandb where somebody is logged in to it. ``mode`` is wandb's online or offline.
+    """
 
     kind: str = "none"
     project: str = "star"
-    mode: str = "online"  # online | offline
+    mode: str = "online"
 
     def check(self) -> None:
         need(self.kind in ("auto", "none", "wandb"), f"tracking must be auto, none or wandb, got {self.kind!r}")
@@ -195,20 +207,20 @@ class Tracking:
 
 
 @dataclass(kw_only=True)
-class Keep:
-    """What the filter keeps of the right rationales: at most ``limit`` a problem (0: all), equal ones once.
+class Filtering:
+    """Which of the right rationales become training examples: at most ``limit`` a problem (0: all), equal ones once.
 
-    ``dedupe`` says what counts as equal: text (also written true) the same text, equations the same equations in the
-    same order (RFT), none (also false) nothing: then the training data has the model's own weights. ``control=random``
-    keeps as many rationales of the same problems, chosen by seed whatever their verdicts: what is left of a gain then
-    is not the filter's.
+    ``dedupe`` says which count as equal: ``text`` (or true) those with the same text, ``equations`` those with the same
+    equations in the same order (RFT), ``none`` (or false) none, so that what the model writes often weighs more.
+    ``control=random`` keeps equally many rationales of the same problems whatever their verdicts, chosen by seed: a
+    gain that remains is not due to grading.
     """
 
     limit: int = 1
     dedupe: bool | str = True
     sound: bool = False  # leave out a right rationale with an annotated equation (<<2*3=6>>) that does not hold
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
-    max_gold_errors: float = 0.02  # share of problems the grader cannot use above which nothing is generated
+    max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
     control: str = "none"
 
     @property
@@ -226,12 +238,6 @@ class Keep:
         self.mode  # noqa: B018  (raises)
 
 
-DEDUPE = ("text", "none", "equations")
-
-
-CONTROLS = ("none", "random")
-
-
 def dedupe_mode(setting: bool | str) -> str:
     """text, none or equations of a setting that may be true or false; anything else is a StarError."""
     mode = {True: "text", False: "none"}[setting] if isinstance(setting, bool) else setting
@@ -245,7 +251,7 @@ def dedupe_mode(setting: bool | str) -> str:
 
 @dataclass(kw_only=True)
 class Pilot:
-    """What a forecast looks at: ``samples`` rationales of the base for each of ``problems`` training problems."""
+    """What a forecast measures first: ``samples`` rationales of the base model on each of ``problems`` problems."""
 
     problems: int = 100
     samples: int = 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +143,19 @@ def part_rows(what: str) -> Rows:
     if kind not in registry.KINDS:
         raise unknown("list", what, ["runs", "artifacts", *(k + "s" for k in registry.KINDS)])
     parts = {name: registry.get(kind, name) for name in registry.names(kind)}
-    modules = Counter(registry.get(k, n).__module__ for k in registry.KINDS for n in registry.names(k))
-    rows = []
-    for name, part in parts.items():
-        whole = sys.modules[part.__module__].__doc__ if modules[part.__module__] == 1 else None
-        lines = (whole or _class_docstring(part)).strip().splitlines()
-        first = lines[0].removeprefix(f"{name}: ") if lines else ""
-        rows.append({"name": name, "what": first, "settings": {f.name: _default(f) for f in dataclasses.fields(part)}})
-    return rows
+    return [
+        {"name": name, "what": what_is(part), "settings": {f.name: _default(f) for f in dataclasses.fields(part)}}
+        for name, part in parts.items()
+    ]
+
+
+def what_is(part: Any) -> str:
+    """What a part or its class is: the first line of its module, or its own where the module has several parts."""
+    cls = part if isinstance(part, type) else type(part)
+    siblings = sum(registry.get(k, n).__module__ == cls.__module__ for k in registry.KINDS for n in registry.names(k))
+    whole = sys.modules[cls.__module__].__doc__ if siblings == 1 else None
+    lines = (whole or _class_docstring(cls)).strip().splitlines()
+    return lines[0].removeprefix(f"{registry.name_of(cls)}: ") if lines else ""
 
 
 def _class_docstring(part: type[Any]) -> str:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from star_cli.errors import EngineDied, StarError
 from star_cli.run.build import Builder, Pins
-from star_cli.run.compose import Composed
+from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several

@@ -12,7 +12,7 @@ from star_cli.core.records import Problem, Rationale
 from star_cli.core.registry import name_of
 from star_cli.core.settings import (
     Evaluation,
-    Keep,
+    Filtering,
     Pilot,
     Pretraining,
     Runtime,
@@ -48,8 +48,8 @@ Source = tuple[Artifact, Artifact, Artifact]  # problems, rationales of them, ve
 class Method(Part):
     """A whole algorithm on one page."""
 
-    defaults: ClassVar[dict[str, Any]] = {}  # what its paper sets elsewhere: {"sampling.temperature": 0.7}
-    verifier: ClassVar[str] = "none"  # the verifier of verifier=auto
+    defaults: ClassVar[dict[str, Any]] = {}  # its paper's settings elsewhere: {"sampling.temperature": 0.7}
+    verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
     rounds: int
     samples: int
 
@@ -81,7 +81,7 @@ class Experiment:
     method: Method
     model: Model
     sampling: Sampling
-    filter: Keep
+    filter: Filtering
     evaluation: Evaluation
     schedule: Schedule
     pretraining: Pretraining

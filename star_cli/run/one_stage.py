@@ -13,7 +13,8 @@ from star_cli.core.records import Example, Problem, Rationale, Record
 from star_cli.core.registry import get
 from star_cli.errors import StarError, unknown
 from star_cli.run.build import Builder
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent

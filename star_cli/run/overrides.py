@@ -1,14 +1,146 @@
-"""The command line of `star run` as data: which override sets what, what is swept, where the home is."""
+"""The command line of `star run` as data: its flags, its overrides (name=value) and what they mean. Knows no Hydra."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import star_cli
+from star_cli.core import registry
+from star_cli.core.keys import key
 from star_cli.errors import StarError
+
+SHOWS = ("job", "hydra", "all")  # what --cfg can print
+INFOS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+ESCAPED = r"[()\[\]{}:=, \\]"
+READABLE = re.compile(rf"(\\{ESCAPED}|\\(?!{ESCAPED})|[\w/\-+.$%*@?|:=, ])*", re.ASCII)  # by Hydra's grammar, unquoted
+NAME = re.compile(r"(\+\+|\+|~)?[A-Za-z_][\w/.@:-]*")  # what stands before the = of an override
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A command line taken apart: ``overrides`` as they were typed, and the flags."""
+
+    overrides: list[str]
+    sweep: bool = False
+    cfg: str | None = None  # --cfg: job, hydra or all
+    package: str | None = None  # --package: the part of the settings that --cfg prints
+    config_dir: str | None = None
+    info: str | None = None
+    hydra_help: bool = False
+
+    @property
+    def shows(self) -> bool:
+        """Whether something is to be shown instead of run."""
+        return bool(self.cfg or self.info or self.hydra_help)
+
+    def without_shows(self) -> list[str]:
+        """The command line of the run whose settings are shown."""
+        return replace(self, cfg=None, package=None, info=None, hydra_help=False).for_hydra()
+
+    def for_hydra(self) -> list[str]:
+        """The same command line in the order that Hydra's own parser understands: flags first."""
+        flags = ["--multirun"] if self.sweep else []
+        for name, value in (("cfg", self.cfg), ("package", self.package), ("config-dir", self.config_dir)):
+            flags += [f"--{name}={value}"] if value is not None else []
+        flags += ["--hydra-help"] if self.hydra_help else []
+        flags += [f"--info={self.info}"] if self.info else []
+        return [*flags, *self.overrides]
+
+
+def parsed(args: list[str]) -> Arguments:
+    """The flags and overrides of a command line, in any order. Raises StarError for anything that is neither."""
+    try:
+        flags, rest = _flags().parse_known_args(args)
+    except argparse.ArgumentError as e:
+        raise StarError(str(e), hint="star run --help shows the flags") from None
+    for i, word in enumerate(rest):
+        _check(word, rest[i + 1] if i + 1 < len(rest) else None)
+    home = [f"home={quoted(flags.home)}"] if flags.home is not None else []
+    return Arguments(
+        overrides=[readable(word) for word in rest if word != "experiment=null"] + home,
+        sweep=flags.multirun,
+        cfg=flags.cfg,
+        package=flags.package,
+        config_dir=flags.config_dir and str(Path(flags.config_dir).expanduser().resolve()),
+        info=flags.info,
+        hydra_help=flags.hydra_help,
+    )
+
+
+def _flags() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="star", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=SHOWS)
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")  # what --cfg job prints is always resolved
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("-i", "--info", choices=INFOS)
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("--home")
+    return parser
+
+
+def _check(word: str, following: str | None) -> None:
+    """Refuse a word that is no override, with what was probably meant."""
+    name, equals, value = word.partition("=")
+    if word.startswith("-"):
+        setting = name.lstrip("-")
+        if setting in ("h", "version"):
+            raise StarError(f"{name} belongs elsewhere", hint="star run --help, or star --version")
+        if setting in ("config-path", "config-name", "cp", "cn"):
+            raise StarError(
+                f"{name} has no effect here: star's own settings are always there",
+                hint="--config-dir DIR adds a folder of your own with experiment/NAME.yaml",
+            )
+        meant = value if equals else following if following and "=" not in following else "VALUE"
+        raise StarError(
+            f"{name} is no flag of this command", hint=f"a setting is written name=value: {setting}={meant}"
+        )
+    if name.lstrip("+") in registry.KINDS and value in ("", "null") and equals:
+        kind = name.lstrip("+")
+        raise StarError(f"{word} chooses no {kind}", hint=f"star ls {kind}s shows the choices")
+    if equals and NAME.fullmatch(name):
+        return
+    if not equals and word.startswith("~"):
+        return
+    if following is not None and following.startswith("=") and not equals:
+        raise StarError(f"{word!r} sets nothing", hint=f"no spaces around the equals sign: {word}{following}")
+    kinds = [kind for kind in registry.KINDS if not equals and word in registry.names(kind)]
+    example = f"{kinds[0]}={word}" if kinds else f"{word}=VALUE" if not equals and NAME.fullmatch(word) else "rounds=3"
+    raise StarError(f"{word!r} sets nothing", hint=f"a setting is written name=value, without spaces: {example}")
+
+
+def quoted(text: str) -> str:
+    """``text`` as the value of an override that is taken as it is, whatever characters it holds."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def readable(override: str) -> str:
+    """The override itself, or with its value in quotes where that is a text Hydra's grammar cannot read unquoted.
+
+    A value that holds braces, brackets or quotes only as text (``task.template=Q: {question}``) or a line break is
+    meant as text: the shell has taken away the quotes that said so.
+    """
+    name, equals, value = override.partition("=")
+    if not equals or not value or value[0] in "'\"" or "${" in value:
+        return override
+    container = re.fullmatch(r"\[.*\]|\{\s*\}|\{.*:.*\}", value, re.S) is not None
+    call = re.fullmatch(r"[a-z_]+\(.*\)", value) is not None  # choice(1,2), range(1,4), interval(0,1)
+    return override if container or call or READABLE.fullmatch(value) else f"{name}={quoted(value)}"
+
+
+def value_of(args: list[str], name: str) -> str | None:
+    """What the last override of ``name`` sets it to, without quotes; None where there is none."""
+    values = [value for n, _, value in (a.partition("=") for a in args) if n.lstrip("+") == name]
+    return re.sub(r"^(['\"])(.*)\1$", r"\2", values[-1]) if values else None
 
 
 def conf_dir() -> Path:
@@ -26,75 +158,50 @@ def home_of(setting: str | None) -> Path:
 
 
 def home_in(args: list[str]) -> Path:
-    """The home that an override home=DIR names, else the usual one."""
-    homes = [a.partition("=")[2] for a in args if a.startswith("home=")]
-    return home_of(homes[-1].strip("'\"") if homes else None)
-
-
-def written_by(experiment: str, places: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The content of an experiment's file and of the experiments it builds on, shipped or in a --config-dir."""
-    from omegaconf import OmegaConf
-
-    shipped = conf_dir() / "experiment" / f"{experiment}.yaml"
-    own = [Path(p) / "experiment" / f"{experiment}.yaml" for p in places or config_dirs(sys.argv)]
-    path = next((p for p in own if p.is_file()), shipped)
-    if not path.is_file():
-        return []
-    content = OmegaConf.to_container(OmegaConf.create(path.read_text("utf-8")))
-    if not isinstance(content, dict):
-        return []
-    bases = [d for d in content.get("defaults") or [] if isinstance(d, str) and d != "_self_"]
-    return [{str(k): v for k, v in content.items()}, *(c for b in bases for c in written_by(b, places))]
-
-
-def config_dirs(args: list[str]) -> list[str]:
-    """What --config-dir (-cd) names on a command line."""
-    flags = ("--config-dir", "-cd")
-    return [b for a, b in zip(args, args[1:], strict=False) if a in flags] + [
-        a.partition("=")[2] for a in args if a.startswith("--config-dir=")
-    ]
-
-
-def sweep_of(args: list[str]) -> dict[str, Any] | None:
-    """For multirun arguments: the sweep's own name, if given, and the names of what is swept."""
-    if not {"-m", "--multirun"} & set(args):
-        return None
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
+    """The home that a command line names (home=DIR or --home DIR), else the usual one."""
     try:
-        parsed = OverridesParser.create().parse_overrides([a for a in args if "=" in a and not a.startswith("-")])
-    except HydraException as e:
-        raise StarError(_sentence(e), hint="an override is name=value; quote values with spaces or commas") from None
-    names = [o.value() for o in parsed if o.key_or_group == "name"]
-    planned = [
-        k for o in parsed if o.key_or_group == "experiment" for k in swept_by(str(o.value()), tuple(config_dirs(args)))
-    ]
-    keys = [*(o.key_or_group for o in parsed if o.is_sweep_override()), *planned]
-    return {"name": names[0] if names else None, "keys": list(dict.fromkeys(keys))}
+        flags, rest = _flags().parse_known_args(args)
+    except argparse.ArgumentError as e:
+        raise StarError(str(e), hint="star run --help shows the flags") from None
+    return home_of(flags.home if flags.home is not None else value_of(rest, "home"))
 
 
-def swept_by(experiment: str, places: tuple[str, ...]) -> list[str]:
-    """What an experiment's own file sweeps over (hydra.sweeper.params); nothing where there is no such file."""
-    found = written_by(experiment, places)
-    hydra = (found[0].get("hydra") or {}) if found else {}
-    return [str(k) for k in ((hydra.get("sweeper") or {}).get("params") or {})]
-
-
-def _sentence(error: Exception) -> str:
-    """Hydra's message without its technical tail."""
-    lines = [
-        x
-        for x in str(error).splitlines()
-        if x.strip() and not x.strip().startswith(("full_key", "object_type", "reference_type"))
-    ]
-    cause = error.__cause__
-    if cause is not None and str(cause).splitlines()[0] not in "\n".join(lines):
-        lines.append(str(cause).splitlines()[0])
-    return "\n  ".join(lines)
+def set_by(overrides: list[str]) -> set[str]:
+    """The names that overrides set: ``["+trainer.lr=1", "seed=2"]`` -> {"trainer.lr", "seed"}."""
+    return {o.lstrip("+~").partition("=")[0] for o in overrides}
 
 
 def name_of(override: str) -> str:
     """The setting an override changes: ``+trainer.lr=1`` -> trainer.lr; Runtime and tracking count as one each."""
     name = override.lstrip("+~").partition("=")[0]
     return name.split(".")[0] if name.split(".")[0] in ("runtime", "tracking") else name
+
+
+def arm_name(swept: list[str]) -> str:
+    """The name of a sweep's arm, made of the overrides that tell it from the others."""
+    parts = sorted(re.sub(r"[^A-Za-z0-9._,=+-]+", "_", o.lstrip("+~")).strip("._-") for o in swept)
+    name = "-".join(parts)
+    return name if len(name) <= 76 else f"{name[:62]}-{key(parts)[:12]}"
+
+
+def settled(override: str) -> str:
+    """The override with a relative path made absolute, so that it means the same from any directory."""
+    name, equals, value = override.partition("=")
+    text = re.sub(r"^(['\"])(.*)\1$", r"\2", value)
+    if name.lstrip("+").endswith(".path") and text and not text.startswith(("/", "~")) and Path(text).exists():
+        return f"{name}={quoted(str(Path(text).resolve()))}"
+    return override
+
+
+@contextmanager
+def lent(args: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Give the process another command line and more environment variables for a while: Hydra reads both."""
+    old_argv, old = sys.argv, {k: os.environ.get(k) for k in environment}
+    sys.argv = ["star", *args]
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        sys.argv = old_argv
+        for k, v in old.items():
+            os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)

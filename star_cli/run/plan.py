@@ -6,7 +6,8 @@ from typing import Any
 
 from star_cli.errors import NotBuilt, StarError
 from star_cli.run.build import Planner, Step
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Silent
 from star_cli.store.artifacts import open_store

@@ -13,6 +13,9 @@ from star_cli.run.sweeps import run_all
 from star_cli.store.artifacts import open_store
 from star_cli.store.runs import Run
 
+# What may change without the run becoming another one.
+UNNAMED_CHANGES = ("name", "home", "runtime", "tracking", "parts", "--config-dir", "--multirun")
+
 
 def resume_run(
     home: Path, name: str, start: str | None, extra: list[str], *, rebuild: bool = False, display: Display | None = None
@@ -27,7 +30,7 @@ def resume_run(
         if not start:
             raise StarError("--rebuild needs --from, to know where to begin", hint="for example --from round-2/filter")
         _forget(run, home, set(pins.values()))
-    changes = [o for o in extra if name_of(o) not in ("name", "home", "runtime", "tracking", "parts")]
+    changes = [o for o in extra if name_of(o) not in UNNAMED_CHANGES]
     told = [o for o in extra if name_of(o) == "name"]
     new_name = name if not changes else name + "+" + "+".join(re.sub(r"[^A-Za-z0-9._,=-]+", "_", o) for o in changes)
     if told:

@@ -8,7 +8,7 @@ from conftest import SMALL, call
 
 from star_cli.core.keys import key
 from star_cli.core.records import Example, Problem, Rationale, Verdict
-from star_cli.core.settings import Keep, Runtime
+from star_cli.core.settings import Filtering, Runtime
 from star_cli.errors import StarError
 from star_cli.graders.exact import Exact
 from star_cli.run.observe import NoMeter
@@ -149,7 +149,7 @@ def test_the_control_is_another_artifact_and_a_seed_matters_only_there(store):
 @pytest.mark.parametrize("settings", [{"control": "all"}, {"dedupe": "words"}, {"limit": -1}])
 def test_a_setting_without_sense_is_a_sentence(settings):
     with pytest.raises(StarError, match="filter."):
-        Keep(**settings).check()
+        Filtering(**settings).check()
 
 
 def test_settings_arrive_from_the_command_line(home):

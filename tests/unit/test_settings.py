@@ -4,10 +4,14 @@ down.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from conftest import SMALL, call
 
 from star_cli.analysis.arms import settings_of
+from star_cli.core import registry
+from star_cli.core.parts import Grader, Trainer
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
 from star_cli.store.runs import Run, Settings
@@ -59,6 +63,111 @@ def test_an_experiments_file_wins_over_the_paper_even_with_a_default(own, tmp_pa
     assert done.code == 0, done.err
     config = Run(tmp_path, "mine").info.config
     assert config["filter"]["limit"] == 1 and config["sampling"]["temperature"] == 1.0
+
+
+def test_an_experiment_that_chooses_the_method_wins_over_its_paper_in_every_field(own):
+    flags = own("mine", "defaults:\n  - override /method: rest_em\nsampling:\n  temperature: 0.0\n  top_k: 0\n")
+    x = composed(*flags, "experiment=mine").experiment
+    assert (x.sampling.temperature, x.sampling.top_k, x.filter.limit) == (0.0, 0, 10)
+    assert composed(*flags, "experiment=mine", "sampling.temperature=0.3").experiment.sampling.temperature == 0.3
+    other = composed(*flags, "experiment=mine", "method=star").experiment  # and another method brings its own paper
+    assert (other.sampling.temperature, other.filter.limit) == (0.0, 1)
+
+
+def test_an_experiment_on_top_of_another_wins_over_the_paper_too(own):
+    own("low", "defaults:\n  - override /method: vstar\nfilter:\n  limit: 3\n")
+    flags = own("high", "defaults:\n  - low\nsampling:\n  temperature: 0.2\n")
+    x = composed(*flags, "experiment=high").experiment
+    assert (x.filter.limit, x.sampling.temperature) == (3, 0.2)
+
+
+def test_a_file_wins_over_the_model_in_the_methods_and_the_verifiers_own_settings(own):
+    flags = own("mine", "defaults:\n  - override /method: vstar\nmethod:\n  rounds: 2\nverifier:\n  beta: 0.7\n")
+    x = launch([*flags, "experiment=mine"], lambda c: c.experiment)  # model=tiny says rounds: 3, verifiers.dpo.beta: 1
+    assert (x.method.rounds, x.verifier.beta, x.verifier.steps) == (2, 0.7, 200)
+    x = launch([*flags, "experiment=mine", "rounds=5", "verifier.beta=0.2"], lambda c: c.experiment)
+    assert (x.method.rounds, x.verifier.beta) == (5, 0.2)
+
+
+def test_a_methods_verifier_can_be_set_and_changed():
+    assert launch(["method=vstar", "verifier.beta=0.3"], lambda c: c.experiment.verifier.beta) == 0.3
+    assert composed("method=vstar", "verifier=none").parts["verifier"] == "none"
+    assert launch(["method=star_sql", "verifier=dpo"], lambda c: c.parts["verifier"]) == "dpo"
+    assert launch(["method=star_sql"], lambda c: c.parts["verifier"]) == "orm"
+
+
+def test_a_list_of_a_method_among_several_has_the_types_of_its_class():
+    x = composed("method=b_star", "+methods.b_star.temperatures=[1]", "samples=6", "method.queries=3").experiment
+    assert x.method.temperatures == [1.0] and isinstance(x.method.temperatures[0], float)
+
+
+def test_the_tasks_own_grader_keeps_the_tasks_settings_when_it_is_named():
+    assert composed("grader=exact").experiment.grader == composed().experiment.grader
+    assert composed("grader=exact", "grader.after=x").experiment.grader.after == "x"
+    assert composed("grader=exact", "task=zip").experiment.grader.after == "\n"
+    assert composed("grader=math").experiment.grader.truncated is False
+
+
+def test_a_run_of_ones_own_experiment_can_be_resumed_from_anywhere(own, tmp_path, home):
+    flags = own("mine", "task:\n  digits: 2\n".replace("digits", "max_digits"))
+    done = call(home, "run", *flags, "experiment=mine", *SMALL, "rounds=1", "name=mine")
+    assert done.code == 0, done.err
+    done = call(home, "resume", "mine")
+    assert done.code == 0 and "nothing was built" in done.out, done.err + done.out
+
+
+def test_data_with_a_relative_path_is_found_from_another_directory(home):
+    rows = "".join(f'{{"question": "{i}+1?", "answer": "{i + 1}", "split": "{s}"}}\n' for i in range(9) for s in SPLITS)
+    (home / "my.jsonl").write_text(rows)
+    task = ["model=fake", "task=jsonl", "task.path=my.jsonl", "+pretraining.lessons={gold: 4}", "method=direct"]
+    done = call(home, "run", *task, "rounds=1", "name=mine")
+    assert done.code == 0, done.err
+    assert f"task.path='{home}/my.jsonl'" in Run(home, "mine").info["overrides"]
+
+
+SPLITS = ("train", "dev", "test")
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    """Register a part for one test, as {setting: (type, default...)}."""
+
+    def add(kind, name, base, settings):
+        body = {"__annotations__": {k: v[0] for k, v in settings.items()}, "__doc__": "x", "__module__": "my_parts"}
+        monkeypatch.setitem(registry._parts[kind], name, None)
+        del registry._parts[kind][name]
+        registry.register(kind, name)(type(name, (base,), body | {k: v[1] for k, v in settings.items() if v[1:]}))
+
+    return add
+
+
+def test_a_part_whose_setting_has_no_default_says_so(plugin):
+    plugin("grader", "needy", Grader, {"threshold": (float,)})
+    plugin("trainer", "needy", Trainer, {"lr": (float,)})
+    with pytest.raises(StarError, match=r"grader=needy needs grader.threshold\n  next: .*=VALUE"):
+        composed("grader=needy")
+    with pytest.raises(StarError, match=r"trainer.lr has no value\n  next: .* give it: trainer.lr=VALUE"):
+        composed("trainer=needy")
+    assert composed("grader=needy", "grader.threshold=1").experiment.grader.threshold == 1.0
+
+
+def test_a_setting_of_a_type_that_cannot_be_read_is_named_with_its_part(plugin):
+    plugin("grader", "choosy", Grader, {"mode": (Literal["a", "b"], "a")})
+    with pytest.raises(StarError, match=r"grader=choosy \(my_parts\) has a setting of a type .* Literal"):
+        composed("seed=1")
+
+
+def test_a_grader_by_itself_has_its_own_defaults(home):
+    (home / "a.jsonl").write_text('{"id": 1, "gold": "7", "prediction": "7"}\n')
+    assert '"reason": "MATCH"' in call(home, "grade", "a.jsonl", "grader=exact").out
+    refused = call(home, "grade", "a.jsonl", "grader=code", "grader.seconds=-1")
+    assert refused.code == 1 and "grader.seconds must be > 0" in refused.err
+
+
+def test_an_optimisers_metric_does_not_make_it_another_run():
+    one, other = composed("method=star").info(), composed("method=star", "optimize=filter/solved").info()
+    assert one["config_key"] == other["config_key"]
+    assert composed().experiment.name == composed("optimize=accuracy").experiment.name
 
 
 def test_what_is_written_down_is_what_was_used():

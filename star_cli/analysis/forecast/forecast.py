@@ -15,7 +15,8 @@ from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric
 from star_cli.errors import StarError
 from star_cli.run.build import Builder
-from star_cli.run.compose import Composed, launch
+from star_cli.run.compose import launch
+from star_cli.run.composed import Composed
 from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent

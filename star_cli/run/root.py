@@ -1,0 +1,56 @@
+"""The root of every configuration: which settings there are beside those of the parts, and their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from star_cli.core.parts import Part
+from star_cli.core.settings import (
+    Evaluation,
+    Filtering,
+    Pilot,
+    Pretraining,
+    Runtime,
+    Sampling,
+    Schedule,
+    Verification,
+)
+
+
+@dataclass(kw_only=True)
+class Root:
+    """The root of every configuration. Groups are filled by the defaults list, the rest by overrides."""
+
+    name: str | None = None
+    home: str | None = None
+    seed: int = 0
+    rounds: int | None = None  # the method's, under a short name
+    samples: int | None = None
+    problems: int = 0
+    task: Any = None
+    grader: Any = None
+    engine: Any = None
+    trainer: Any = None
+    method: Any = None
+    model: Any = None
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # settings of a method where it is the chosen one
+    verifiers: dict[str, dict[str, Any]] = field(default_factory=dict)  # and of a verifier
+    verifier: Any = None
+    verification: Verification = field(default_factory=Verification)
+    sampling: Sampling = field(default_factory=Sampling)
+    filter: Filtering = field(default_factory=Filtering)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    schedule: Schedule = field(default_factory=Schedule)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    runtime: Runtime = field(default_factory=Runtime)
+    tracking: Any = None
+    forecast: bool = False
+    pilot: Pilot = field(default_factory=Pilot)
+    parts: list[str] = field(default_factory=list)  # read from the command line before Hydra: run/parts_override.py
+    optimize: Any = None  # what an optimising sweeper is told of each arm: METRIC or STAGE/METRIC, or a list of them
+
+
+@dataclass(kw_only=True)
+class Auto(Part):
+    """grader=auto: the grader that the task names as its own."""
