@@ -7,15 +7,16 @@ import hashlib
 import json
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 from star_cli.errors import StarError
 
+T = TypeVar("T")
 KEY_LENGTH = 32  # hex digits kept of a sha256: 128 bits
 UNRESOLVED = (NameError, AttributeError, TypeError, SyntaxError)  # what an annotation raises that cannot be evaluated
 
@@ -49,8 +50,22 @@ def stable(value: Any, where: str = "value") -> Any:
     )
 
 
+def tagged(name: str, version: int) -> Callable[[type[T]], type[T]]:
+    """Give a dataclass of settings the name and version it has in keys, so that its class may be called anything."""
+
+    def add(cls: type[T]) -> type[T]:
+        cls.__part__ = f"settings/{name}/{version}"  # type: ignore[attr-defined]
+        return cls
+
+    return add
+
+
 def _part(part: Any, where: str) -> dict[str, Any]:
-    tag = getattr(type(part), "__part__", "") or type(part).__name__.lower()
+    tag = type(part).__dict__.get("__part__")
+    if tag is None:
+        raise StarError(
+            f"{where} is a {type(part).__name__}, a class without a name in keys", hint="register it, or tag it"
+        )
     body: dict[str, Any] = {"_": tag}
     types = _types(part.__class__)
     for f in dataclasses.fields(part):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from star_cli.core.keys import tagged
 from star_cli.errors import need
 
 DEDUPE = ("text", "none", "equations")
 CONTROLS = ("none", "random")
 
 
+@tagged("sampling", 1)
 @dataclass(kw_only=True)
 class Sampling:
     """How rationales of the training problems are drawn from the model.

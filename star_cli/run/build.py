@@ -12,7 +12,7 @@ from star_cli.backends.mkl import use_all_kernels
 from star_cli.core.extras import extras_named, require
 from star_cli.core.keys import key, stable
 from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, Task
-from star_cli.core.records import SCHEMAS, Problem, Rationale, Record
+from star_cli.core.records import Problem, Rationale, Record
 from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
 from star_cli.core.sources import sources_in
@@ -245,8 +245,9 @@ def _known(ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
 
 
 def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
-    """The key of the artifact a stage makes of these inputs."""
-    return key({"stage": stage, "inputs": {role: a.key for role, a in inputs.items()}, "schemas": sorted(SCHEMAS)})
+    """The key of the artifact a stage makes of these inputs, from its fields and the records it reads and writes."""
+    schemas = {kind.schema for kind in (*stage.reads, *stage.writes)}
+    return key({"stage": stage, "inputs": {role: a.key for role, a in inputs.items()}, "schemas": sorted(schemas)})
 
 
 def manifest_of(

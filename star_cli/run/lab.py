@@ -32,6 +32,7 @@ from star_cli.stages.finetune import Finetune
 from star_cli.stages.generate import Generate
 from star_cli.stages.gold import Gold
 from star_cli.stages.health import Health
+from star_cli.stages.keeping import KeepRule
 from star_cli.stages.merge import Merge
 from star_cli.stages.pairs import Pairs
 from star_cli.stages.pretrain import Base, Pretrain
@@ -196,20 +197,22 @@ class Lab:
 
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
-        f = self.x.filter
-        stage = Filter(
-            task=self.x.task,
-            grader=self.x.grader,
-            keep=f.limit,
-            dedupe=f.mode,
-            sound=f.sound,
-            max_errors=f.max_errors,
-            control=f.control,
-            seed=self.x.seed if f.control == "random" else 0,
-        )
+        x = self.x
+        stage = Filter(task=x.task, grader=x.grader, keep=self.keep_rule(), max_errors=x.filter.max_errors)
         hinted = rationales.tag.get("hint", False)
         inputs = {"problems": problems, "rationales": rationales}
         return self.build(stage, inputs, rationales.round or 0, name or ("filter-rationalized" if hinted else "filter"))
+
+    def keep_rule(self, *, limit: int | None = None) -> KeepRule:
+        """What the settings say of keeping; ``limit`` takes the place of ``filter.limit``."""
+        f = self.x.filter
+        return KeepRule(
+            limit=f.limit if limit is None else limit,
+            dedupe=f.mode,
+            sound=f.sound,
+            control=f.control,
+            seed=self.x.seed if f.control == "random" else 0,
+        )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
         """Examples with the bare answers of problems."""
@@ -395,20 +398,3 @@ class Lab:
         most = min(most, x.filter.limit) if x.filter.limit else most
         steps, batch = x.schedule.steps(round), getattr(x.trainer, "batch", None)
         return max(1, min(-(-steps * batch // problems), most) if steps and batch and problems else most)
-
-
-def with_own_filter(x: Experiment) -> Experiment:
-    """Refuse settings of the filter that a method with a filter of its own would not heed."""
-    f, method = x.filter, name_of(x.method)
-    for setting, value, idle in (
-        ("control", f.control, f.control != "none"),
-        ("sound", f.sound, f.sound),
-        ("dedupe", f.mode, f.mode == "equations"),
-    ):
-        if idle:
-            raise StarError(
-                f"filter.{setting}={value} has no effect with method={method}, which keeps rationales by a "
-                f"rule of its own",
-                hint=f"leave filter.{setting} out, or compare with another method",
-            )
-    return x

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from star_cli.core.parts import Engine, Grader, Task
+from star_cli.core.parts import Engine, Task
 from star_cli.core.records import Problem, Rationale, Record, Verdict
 from star_cli.core.settings import Sampling
 from star_cli.stages.base import Stage, StageContext, stage
@@ -15,7 +15,7 @@ from star_cli.stages.sampling import SampleWriter
 from star_cli.store.artifacts import Artifact
 
 
-@stage("generate")
+@stage("generate", version=2)
 class Generate(Stage):
     """``samples`` rationales for each problem, each with its own seed by hash; with ``hint`` the answer is shown.
 
@@ -30,8 +30,6 @@ class Generate(Stage):
     seed: int
     round: int
     hint: bool = False
-    stop_after: int = 0
-    grader: Grader | None = None
 
     @property
     def device(self) -> str:

@@ -9,19 +9,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from star_cli.core.keys import seed_of
+from star_cli.core.keys import seed_of, tagged
 from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Problem, Rationale, Verdict
+from star_cli.core.settings import CONTROLS, DEDUPE
+from star_cli.errors import need
 from star_cli.lib.text.equations import equations, pick, sound
 from star_cli.stages.grading.judge import Errors
 
 
+@tagged("keep_rule", 1)
 @dataclass(frozen=True, kw_only=True)
 class KeepRule:
-    """At most ``limit`` examples a problem (0: all), one of each set of equals (``dedupe``: text, equations or none).
+    """At most ``limit`` examples a problem (0: all), one of each set of equals.
 
-    ``sound`` leaves out a right rationale with an annotated equation that does not hold. ``control="random"`` keeps as
-    many as the rule would, drawn by ``seed`` from all rationales of the problem whatever their verdicts.
+    ``dedupe``: "text" counts equal texts once (the first), "equations" equal ordered lists of equations (the text that
+    is farthest from the others; one without equations counts by its text), "none" keeps all. ``sound`` leaves out
+    a right rationale with an annotated equation that does not hold. ``control="random"`` keeps as many as the rule
+    would, drawn by ``seed`` from all rationales of the problem whatever their verdicts.
     """
 
     limit: int = 1
@@ -29,6 +34,11 @@ class KeepRule:
     sound: bool = False
     control: str = "none"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
+        need(self.dedupe in DEDUPE, f"filter.dedupe must be one of {', '.join(DEDUPE)}, got {self.dedupe!r}")
+        need(self.control in CONTROLS, f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}")
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def test_published_settings_hold_unless_told_otherwise(home):
     assert done.code == 0, done.err
     tag = Book(home, "a")(1, "generate").tag
     assert (tag["sampling"]["temperature"], tag["sampling"]["top_k"]) == (0.7, 40)
-    assert Book(home, "a")(1, "filter").tag["keep"] == 10
+    assert Book(home, "a")(1, "filter").tag["keep"]["limit"] == 10
     assert call(home, "run", *SMALL, "method=rest_em", "samples=2", "sampling.temperature=0.0", "name=b").code == 0
     assert Book(home, "b")(1, "generate").tag["sampling"]["temperature"] == 0.0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from star_cli.backends.engines.fake import Fake
 from star_cli.backends.trainers.fake import FakeTrainer
-from star_cli.core.keys import KEY_LENGTH, canonical, key, seed_of, stable
+from star_cli.core.keys import KEY_LENGTH, canonical, key, seed_of, stable, tagged
 from star_cli.core.settings import Sampling
 from star_cli.errors import StarError
 from star_cli.stages.generate import Generate
@@ -149,12 +149,22 @@ def test_text_that_is_not_utf8_is_refused():
 
 
 def test_a_part_with_a_field_without_form_names_the_field():
+    @tagged("odd", 1)
     @dataclass
     class Odd:
         inside: list = field(default_factory=lambda: [object()])
 
     with pytest.raises(StarError, match=r"value\.inside\[0\]"):
         key(Odd())
+
+
+def test_a_class_without_a_name_in_keys_is_refused():
+    @dataclass
+    class Plain:
+        value: int = 1
+
+    with pytest.raises(StarError, match="Plain, a class without a name in keys"):
+        key(Plain())
 
 
 @given(PLAIN)

@@ -13,6 +13,7 @@ from star_cli.errors import StarError
 from star_cli.graders.exact import Exact
 from star_cli.run.observe import NoMeter
 from star_cli.stages.filter import Filter
+from star_cli.stages.keeping import KeepRule
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run
 from star_cli.tasks.addition import Addition
@@ -73,7 +74,8 @@ def filtered(store, texts=None, *, round=2, **settings):
         runtime=Runtime(),
         meter=lambda what, total: NoMeter(),
     )
-    made = Filter(task=Addition(), grader=Exact(after="</scratch>"), **{"keep": 0, **settings}).run(work)
+    rule = KeepRule(**{"limit": 0, **settings})
+    made = Filter(task=Addition(), grader=Exact(after="</scratch>"), keep=rule).run(work)
     artifact = committed(store, draft, "filter", metrics=made)
     return list(artifact.read(Example)), list(artifact.read(Verdict)), made
 
@@ -91,7 +93,7 @@ def test_a_kept_row_says_its_round_and_its_generator(store):
 
 @pytest.mark.parametrize(
     ("dedupe", "kept", "duplicates"),
-    [("text", [0, 2], 1), (True, [0, 2], 1), ("none", [0, 1, 2], 0), (False, [0, 1, 2], 0)],
+    [("text", [0, 2], 1), ("none", [0, 1, 2], 0)],
 )
 def test_what_counts_as_equal_is_a_setting(store, dedupe, kept, duplicates):
     examples, verdicts, made = filtered(store, dedupe=dedupe)
@@ -100,8 +102,7 @@ def test_what_counts_as_equal_is_a_setting(store, dedupe, kept, duplicates):
 
 
 def test_true_and_text_are_one_setting():
-    stages = [Filter(task=Addition(), grader=Exact(), dedupe=d) for d in (True, "text", False, "none")]
-    assert key(stages[0]) == key(stages[1]) != key(stages[2]) == key(stages[3])
+    assert [Keep(dedupe=d).mode for d in (True, "text", False, "none")] == ["text", "text", "none", "none"]
 
 
 def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):
@@ -111,14 +112,14 @@ def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):
     }
     examples, _, made = filtered(store, texts, dedupe="equations")
     assert [e.sample for e in examples] == [2, 3, 4, 5] and made["duplicates"] == 2
-    assert [e.sample for e in filtered(store, texts, dedupe="equations", keep=2)[0]] == [2, 3]
+    assert [e.sample for e in filtered(store, texts, dedupe="equations", limit=2)[0]] == [2, 3]
 
 
 def test_the_limit_keeps_the_first_ones(store):
-    assert samples(filtered(store, keep=1)[0]) == [("1:1+1", 0), ("1:2+2", 0)]
+    assert samples(filtered(store, limit=1)[0]) == [("1:1+1", 0), ("1:2+2", 0)]
 
 
-@pytest.mark.parametrize("settings", [{}, {"keep": 1}, {"keep": 3}, {"dedupe": "none"}])
+@pytest.mark.parametrize("settings", [{}, {"limit": 1}, {"limit": 3}, {"dedupe": "none"}])
 def test_the_control_keeps_as_many_of_the_same_problems_whatever_the_verdicts(store, settings):
     real, verdicts, told = filtered(store, **settings)
     drawn = {seed: filtered(store, control="random", seed=seed, **settings) for seed in range(8)}
@@ -137,13 +138,14 @@ def test_the_control_keeps_as_many_of_the_same_problems_whatever_the_verdicts(st
 
 def test_the_control_draws_every_sample_equally_often(store):
     texts = {f"1:{a}+{b}": [f"{c} {a + b}" for c in "uvwxy"] for a in range(1, 10) for b in range(1, 10)}
-    drawn = [e.sample for seed in range(4) for e in filtered(store, texts, control="random", seed=seed, keep=1)[0]]
+    drawn = [e.sample for seed in range(4) for e in filtered(store, texts, control="random", seed=seed, limit=1)[0]]
     assert len(drawn) == 324 and all(40 <= drawn.count(n) <= 95 for n in range(5))
 
 
 def test_the_control_is_another_artifact_and_a_seed_matters_only_there(store):
     plain = Filter(task=Addition(), grader=Exact())
-    assert key(plain) != key(Filter(task=Addition(), grader=Exact(), control="random"))
+    control = Filter(task=Addition(), grader=Exact(), keep=KeepRule(control="random"))
+    assert key(plain) != key(control)
 
 
 @pytest.mark.parametrize("settings", [{"control": "all"}, {"dedupe": "words"}, {"limit": -1}])

@@ -72,6 +72,8 @@ def test_a_swap_that_lands_far_from_the_trainer_is_caught(tmp_path, live_engine,
             return True
 
     class Losing(Fake):
+        __part__ = "engine/losing/1"
+
         def open(self, model: ModelRef, runtime: Runtime) -> FakeSession:
             return Lost(self, model)
 

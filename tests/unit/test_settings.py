@@ -14,6 +14,7 @@ from star_cli.core import registry
 from star_cli.core.parts import Grader, Trainer
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
+from star_cli.store.artifacts import open_store
 from star_cli.store.runs import Run, Settings
 
 
@@ -204,15 +205,13 @@ def test_an_experiment_of_ones_own_can_name_its_sweep(own, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["ada_star", "b_star"])
-def test_a_filter_setting_that_a_method_does_not_heed_is_refused(method, tmp_path):
-    done = call(
-        tmp_path,
-        "run",
-        *SMALL,
-        f"method={method}",
-        "samples=2",
-        "filter.control=random",
-        "name=x",
-        *(["method.gold=false", "method.queries=5", "method.temperatures=[1.0]"] if method == "b_star" else []),
-    )
-    assert done.code == 1 and "filter.control=random has no effect" in done.err and "Traceback" not in done.err
+@pytest.mark.parametrize("setting", ["filter.control=random", "filter.sound=true", "filter.dedupe=equations"])
+def test_every_method_that_keeps_heeds_the_settings_of_the_filter(method, setting, tmp_path):
+    small = ["method.gold=false", "method.queries=5", "method.temperatures=[1.0]"] if method == "b_star" else []
+    done = call(tmp_path, "run", *SMALL, f"method={method}", "samples=2", setting, "name=x", "rounds=1", *small)
+    assert done.code == 0, done.err
+    run = Run(tmp_path, "x")
+    stage = next(e for e in run.events() if e.round == 1 and e.stage in ("ada_sample", "reward"))
+    name, _, value = setting.partition("=")
+    rule = run.artifact(open_store(tmp_path), 1, stage.name).manifest["tag"]["keep"]
+    assert str(rule[name.partition(".")[2]]).lower() == value

@@ -15,7 +15,7 @@ from star_cli.core.settings import Sampling
 from star_cli.errors import need
 from star_cli.methods.ada_star.heap import ROUNDING, wanted
 from star_cli.methods.ada_star.stages import AdaSample, AdaState
-from star_cli.run.lab import Experiment, Lab, Method, with_own_filter
+from star_cli.run.lab import Lab, Method
 from star_cli.store.artifacts import Artifact
 
 
@@ -71,7 +71,7 @@ class AdaStar(Method):
             round=t,
             rationalize=self.rationalize,
             until_right=self.until_right,
-            dedupe=x.filter.mode != "none",
+            keep=lab.keep_rule(limit=0),
             truncate=self.truncate,
             shuffle=self.shuffle,
             max_errors=x.filter.max_errors,
@@ -95,9 +95,6 @@ class AdaStar(Method):
             alpha=self.alpha, power=self.power, rounding=self.rounding, seed=x.seed, round=t, shuffle=self.shuffle
         )
         return lab.build(stage, inputs, t, "ada_state")
-
-    def prepare(self, experiment: Experiment) -> Experiment:
-        return with_own_filter(experiment)
 
     def check(self) -> None:
         super().check()

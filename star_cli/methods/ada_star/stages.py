@@ -23,14 +23,14 @@ from star_cli.stages.sampling import SampleWriter
 from star_cli.store.artifacts import Artifact
 
 
-@stage("ada_sample")
+@stage("ada_sample", version=2)
 class AdaSample(Stage):
     """Inputs: ``model``, ``problems`` and, after the first round, ``state`` (the heap after the round before).
 
     Problems are looked at in the heap's order until ``target`` examples are collected (or no problem is left). Each
     gets up to ``samples`` attempts; with ``rationalize`` the last of them shows the answer, and is made only where all
-    others were wrong. ``until_right`` makes no further attempt once one is right. Right attempts become examples; equal
-    texts of a problem count once with ``dedupe``; ``truncate`` cuts what goes beyond ``target``.
+    others were wrong. ``until_right`` makes no further attempt once one is right. What the rule keeps
+    of them becomes examples; ``truncate`` cuts what goes beyond ``target``.
 
     Problems are generated in chunks, yet the artifact is what one after the other would give: seeds are by hash, and
     problems of the last chunk behind the one at which the target was reached are left out and counted (``discarded``).
@@ -48,9 +48,9 @@ class AdaSample(Stage):
     target: int
     seed: int
     round: int
+    keep: KeepRule
     rationalize: bool = True
     until_right: bool = False
-    dedupe: bool = True
     truncate: bool = False
     shuffle: bool = True
     max_errors: float = 0.02
@@ -184,9 +184,8 @@ class Attempts:
 
     def __init__(self, stage: AdaSample, context: StageContext, writer: SampleWriter, meter: Meter) -> None:
         self.stage, self.writer, self.meter = stage, writer, meter
-        rule = KeepRule(limit=0, dedupe="text" if stage.dedupe else "none")
         generator = context.inputs["model"].key
-        self.keeper = Keeper(rule, task=stage.task, grader=stage.grader, round=stage.round, generator=generator)
+        self.keeper = Keeper(stage.keep, task=stage.task, grader=stage.grader, round=stage.round, generator=generator)
 
     def make(self, looks: list[Look]) -> None:
         """All attempts of these problems: own ones, then one that is shown the answer where all were wrong."""

@@ -20,7 +20,7 @@ from star_cli.core.registry import name_of, register
 from star_cli.core.settings import Sampling
 from star_cli.errors import NotBuilt, StarError, need
 from star_cli.methods.b_star.stages import Balance, Reward
-from star_cli.run.lab import Experiment, Lab, Method, with_own_filter
+from star_cli.run.lab import Lab, Method
 from star_cli.stages.problems import Problems
 from star_cli.store.artifacts import Artifact
 
@@ -136,8 +136,7 @@ class BStar(Method):
             task=x.task,
             grader=x.grader,
             round=t,
-            keep=x.filter.limit,
-            dedupe=x.filter.mode != "none",
+            keep=lab.keep_rule(),
             weight=0.2 if self.published_code else 1.0,
             max_errors=x.filter.max_errors,
         )
@@ -163,9 +162,6 @@ class BStar(Method):
             lab.say("adapters are merged after every round, so their optimiser begins afresh in the next one")
             return trainer
         return replace(trainer, keep_optimizer=True)  # type: ignore[call-arg]
-
-    def prepare(self, experiment: Experiment) -> Experiment:
-        return with_own_filter(experiment)
 
     def check(self) -> None:
         super().check()

@@ -133,13 +133,12 @@ def scores_of(artifact: Artifact | None) -> dict[tuple[Any, ...], float] | None:
     return None if artifact is None else {(s.problem_id, s.sample): s.score for s in artifact.read(Score)}
 
 
-@stage("reward")
+@stage("reward", version=2)
 class Reward(Stage):
     """Inputs: ``problems``, ``rationales``, ``choice`` (balance) and, where a verifier judges, ``scores``.
 
-    Writes all verdicts, and as examples what has a reward above the chosen threshold: of a problem at most ``keep``,
-    the best first (0: all), equal texts once with ``dedupe``. A threshold below 0 can let wrong answers through
-    (``kept_wrong``).
+    Writes all verdicts, and as examples what has a reward above the chosen threshold and is kept by the rule, of a
+    problem the best first. A threshold below 0 can let wrong answers through (``kept_wrong``).
     """
 
     reads, writes = (Problem, Rationale, Score), (Verdict, Example)
@@ -147,8 +146,7 @@ class Reward(Stage):
     task: Task
     grader: Grader
     round: int
-    keep: int = 0
-    dedupe: bool = True
+    keep: KeepRule
     weight: float = 1.0
     max_errors: float = 0.02
 
@@ -156,9 +154,8 @@ class Reward(Stage):
         problems, rationales = context.inputs["problems"], context.inputs["rationales"]
         threshold = float(context.inputs["choice"].metrics["threshold"])
         scores = scores_of(context.inputs.get("scores"))
-        rule = KeepRule(limit=self.keep, dedupe="text" if self.dedupe else "none")
         generator = rationales.input("model") or ""
-        keeper = Keeper(rule, task=self.task, grader=self.grader, round=self.round, generator=generator)
+        keeper = Keeper(self.keep, task=self.task, grader=self.grader, round=self.round, generator=generator)
         meter = context.meter("filter", rationales.count(Rationale))
 
         def verdicts() -> Iterator[Verdict]:
