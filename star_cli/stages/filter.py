@@ -15,7 +15,7 @@ from star_cli.stages.keeping import Keeper, KeepRule
 
 @stage("filter", version=3)
 class Filter(Stage):
-    """Inputs: ``problems``, ``rationales``. Writes all verdicts, and of the right ones what ``keep`` says as examples."""
+    """Inputs: ``problems``, ``rationales``. Writes all verdicts; what ``keep`` says of the right ones are examples."""
 
     reads, writes = (Problem, Rationale), (Verdict, Example)
     judges = True
