@@ -22,12 +22,16 @@ class Sampling:
 
     ``temperature`` 0 is greedy decoding; ``top_p`` and ``top_k`` cut the distribution (1.0 and 0: not at all);
     ``max_tokens`` is the longest completion, in tokens (null: the task's own limit).
+
+    With ``stop_after`` a problem that has that many right rationales gets no further samples in this round (0: it gets
+    all). Samples are asked for in waves of 1, 1, 2, 4, ..., so that the result depends on seeds alone, not on timing.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int | None = None
+    stop_after: int = 0
 
     def check(self, name: str = "sampling") -> None:
         need(
@@ -38,6 +42,7 @@ class Sampling:
         need(0 < self.top_p <= 1, f"{name}.top_p must be in (0, 1], got {self.top_p}")
         need(self.top_k >= 0, f"{name}.top_k must be >= 0 (0 is off), got {self.top_k}")
         need(self.max_tokens is None or self.max_tokens >= 1, f"{name}.max_tokens must be >= 1, got {self.max_tokens}")
+        need(self.stop_after >= 0, f"{name}.stop_after must be >= 0 (0: never), got {self.stop_after}")
 
 
 @dataclass(kw_only=True)

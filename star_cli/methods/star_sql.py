@@ -32,6 +32,7 @@ class StarSQL(Method):
         "verification.temperature": 0.8,
     }
     verifier: ClassVar[str] = "orm"
+    needs_all_samples: ClassVar[bool] = True
     rounds: int = 3
     samples: int = 8
     hinted: int = 0

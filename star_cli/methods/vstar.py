@@ -28,6 +28,7 @@ class VStar(Method):
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 0.7, "filter.limit": 0}
     verifier: ClassVar[str] = "dpo"
+    needs_all_samples: ClassVar[bool] = True
     rounds: int = 3
     samples: int = 16
     gold: bool = True

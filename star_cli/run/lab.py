@@ -51,6 +51,8 @@ class Method(Part):
 
     defaults: ClassVar[dict[str, Any]] = {}  # its paper's settings elsewhere: {"sampling.temperature": 0.7}
     verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
+    # it learns from wrong samples too, or counts them: no sampling.stop_after
+    needs_all_samples: ClassVar[bool] = False
     rounds: int
     samples: int
 
@@ -103,6 +105,12 @@ class Experiment:
             if hasattr(part, "check"):
                 part.check()
         self.task.check_split(self.evaluation.split)
+        name = name_of(self.method)
+        need(
+            not (self.sampling.stop_after and self.method.needs_all_samples),
+            f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
+            "leave sampling.stop_after out",
+        )
 
     def equipment(self) -> Equipment:
         """What its stages work with."""
@@ -191,6 +199,7 @@ class Lab:
             round=round,
             hint=hint,
             seed=self.x.seed if sampling.temperature else 0,  # greedy text does not depend on a seed
+            grader=self.x.grader if sampling.stop_after else None,
         )
         inputs = {"model": model, "problems": problems, **({"solved": unless} if unless is not None else {})}
         return self.build(stage, inputs, round, name or ("rationalize" if hint else "generate"))
@@ -314,7 +323,7 @@ class Lab:
         stage = Generate(
             task=x.task,
             engine=x.engine,
-            sampling=replace(x.sampling, temperature=v.temperature),
+            sampling=replace(x.sampling, temperature=v.temperature, stop_after=0),
             samples=v.candidates,
             round=round,
             seed=seed_of(x.seed, "candidates"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from star_cli.core.keys import seed_of
@@ -72,11 +72,14 @@ def run_pilot(lab: Lab) -> PilotResult:
     drawn = Problems(task=x.task, split="train", draw=x.pilot.problems, seed=seed_of(x.seed, "pilot"))
     problems = lab.build(drawn, {}, 0, "pilot-problems")
     samples = x.pilot.samples if x.sampling.temperature else 1  # greedy samples are all the same
-    rationales = lab.generate(base, problems, round=0, samples=samples, name="pilot")
+    every = replace(x.sampling, stop_after=0)
+    rationales = lab.generate(base, problems, round=0, samples=samples, sampling=every, name="pilot")
     kept = lab.filter(problems, rationales, name="filter-pilot")
     own, hinted = count_samples(kept), None
     if getattr(x.method, "rationalize", False):
-        shown = lab.generate(base, problems, round=0, hint=True, unless=kept, samples=samples, name="pilot-hinted")
+        shown = lab.generate(
+            base, problems, round=0, hint=True, unless=kept, samples=samples, sampling=every, name="pilot-hinted"
+        )
         hinted = count_samples(lab.filter(problems, shown, name="filter-pilot-hinted"))
     evaluated = own
     if x.evaluation.temperature != x.sampling.temperature:

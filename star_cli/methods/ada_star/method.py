@@ -32,6 +32,7 @@ class AdaStar(Method):
     """
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0}
+    needs_all_samples: ClassVar[bool] = True
     rounds: int = 5
     samples: int = 2
     rationalize: bool = True
