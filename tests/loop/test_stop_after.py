@@ -7,7 +7,7 @@ from conftest import SMALL, call
 
 from star_cli.core.records import Rationale, Verdict
 from star_cli.store.artifacts import open_store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 ARGS = [*SMALL, "method=rest_em", "rounds=1", "samples=8", "sampling.temperature=1"]
 

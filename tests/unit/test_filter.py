@@ -102,7 +102,7 @@ def test_what_counts_as_equal_is_a_setting(store, dedupe, kept, duplicates):
 
 
 def test_true_and_text_are_one_setting():
-    assert [Keep(dedupe=d).mode for d in (True, "text", False, "none")] == ["text", "text", "none", "none"]
+    assert [Filtering(dedupe=d).mode for d in (True, "text", False, "none")] == ["text", "text", "none", "none"]
 
 
 def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):

@@ -213,5 +213,5 @@ def test_every_method_that_keeps_heeds_the_settings_of_the_filter(method, settin
     run = Run(tmp_path, "x")
     stage = next(e for e in run.events() if e.round == 1 and e.stage in ("ada_sample", "reward"))
     name, _, value = setting.partition("=")
-    rule = run.artifact(open_store(tmp_path), 1, stage.name).manifest["tag"]["keep"]
+    rule = run.artifact(open_store(tmp_path), 1, stage.name).tag["keep"]
     assert str(rule[name.partition(".")[2]]).lower() == value
