@@ -49,6 +49,7 @@ UNNAMED = {
     "experiment",
     "forecast",
     "pilot",
+    "optimize",
     "parts",
 }  # in no run's name
 Pid = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

@@ -30,9 +30,9 @@ def test_the_settings_shown_are_those_of_the_run(method, home):
     done = call(home, "run", *args)
     assert done.code == 0, done.err
     run = Run(home, "shown")
-    assert before == run.info["config"] == shown(home, *args)
+    assert before == run.info.config == shown(home, *args)
     if method != "b_star":  # which chooses a temperature in each round
-        tags = [Store(home / "artifacts").get(e.key).manifest["tag"] for e in run.events() if e.name == "generate"]
+        tags = [Store(home / "artifacts").get(e.key).tag for e in run.events() if e.name == "generate"]
         assert all(tag["sampling"]["temperature"] == before["sampling"]["temperature"] for tag in tags)
 
 

@@ -93,7 +93,7 @@ def test_a_file_named_on_the_command_line_works_everywhere(star, home, parity):
 
 def test_a_run_remembers_its_parts_wherever_it_is_resumed_from(star, home, parity, tmp_path):
     star("run", "parts=my_parts.py", *SMALL, "name=demo")
-    assert Run(home, "demo").info["config"]["parts"] == [str(parity)]
+    assert Run(home, "demo").info.config["parts"] == [str(parity)]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     star("resume", "demo", "rounds=2", f"home={home}", at=elsewhere)
@@ -120,7 +120,7 @@ def test_star_parts_py_needs_no_naming(star, home, tmp_path, place):
     (home / "star_parts.py").write_text(PARITY)
     assert "parity" in {r["name"] for r in star("ls", "tasks", "--json", at=home).json}
     star("run", *SMALL, *options, "name=demo", at=folder)
-    assert Run(home, "demo").info["config"]["parts"] == [str(home / "star_parts.py")]
+    assert Run(home, "demo").info.config["parts"] == [str(home / "star_parts.py")]
     star("plan", *SMALL, *options, at=folder)
     (home / "star_parts.py").rename(away / "star_parts.py")
     star("resume", "demo", f"parts={away / 'star_parts.py'}", f"home={home}", at=home)
@@ -134,7 +134,7 @@ def test_several_files_and_odd_paths_are_read(star, home, parity):
     assert {"parity", "other"} <= {r["name"] for r in star("ls", "tasks", named, "--json").json}
     star("run", named, "task=other", *SMALL[1:], "name=demo")
     star("resume", "demo")
-    assert len(Run(home, "demo").info["config"]["parts"]) == 2
+    assert len(Run(home, "demo").info.config["parts"]) == 2
 
 
 def test_a_sweep_knows_the_parts(star, home, parity):
@@ -193,7 +193,7 @@ def test_the_example_of_the_readme_runs_on_a_real_model_and_on_one_from_outside(
     assert first[1, "filter"].metrics["solved"] > 50 and first[1, "evaluate"].metrics["accuracy"] > 0.6
     weights = home / "runs" / "tiny" / "round-0" / "pretrain" / "model"
     star("run", *real, "task.size=600", "model=hf", f"model.path={weights}", "name=outside")
-    assert Run(home, "outside").info["status"] == "finished"
+    assert Run(home, "outside").info.status == "finished"
 
 
 # ---- edits -----------------------------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def test_experiments_can_be_swept(home, tmp_path):
         (tmp_path / f"conf/experiment/{name}.yaml").write_text(f"# @package _global_\nseed: {seed}\n")
     done = call(home, "run", "-m", *SMALL, "--config-dir", str(tmp_path / "conf"), "experiment=one,two", "name=e")
     assert done.code == 0, done.err
-    assert [Run(home, f"e/experiment={n}").info["config"]["seed"] for n in ("one", "two")] == [1, 2]
+    assert [Run(home, f"e/experiment={n}").info.config["seed"] for n in ("one", "two")] == [1, 2]
 
 
 @pytest.mark.parametrize("args", [[], ["seed=1"], ["experiment=vstar_addition"]])
@@ -132,7 +132,7 @@ def test_an_arm_that_its_own_checks_refuse_is_named_and_the_others_run(home):
         done.code == 1
         and "  p/sampling.top_p=2: sampling.top_p must be in (0, 1], got 2.0" in done.err.splitlines()[-2]
     )
-    assert Run(home, "p/sampling.top_p=0.5").info["status"] == "finished"
+    assert Run(home, "p/sampling.top_p=0.5").info.status == "finished"
 
 
 # ---- sweepers that optimise ------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_one_failing_arm_in_a_worker_fails_the_command_and_is_named(star_process
     assert end.count("sampling.top_p must be in (0, 1]") == 2  # refused before they had a folder
     assert "\n  j/sampling.top_p=1-trainer.lr=1000000000.0: the loss is not finite" in end
     assert "Traceback" not in done.err
-    assert Run(home, "j/sampling.top_p=1-trainer.lr=0.001").info["status"] == "finished"
+    assert Run(home, "j/sampling.top_p=1-trainer.lr=0.001").info.status == "finished"
     assert not list(home.glob("runs/.hydra/arms-*"))
 
 

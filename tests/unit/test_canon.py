@@ -49,6 +49,7 @@ def test_a_whole_number_in_a_float_field_is_the_same_setting():
 def rates(**values):
     """A dataclass of a plug-in: its annotations are types, not texts."""
 
+    @tagged("rates", 1)
     @dataclass
     class Rates:
         plain: float = 1.0
@@ -91,6 +92,7 @@ def test_whole_numbers_and_flags_stay_what_they_are():
 
 
 def test_one_annotation_for_type_checkers_alone_does_not_hide_the_others():
+    @tagged("partly", 1)
     @dataclass
     class Partly:
         lr: "float" = 1.0  # noqa: UP037

@@ -123,7 +123,7 @@ def test_data_with_a_relative_path_is_found_from_another_directory(home):
     task = ["model=fake", "task=jsonl", "task.path=my.jsonl", "+pretraining.lessons={gold: 4}", "method=direct"]
     done = call(home, "run", *task, "rounds=1", "name=mine")
     assert done.code == 0, done.err
-    assert f"task.path='{home}/my.jsonl'" in Run(home, "mine").info["overrides"]
+    assert f"task.path='{home}/my.jsonl'" in Run(home, "mine").info.overrides
 
 
 SPLITS = ("train", "dev", "test")
@@ -137,7 +137,7 @@ def plugin(monkeypatch):
         body = {"__annotations__": {k: v[0] for k, v in settings.items()}, "__doc__": "x", "__module__": "my_parts"}
         monkeypatch.setitem(registry._parts[kind], name, None)
         del registry._parts[kind][name]
-        registry.register(kind, name)(type(name, (base,), body | {k: v[1] for k, v in settings.items() if v[1:]}))
+        registry.register(kind, name, version=1)(type(name, (base,), body | {k: v[1] for k, v in settings.items() if v[1:]}))
 
     return add
 
