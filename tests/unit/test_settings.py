@@ -137,7 +137,9 @@ def plugin(monkeypatch):
         body = {"__annotations__": {k: v[0] for k, v in settings.items()}, "__doc__": "x", "__module__": "my_parts"}
         monkeypatch.setitem(registry._parts[kind], name, None)
         del registry._parts[kind][name]
-        registry.register(kind, name, version=1)(type(name, (base,), body | {k: v[1] for k, v in settings.items() if v[1:]}))
+        registry.register(kind, name, version=1)(
+            type(name, (base,), body | {k: v[1] for k, v in settings.items() if v[1:]})
+        )
 
     return add
 
