@@ -139,3 +139,21 @@ def star_process(home: Path) -> Iterator[Callable[..., Result]]:
         return Result(process.returncode, out, err)
 
     yield run
+
+
+@pytest.fixture(autouse=True)
+def drafts_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the drafts that a test leaves open, as the Builder does: an unclosed file is an error here."""
+    from star_cli.store.artifacts import Store
+
+    drafts: list[Any] = []
+    make = Store.draft
+
+    def draft(store: Store, key: str) -> Any:
+        drafts.append(make(store, key))
+        return drafts[-1]
+
+    monkeypatch.setattr(Store, "draft", draft)
+    yield
+    for d in drafts:
+        d.close()

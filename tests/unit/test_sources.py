@@ -215,5 +215,5 @@ def test_shipped_parts_have_plain_versions():
         for name in registry.names(kind):
             part = registry.get(kind, name)
             assert part.__part__.rpartition("/")[2].isdigit() and not part.__sources__
-    assert Filter.__part__ == "stage/filter/2"
+    assert Filter.__part__ == "stage/filter/3"
     assert key(registry.get("trainer", "fake")())
