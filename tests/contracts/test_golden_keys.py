@@ -33,6 +33,8 @@ def test_a_new_record_class_moves_no_key(home):
     class Novel(Record, kw_only=True, frozen=True):
         schema = "novel/1"
         file = "novel.jsonl"
+        unique = ("name",)
+        name: str
 
     assert keys_of("star", home) == before
 
