@@ -229,9 +229,11 @@ def sweep(uid: int) -> None:
         if os.getuid() == 0:
             killer = os.fork()
             if not killer:
-                os.setresuid(uid, uid, uid)
-                os.kill(-1, signal.SIGKILL)
-                os._exit(0)
+                try:
+                    os.setresuid(uid, uid, uid)
+                    os.kill(-1, signal.SIGKILL)
+                finally:
+                    os._exit(0)
         else:
             with open(f"/proc/self/task/{os.getpid()}/children") as f:
                 for pid in map(int, f.read().split()):
