@@ -151,7 +151,8 @@ def _sandbox() -> list[Finding]:
             f"yes, as {'root' if layers.mode == 'root' else 'an ordinary user'}: own processes, files, network, user",
             f"no ({layers.why}): grader=code refuses; with grader.weak=true programs share the machine's files, "
             "network and processes, as far as the layers below do not forbid it",
-            "sysctl user.max_user_namespaces=10000; in a container --cap-add SYS_ADMIN",
+            "sysctl user.max_user_namespaces=10000, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in a "
+            "container --cap-add SYS_ADMIN",
         ),
         (
             "landlock",

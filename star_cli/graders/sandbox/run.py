@@ -130,7 +130,7 @@ class Pair:
                 side.end()
             for side in self.sides:
                 side.ended()
-            self.fit = True
+            self.fit = bool(heard[0])  # else one of the guests may never have taken its descriptors
         except Lost:
             if not heard[0]:  # a verdict that is there stands
                 raise

@@ -21,7 +21,6 @@ WALLS = 20.0  # seconds until a guest's walls must stand
 END = 5.0  # seconds until a guest must be gone
 PYTHON = "import sys; sys.path.append(sys.argv.pop(1)); from star_cli.graders.sandbox.zygote import main; "
 PYTHON += "sys.path.pop(); main(*map(int, sys.argv[1:]))"
-
 ERROR = b'{"error"'
 
 
@@ -96,8 +95,12 @@ class Side:
 
     def close(self) -> None:
         """End the zygote and everything below it."""
-        self.control.close()  # it sees that and ends
-        self.door.close()
+        for end in (self.control, self.door):
+            try:
+                end.shutdown(socket.SHUT_RDWR)  # it sees that and ends, whoever else may hold the socket after a fork
+            except OSError:
+                pass  # it has ended
+            end.close()
         try:
             self.process.wait(END)
         except subprocess.TimeoutExpired:

@@ -132,11 +132,14 @@ class Pids:
         LIBC.signal(signal.SIGCHLD, DEFAULT)
         LIBC.signal(signal.SIGINT, self.interrupt)
 
-    def end(self, *pids: int) -> None:
-        """Kill process 1, the first of ``pids``, and wait until all of them are gone."""
-        os.kill(pids[0], signal.SIGKILL)
-        for pid in pids:
-            LIBC.waitpid(pid, None, 0)  # it fails when the process is gone: nobody needs to bury it
+    def end(self, first: int, guest: int) -> None:
+        """Kill process 1 and wait until it and the guest are gone. The guest comes first: process 1 waits for all
+        others in there, and one that has asked to be traced must be buried by this process.
+        """
+        os.kill(first, signal.SIGKILL)
+        for pid in (guest, first):
+            while LIBC.waitpid(pid, None, 0) > 0:  # it also returns for a traced process that stops
+                pass
 
 
 class Walls:

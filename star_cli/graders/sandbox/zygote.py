@@ -16,20 +16,14 @@ Configuration: side (program or judge), mode (root, user or weak), uid, visible 
 
 from __future__ import annotations
 
-import bisect  # noqa: F401  (what programs often import is loaded once)
-import copy  # noqa: F401
+import _socket  # without the enumerations of socket: each fork would copy them
 import fcntl
-import functools  # noqa: F401
 import gc
-import heapq  # noqa: F401
 import json
-import math  # noqa: F401
-import operator  # noqa: F401
+import math  # noqa: F401  (loaded once, for programs; what few of them import is left to them, for the same reason)
 import os
 import re  # noqa: F401
 import signal
-import socket
-import string  # noqa: F401
 import struct
 import sys
 import typing  # noqa: F401
@@ -43,13 +37,12 @@ OWN_PROCESSES = 8
 TURNS = 20  # until Python takes code for worth specialising
 WIRE, TASK, LAST = GIVEN = 3, 4, 5  # a guest's file descriptors
 NUMBERS = struct.Struct(f"{len(GIVEN)}i")
-ROOM = socket.CMSG_LEN(NUMBERS.size)
+ROOM = _socket.CMSG_LEN(NUMBERS.size)
 
 
 def main(control_number: int, door_number: int) -> NoReturn:
     """The launcher; never returns."""
-    control = socket.socket(fileno=control_number)
-    config = json.loads(control.recv(1 << 16))
+    config = json.loads(os.read(control_number, 1 << 16))
     groups = cgroups.Groups()
     try:
         first_to_die()
@@ -62,7 +55,7 @@ def main(control_number: int, door_number: int) -> NoReturn:
         zygote = os.fork()
         if not zygote:
             Zygote(control_number, door_number, config, groups).serve()
-        control.close()
+        os.close(control_number)
         os.close(door_number)
         os.waitpid(zygote, 0)
     except Exception as e:
@@ -95,7 +88,7 @@ class Zygote:
     def __init__(self, control: int, door: int, config: dict[str, Any], groups: cgroups.Groups) -> None:
         self.control, self.door = (fcntl.fcntl(n, fcntl.F_DUPFD_CLOEXEC, OWN) for n in (control, door))
         self.config, self.groups = config, groups
-        self.visitors = socket.socket(fileno=self.door)
+        self.visitors = _socket.socket(fileno=self.door)
         self.walls = walls.Walls(config)
         self.box = walls.BOX
         self.pids: walls.Pids | None = None  # without namespaces there are none
@@ -236,9 +229,11 @@ def sweep(uid: int) -> None:
         if os.getuid() == 0:
             killer = os.fork()
             if not killer:
-                os.setresuid(uid, uid, uid)
-                os.kill(-1, signal.SIGKILL)
-                os._exit(0)
+                try:
+                    os.setresuid(uid, uid, uid)
+                    os.kill(-1, signal.SIGKILL)
+                finally:
+                    os._exit(0)
         else:
             with open(f"/proc/self/task/{os.getpid()}/children") as f:
                 for pid in map(int, f.read().split()):
