@@ -49,14 +49,15 @@ def start_engine(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool, log: 
     from vllm import LLM
 
     log_to(log)
-    settings = _settings(model, runtime, dtype, cpu)
     hook = sys.excepthook
     if cpu:  # vLLM collects garbage five times while it starts: let it not look at all that was imported
         gc.collect()
         gc.freeze()
     try:
         with thread_setter_kept():
-            return LLM(**settings)
+            return LLM(**_settings(model, runtime, dtype, cpu))
+    except StarError:
+        raise
     except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
         raise StarError(
             f"vLLM could not start with {model.path}: {gist(e)}{tail(log)}", hint=_advice(str(e), runtime, log)
