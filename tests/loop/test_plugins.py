@@ -5,7 +5,6 @@ package is in test_plugin_docs.py.
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from conftest import ROOT, call
