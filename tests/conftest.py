@@ -37,12 +37,10 @@ ONE_BY_ONE = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell pytest-xdist (--dist loadgroup) which tests belong into one worker."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("one-by-one" if item.path.name in ONE_BY_ONE else item.path.stem))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tell pytest-xdist (--dist loadgroup) which tests belong into one worker, before it looks at the marks."""
+    if item.get_closest_marker("xdist_group") is None:
+        item.add_marker(pytest.mark.xdist_group("one-by-one" if item.path.name in ONE_BY_ONE else item.path.stem))
 
 
 @dataclass

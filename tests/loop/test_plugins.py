@@ -5,7 +5,6 @@ package is in test_plugin_docs.py.
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from conftest import ROOT, call
@@ -179,21 +178,6 @@ def test_parts_in_a_settings_file_are_refused(star, home, parity):
     (home / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\nparts: [my_parts.py]\n")
     done = star("run", "--config-dir", "own", "experiment=mine", "model=fake", code=1)
     assert "parts=my_parts.py stands in a file of settings" in done.err and "command line" in done.err
-
-
-@pytest.mark.slow
-def test_the_example_of_the_readme_runs_on_a_real_model_and_on_one_from_outside(star, home):
-    """It has no lessons of its own: what the base class teaches a tiny model is enough to begin with."""
-    [text] = re.findall(r"```python\n(# star_parts\.py\n.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (home / "star_parts.py").write_text(text)
-    real = ["task=parity", "engine=transformers", "rounds=1", "schedule.start=10", "tracking=none"]
-    star("run", *real, "pretraining.steps=200", "name=tiny")
-    first = {(e.round, e.name): e for e in Run(home, "tiny").events()}
-    assert first[0, "pretrain"].metrics["loss_last"] < first[0, "pretrain"].metrics["loss_first"] / 2
-    assert first[1, "filter"].metrics["solved"] > 50 and first[1, "evaluate"].metrics["accuracy"] > 0.6
-    weights = home / "runs" / "tiny" / "round-0" / "pretrain" / "model"
-    star("run", *real, "task.size=600", "model=hf", f"model.path={weights}", "name=outside")
-    assert Run(home, "outside").info.status == "finished"
 
 
 # ---- edits -----------------------------------------------------------------------------------------------------------
