@@ -66,10 +66,12 @@ def load_parts_of(run: Run) -> None:
     except StarError:  # a sweep, an artifact's key, or no run at all: whoever looks says so
         config = {}
     places = [*plugins.places(), *(config.get("parts") or _found_by_itself([f"home={run.home}"]))]
+    known = os.environ.get(plugins.VARIABLE, "")
     try:
         if places:
             load_parts(places)
     except StarError as e:
+        os.environ[plugins.VARIABLE] = known  # or whoever looks a part up later would meet it again
         print(f"star: {e.what}", file=sys.stderr)
 
 

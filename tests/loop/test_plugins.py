@@ -9,6 +9,8 @@ import json
 import pytest
 from conftest import ROOT, call
 
+from star_cli.core import plugins
+from star_cli.run.parts_override import load_parts_of
 from star_cli.store.runs import Run
 from star_cli.testing import check_resume, separate_registry
 
@@ -222,6 +224,9 @@ def test_the_example_is_listed_planned_swept_and_shown(star, home):
         moved = Run(home, "pair/seed=1").path / "run.json"
         moved.write_text(moved.read_text().replace(str(EXAMPLE), str(home / "gone.py")))
         shown = call(home, "show", "pair/seed=1/round-1/majority", "--json")
+        load_parts_of(Run(home, "pair/seed=1"))
+        assert plugins.places() == [], "what could not be loaded is not looked for again"
+        assert call(home, "show", "pair/seed=1").code == 0
     assert shown.json["rows"]["votes.jsonl"] == votes and "gone.py: there is no such file" in shown.err
 
 
