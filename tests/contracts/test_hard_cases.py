@@ -13,7 +13,9 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from hard_cases import ROWS as PET_ROWS  # noqa: E402
 from hard_cases import SQL, TABLES  # noqa: E402
-from test_graders import case, grader_of  # noqa: E402
+from test_graders import grader_of  # noqa: E402
+
+from star_cli.testing import case  # noqa: E402
 
 
 def rows() -> list[Any]:
@@ -26,13 +28,15 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize(("name", "gold", "text", "reason", "extras"), rows())
 def test_a_hard_case_is_judged_right(name: str, gold: str, text: str, reason: str, extras: dict[str, Any]) -> None:
-    verdict = grader_of(name).grade(*case(gold, text, extras))
+    problem, rationale, _ = case(gold, text, reason, extras)
+    verdict = grader_of(name).grade(problem, rationale)
     assert verdict.reason == reason, f"answer {verdict.answer!r}"
 
 
 @pytest.mark.parametrize(("gold", "text", "reason"), SQL)
 def test_the_query_is_found_in_company(gold: str, text: str, reason: str) -> None:
-    verdict = grader_of("sql").grade(*case(gold, text, {"meta": {"tables": PET_ROWS}}))
+    problem, rationale, _ = case(gold, text, reason, {"meta": {"tables": PET_ROWS}})
+    verdict = grader_of("sql").grade(problem, rationale)
     assert verdict.reason == reason, f"answer {verdict.answer!r}"
 
 
