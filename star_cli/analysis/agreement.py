@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,17 @@ def confusion(a: Artifact, b: Artifact) -> Confusion:
                 f"the {artifact.stage} artifact {artifact.key} holds no verdicts",
                 hint="give filter or evaluate artifacts",
             )
-    verdicts_a = {(v.problem_id, v.sample): v for v in a.read(Verdict)}
+    return set_against(a.read(Verdict), b.read(Verdict), (a.key[:12], b.key[:12]))
+
+
+def set_against(a: Iterable[Verdict], b: Iterable[Verdict], names: tuple[str, str]) -> Confusion:
+    """Compare verdicts, or labels in the form of verdicts, sample by sample.
+
+    Raises StarError, which says ``names``, where they share no sample.
+    """
+    verdicts_a = {(v.problem_id, v.sample): v for v in a}
     result = Confusion()
-    for verdict in b.read(Verdict):
+    for verdict in b:
         other = verdicts_a.pop((verdict.problem_id, verdict.sample), None)
         if other is None:
             result.only_b += 1
@@ -82,7 +91,7 @@ def confusion(a: Artifact, b: Artifact) -> Confusion:
     result.only_a = len(verdicts_a)
     if not result.total:
         raise StarError(
-            f"{a.key[:12]} and {b.key[:12]} judge no sample in common", hint="compare verdicts on the same rationales"
+            f"{names[0]} and {names[1]} judge no sample in common", hint="compare verdicts on the same rationales"
         )
     return result
 

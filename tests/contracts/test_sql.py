@@ -20,7 +20,7 @@ from star_cli.core import registry  # noqa: E402
 from star_cli.core.records import Problem, Rationale  # noqa: E402
 from star_cli.errors import StarError  # noqa: E402
 from star_cli.lib.sql.execute import Failed, run  # noqa: E402
-from star_cli.stages.grading.pool import LONGEST, graded
+from star_cli.stages.grading.pool import LONGEST, graded  # noqa: E402
 
 PUBLIC = Path(os.environ.get("STAR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "spider"
 PETS = "CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, kg REAL);"

@@ -144,6 +144,8 @@ DOORS = {
     "plotext": _in("report/"),
     "torch": _in("backends/", "run/doctor.py"),  # doctor says what was found
     "datasets": _in("backends/", "tasks/base/datafiles.py"),  # data sets that lie on a hub
+    "math_verify": _in("graders/math.py"),
+    "mpmath": _in("lib/formulas/decimals.py"),
     **dict.fromkeys(("transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors"), _in("backends/")),
 }
 LIGHT = {"typer", "click"}

@@ -15,7 +15,9 @@ from star_cli.analysis.agreement import Confusion, confusion
 from star_cli.core import registry
 from star_cli.core.records import Verdict
 from star_cli.errors import StarError
-from star_cli.run.grade_file import grade_lines
+from star_cli.report.grading import sentences
+from star_cli.run.grade_file import Summary, grade_lines
+from star_cli.run.labels import read_labels
 
 ROWS = [{"id": i, "gold": str(i), "prediction": f"#### {i + (i % 3 == 0)}"} for i in range(30)]
 
@@ -123,7 +125,9 @@ def test_a_million_verdicts_stream_in_bounded_memory() -> None:
     program = """
 import resource, sys
 from star_cli.core import registry
-from star_cli.run.grade_file import grade_lines
+from star_cli.report.grading import sentences
+from star_cli.run.grade_file import Summary, grade_lines
+from star_cli.run.labels import read_labels
 rows = (b'{"id":%d,"gold":"1","prediction":"%d"}' % (i, i % 2) for i in range(1_000_000))
 right = n = 0
 for n, v in enumerate(grade_lines(registry.get("grader", "exact")(), rows, "x"), 1):
@@ -180,3 +184,106 @@ def test_a_grader_that_fails_too_often_stops_the_stage_and_names_what_it_failed_
         StarError, match=r"3 of 100 rationales \(3.0%\), more than filter.max_errors=0.02:\n  p0 sample 0"
     ):
         errors.refuse(0.02)
+
+
+LABELLED = [
+    {"id": "a", "gold": "1", "prediction": "#### 1", "label": True},
+    {"id": "b", "gold": "1", "prediction": "#### 1", "label": "wrong"},
+    {"id": "c", "gold": "1", "prediction": "#### 2", "label": 1},
+    {"id": "d", "gold": "1", "prediction": "I cannot say."},
+]
+
+
+def test_labels_beside_the_texts_are_counted_and_disagreements_named() -> None:
+    summary = Summary()
+    results = list(grade_lines(registry.get("grader", "numeric")(), lines(LABELLED), "x", 0, None, summary))
+    assert [r.get("label") for r in results] == [True, False, True, None]
+    found = summary.as_json()
+    assert found["reasons"] == {"MATCH": 2, "MISMATCH": 1, "NO_ANSWER": 1}
+    assert (found["labelled"], found["false_accepts"], found["false_refusals"]) == (3, 1, 1)
+    assert found["agreement"] == pytest.approx(1 / 3)
+    assert [r["id"] for r in found["accepted"]] == ["b"] and [r["id"] for r in found["refused"]] == ["c"]
+
+
+def test_labels_of_a_file_win_and_those_of_no_line_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"id": "b", "label": "right"}\n\n{"id": "nobody", "label": false}\n')
+    summary = Summary()
+    list(grade_lines(registry.get("grader", "numeric")(), lines(LABELLED), "x", 0, read_labels(str(file)), summary))
+    assert (summary.false_accepts, summary.false_refusals, summary.unused) == (0, 1, 1)
+    assert "1 labels belong to no line of the file" in sentences(summary)
+
+
+def test_several_samples_of_one_problem_have_their_own_labels(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"id": "a", "sample": 0, "label": true}\n{"problem_id": "a", "sample": 1, "label": false}\n')
+    rows = [{"id": "a", "sample": i, "gold": "1", "prediction": f"#### {i + 1}"} for i in range(2)]
+    summary = Summary()
+    list(grade_lines(registry.get("grader", "numeric")(), lines(rows), "x", 0, read_labels(str(file)), summary))
+    assert (summary.labelled, summary.agreement) == (2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("nonsense", r"mine.jsonl:1: not valid JSON"),
+        ("[1]", r"mine.jsonl:1: no id and label; it has list"),
+        ('{"id": 1}', r"mine.jsonl:1: no id and label; it has id"),
+        ('{"id": 1, "label": "perhaps"}', r"mine.jsonl:1: the label is 'perhaps'"),
+        ('{"id": 1, "sample": "x", "label": true}', r"mine.jsonl:1: the sample is 'x', expected a whole number"),
+        ('{"id": 1, "label": 1}\n{"id": 1, "label": 0}', r"mine.jsonl:2: the id 1 has two labels for sample 0"),
+    ],
+)
+def test_a_wrong_label_is_a_sentence_with_its_line(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "mine.jsonl").write_text(row + "\n")
+    with pytest.raises(StarError, match=message):
+        read_labels(str(tmp_path / "mine.jsonl"))
+
+
+def test_labels_that_are_not_there_are_a_sentence() -> None:
+    with pytest.raises(StarError, match="the labels nowhere.jsonl cannot be read: No such file"):
+        read_labels("nowhere.jsonl")
+
+
+def test_the_summary_stands_in_place_of_the_verdicts(tmp_path: Path) -> None:
+    done = run("grade", "-", "grader=numeric", "--summary", given=b"".join(lines(LABELLED)))
+    assert done.returncode == 0, done.stderr
+    assert b"4 graded: 2 MATCH, 1 MISMATCH, 1 NO_ANSWER" in done.stdout
+    assert b"accepted b: MATCH '1'" in done.stdout and b"refused c: MISMATCH '2'" in done.stdout
+    (tmp_path / "mine.jsonl").write_text('{"id": "d", "label": false}\n')
+    mine = str(tmp_path / "mine.jsonl")
+    done = run("grade", "-", "grader=numeric", "--summary", "--labels", mine, "--json", given=b"".join(lines(LABELLED)))
+    found = json.loads(done.stdout)
+    assert (found["graded"], found["labelled"], found["false_accepts"]) == (4, 4, 1)
+
+
+def test_a_text_above_the_cap_is_counted() -> None:
+    from star_cli.stages.grading.pool import LONGEST
+
+    rows = [{"id": 1, "gold": "1", "prediction": "x" * LONGEST + "#### 1"}, ROWS[1]]
+    summary = Summary()
+    results = list(grade_lines(registry.get("grader", "numeric")(), lines(rows), "x", 0, None, summary))
+    assert [r["reason"] for r in results] == ["NO_ANSWER", "MATCH"] and summary.unread == 1
+    assert "1 texts were too long to be read and count as NO_ANSWER" in sentences(summary)
+
+
+def test_a_grader_is_set_against_labels(tmp_path: Path) -> None:
+    home = f"home={tmp_path}"
+    made = run("run", "model=fake", "rounds=1", "task.train=30", "task.dev=10", "name=demo", home)
+    assert made.returncode == 0, made.stderr
+    regraded = run("regrade", "demo/round-1/generate", "grader=exact", home, "--json")
+    verdicts = Path(json.loads(regraded.stdout)["path"]) / "verdicts.jsonl"
+    rows = [json.loads(line) for line in verdicts.read_text().splitlines()][:10]
+    labels = [
+        {"problem_id": r["problem_id"], "sample": r["sample"], "label": r["correct"] if i else not r["correct"]}
+        for i, r in enumerate(rows)
+    ]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, labels)))
+    done = run(
+        "agree", "demo/round-1/generate", "exact", "--labels", str(tmp_path / "mine.jsonl"), home, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["samples"] == 10 and found["agreement"] == pytest.approx(0.9)
+    alone = run("agree", "demo/round-1/generate", "exact", home)
+    assert alone.returncode == 1 and b"needs a second grader, or labels" in alone.stderr

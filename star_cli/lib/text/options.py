@@ -135,7 +135,8 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
     phrase = re.sub(r"^[\s:*_`\"'>-]+(?=[A-Za-z(\[])", "", simple(phrase))
     spans = text_spans(phrase, choices)
     end = next(
-        (m.start() for m in CLAUSE.finditer(phrase) if not any(a <= m.start() < b for a, b, _ in spans)), len(phrase)
+        (m.start() for m in CLAUSE.finditer(phrase) if not any(a < m.end() and m.start() < b for a, b, _ in spans)),
+        len(phrase),
     )
     several = SEVERAL.search(phrase)
     if several and several.start() <= end < several.end():

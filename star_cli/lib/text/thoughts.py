@@ -68,12 +68,15 @@ def read(text: str, thoughts: Sequence[str] = THOUGHTS) -> Reading:
 
 
 @lru_cache(maxsize=16)
-def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str]]:
+def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str], frozenset[str]]:
+    """(a pattern of all tokens, those that end a thought, their first characters)."""
     pairs = [pair.split() for pair in thoughts]
     if not pairs:
-        return None, frozenset()
-    pattern = "|".join(re.escape(token) for pair in pairs for token in pair)
-    return re.compile(pattern, re.I), frozenset(pair[1].lower() for pair in pairs)
+        return None, frozenset(), frozenset()
+    tokens = [token for pair in pairs for token in pair]
+    pattern = re.compile("|".join(map(re.escape, tokens)), re.I)
+    firsts = {first for token in tokens for first in (token[0].lower(), token[0].upper())}
+    return pattern, frozenset(pair[1].lower() for pair in pairs), frozenset(firsts)
 
 
 def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
@@ -81,8 +84,8 @@ def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
 
     An end without a beginning ends a thought that began in the prompt.
     """
-    pattern, ends = _tokens(tuple(thoughts))
-    if pattern is None:
+    pattern, ends, firsts = _tokens(tuple(thoughts))
+    if pattern is None or not any(first in text for first in firsts):
         return text, False
     spans: list[tuple[int, int]] = []
     opened: int | None = None

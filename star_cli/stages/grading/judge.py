@@ -13,6 +13,7 @@ from star_cli.core.keys import key
 from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
+from star_cli.lib.clock import ticking
 from star_cli.stages.grading.cache import VerdictCache, cache_file
 from star_cli.stages.grading.pool import UNREAD, graded, judge
 from star_cli.store.artifacts import Artifact
@@ -78,8 +79,9 @@ def judged(
     if grader.isolated:
         yield from graded(grader, items, workers, known=known or (lambda problem, rationale: None))
         return
-    for problem, rationale in items:
-        yield problem, rationale, judge(grader, problem, rationale)
+    with ticking():
+        for problem, rationale in items:
+            yield problem, rationale, judge(grader, problem, rationale)
 
 
 @dataclass(kw_only=True)
