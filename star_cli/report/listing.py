@@ -14,7 +14,7 @@ from rich.text import Text
 from star_cli.analysis.events import Accuracy, evaluations, metrics_as
 from star_cli.core import registry
 from star_cli.errors import StarError, unknown
-from star_cli.report.columns import Column, drawn, duration, fitting, percent, shortened, width_of
+from star_cli.report.columns import Column, drawn, duration, fitting, percent, width_of
 from star_cli.report.text import one_line
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run, runs
@@ -74,15 +74,15 @@ def _run_columns(rows: Rows) -> list[Column]:
     """The columns of runs; of a sweep's arms the name without the sweep's. What is empty everywhere is left out."""
     names = [_shown_name(r) for r in rows]
     overrides = [" ".join(r.get("overrides") or []) for r in rows]
-    told_by_name = all(r.get("sweep") for r in rows)  # an arm is named by what sets it apart
+    arms = all(r.get("sweep") for r in rows)  # an arm is named by what it overrides
     columns = [
-        Column("name", [shortened(one_line(name), 32) for name in names], left=True),
+        Column("name", [one_line(name) for name in names], left=True),
         Column("status", [r["status"] for r in rows], left=True),
         Column("rounds", ["" if r.get("rounds") is None else str(r["rounds"]) for r in rows]),
         Column("base %", ["" if r.get("base") is None else percent(r["base"]) for r in rows]),
         Column("accuracy %", ["" if r.get("accuracy") is None else percent(r["accuracy"]) for r in rows]),
         Column("started", [_minute(r.get("started")) for r in rows], left=True),
-        Column("overrides", [] if told_by_name else [shortened(one_line(o), 48) for o in overrides], left=True),
+        Column("overrides", [] if arms else [one_line(o) for o in overrides], left=True),
     ]
     return [c for c in columns if any(c.cells)]
 

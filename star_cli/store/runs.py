@@ -336,10 +336,7 @@ def _folders(root: Path) -> Iterator[str]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    try:
-        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
-    except OSError:
-        return []
+    return [path for path in named(folder, "*") if os.path.isdir(path)]
 
 
 def _changed(path: Path) -> float:

@@ -69,7 +69,7 @@ def test_a_commit_syncs_files_then_their_names_then_the_manifest_before_anything
 
 def test_the_first_creation_of_a_draft_and_of_its_journal_is_synced(store, monkeypatch):
     calls = Calls(monkeypatch, store.root)
-    store.draft(KEY).journal(Problem)
+    store.draft(KEY).journal(Problem).close()
     assert ("fsync", ".") in calls and ("fsync", f"{KEY}.partial") in calls
 
 

@@ -88,9 +88,9 @@ def test_a_picture_s_address_is_what_it_holds(tmp_path):
 
 
 def test_a_page_holds_the_picture_and_nothing_of_its_name(tmp_path):
-    shown = html.shot(str(picture(tmp_path / '"><script>x.png')))
+    shown = html.embedded_picture(str(picture(tmp_path / '"><script>x.png')))
     assert "data:image/png;base64," in shown and "<script>" not in shown
-    lost = html.shot(str(tmp_path / "none<b>.png"))
+    lost = html.embedded_picture(str(tmp_path / "none<b>.png"))
     assert "does not exist" in lost and "<b>" not in lost and "<img" not in lost
 
 
