@@ -28,7 +28,7 @@ from star_cli.errors import StarError
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import _sentence, conf_dir, home_of, sweep_of, written_by
 from star_cli.run.parts_override import check_loaded, with_parts
-from star_cli.store.runs import UNNAMED, default_name
+from star_cli.store.run_names import UNNAMED, default_name
 
 SWEEP = "STAR_SWEEP"  # tells the jobs of a sweep, wherever they run, its name and what is swept
 

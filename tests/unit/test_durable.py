@@ -14,7 +14,8 @@ from star_cli.store import ledger
 from star_cli.store.artifacts import Store
 from star_cli.store.durable import DiskFailed, process_alive, write_bytes, write_json
 from star_cli.store.ledger import Start
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 KEY = "0123456789abcdef" * 2
 GONE = 2**22 + 1  # no process has this number

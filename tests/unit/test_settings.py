@@ -10,7 +10,8 @@ from conftest import SMALL, call
 from star_cli.analysis.arms import settings_of
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 
 def composed(*args, home=None):
