@@ -14,13 +14,14 @@ from rich.text import Text
 from star_cli.analysis.events import Accuracy, evaluations, metrics_as
 from star_cli.core import registry
 from star_cli.errors import StarError, unknown
-from star_cli.report.columns import Column, drawn, duration, fitting, percent, width_of
+from star_cli.report.columns import Column, drawn, duration, fitting, percent, shortened, width_of
 from star_cli.report.text import one_line
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run, runs
 
 Rows = list[dict[str, Any]]
 BROKEN = "broken"
+LONGEST_SETTING = 40  # characters of a value in the list of parts
 
 
 def run_rows(home: Path) -> Rows:
@@ -194,5 +195,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return " ".join(f"{k}={_cell(v)}" for k, v in value.items())
+        return " ".join(f"{k}={shortened(_cell(v), LONGEST_SETTING)}" for k, v in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

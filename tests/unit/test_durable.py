@@ -82,6 +82,12 @@ def test_a_replaced_file_is_synced_with_its_directory(tmp_path, monkeypatch, wri
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_a_file_system_that_cannot_sync_directories_is_none_that_fails(tmp_path, monkeypatch):
+    failing(monkeypatch, errno.EINVAL, tmp_path.name)
+    write_bytes(tmp_path / "x", b"a")
+    assert (tmp_path / "x").read_bytes() == b"a"
+
+
 def test_what_a_run_built_is_synced_in_its_ledger(home, store, monkeypatch):
     run = Run(home, "demo")
     run.start(Settings(config_key="x"))
