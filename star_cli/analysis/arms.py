@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from star_cli.analysis.cost import Cost, Spending
-from star_cli.store.runs import UNNAMED, RunInfo, Settings
+from star_cli.store.run_info import RunInfo, Settings
+from star_cli.store.run_names import UNNAMED
 
 SLACK = 0.02  # by how much a round may cost more than the budget and still count as paid
 FREE = ("name", "home", "seed", *sorted(UNNAMED))  # settings that tell no two runs apart

@@ -58,7 +58,7 @@ def _load(home: Path, names: list[str], metric: str) -> tuple[list[Arm], dict[st
     problems: dict[str, Artifact | None] = {}
     for run in named_runs(home, names):
         try:
-            arm, asked = _arm(run, store, metric)
+            arm, own_problems = _arm(run, store, metric)
         except StarError as e:
             if len(names) == 1 and not arms_below(home, names[0].rstrip("/")):
                 raise
@@ -66,7 +66,7 @@ def _load(home: Path, names: list[str], metric: str) -> tuple[list[Arm], dict[st
             continue
         if arm.points:
             arms.append(arm)
-            problems[run.name] = asked
+            problems[run.name] = own_problems
         else:
             notes.append(f"{run.name} is left out: it has no {metric} yet")
     return arms, problems, notes

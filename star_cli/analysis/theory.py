@@ -16,6 +16,7 @@ from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric, Problem
 from star_cli.errors import StarError
 from star_cli.lib.intervals import wilson
+from star_cli.lib.theory.closed_form import Prediction
 from star_cli.lib.theory.conventions import Convention, check_deltas
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import estimate_deltas
@@ -147,30 +148,7 @@ def compare_with_theory(home: Path, name: str, delta: list[float] | None, conven
         start, states, max(measured), sampling=x.sampling.temperature, evaluation=x.evaluation.temperature
     )
     bands = bands_of(chain, start, measured[0] if "measured" in source else None, max(measured))
-    rows = []
-    for n, m in measured.items():
-        low, high = m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
-        theory = predictions[n].accuracy[0]
-        intervals = [wilson(right, m.samples) for right in m.right_steps]
-        rows.append(
-            Row(
-                round=n,
-                accuracy=m.accuracy.value,
-                low=low,
-                high=high,
-                theory=theory,
-                inside=low <= theory <= high,
-                delta=[_delta(right / m.samples, states) for right in m.right_steps],
-                delta_low=[_delta(a, states) for a, _ in intervals],
-                delta_high=[_delta(b, states) for _, b in intervals],
-                theory_delta=list(predictions[n].delta[0]),
-                wrong=m.wrong,
-                theory_wrong=predictions[n].wrong_given_kept[0],
-                samples=m.samples,
-                band=list(bands[n]),
-                usual=bands[n][0] - 1e-9 <= m.accuracy.value <= bands[n][1] + 1e-9,
-            )
-        )
+    rows = [_row(n, m, predictions[n], bands[n], states) for n, m in measured.items()]
     forecast = load_forecast(chain.run.path)
     return TheoryComparison(
         name=name,
@@ -181,6 +159,30 @@ def compare_with_theory(home: Path, name: str, delta: list[float] | None, conven
         rows=rows,
         notes=_notes(x),
         forecast=[row.accuracy for row in forecast.rows] if forecast else [],
+    )
+
+
+def _row(round: int, m: Measured, prediction: Prediction, band: tuple[float, float], states: int) -> Row:
+    """One round, measured and predicted."""
+    low, high = m.accuracy.low or 0.0, 1.0 if m.accuracy.high is None else m.accuracy.high
+    theory = prediction.accuracy[0]
+    intervals = [wilson(right, m.samples) for right in m.right_steps]
+    return Row(
+        round=round,
+        accuracy=m.accuracy.value,
+        low=low,
+        high=high,
+        theory=theory,
+        inside=low <= theory <= high,
+        delta=[_delta(right / m.samples, states) for right in m.right_steps],
+        delta_low=[_delta(a, states) for a, _ in intervals],
+        delta_high=[_delta(b, states) for _, b in intervals],
+        theory_delta=list(prediction.delta[0]),
+        wrong=m.wrong,
+        theory_wrong=prediction.wrong_given_kept[0],
+        samples=m.samples,
+        band=list(band),
+        usual=band[0] - 1e-9 <= m.accuracy.value <= band[1] + 1e-9,
     )
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from star_cli.cli.app import PASS, Home, Json, app
+from star_cli.cli.app import Home, Json, app
 from star_cli.errors import StarError
 
 
 @app.command(
-    context_settings=PASS,
-    epilog="Examples:  star ls runs   |   star ls tasks --json   |   star ls methods parts=my_parts.py",
+    context_settings={"allow_extra_args": True},  # parts=FILE
+    epilog="Examples:  star ls runs   |   star ls runs --home DIR   |   star ls methods parts=my_parts.py",
 )
 def ls(
     context: typer.Context,
@@ -31,9 +31,9 @@ def ls(
     from star_cli.store.artifacts import open_store
 
     place = home_of(home)
-    strange = [a for a in context.args if not a.startswith("parts=")]
-    if strange:
-        raise StarError(f"star ls cannot use {strange[0]!r}", hint="for example star ls methods parts=my_parts.py")
+    others = [a for a in context.args if not a.startswith("parts=")]
+    if others:
+        raise StarError(f"star ls cannot use {others[0]!r}", hint="for example star ls methods parts=my_parts.py")
     if what == "runs":
         rows = run_rows(place)
     elif what == "artifacts":

@@ -86,7 +86,7 @@ def compare(
 ) -> None:
     """The theory beside a run: measured accuracy with its interval, and every step's delta, round by round."""
     from star_cli.analysis.theory import compare_with_theory
-    from star_cli.report.theory import print_comparison
+    from star_cli.report.theory import print_theory_comparison
     from star_cli.report.theory_figure import write_figure
     from star_cli.run.overrides import home_of
 
@@ -96,7 +96,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(comparison.as_json()))
     else:
-        print_comparison(comparison)
+        print_theory_comparison(comparison)
 
 
 def deltas_of(text: str, steps: int) -> list[float]:

@@ -82,19 +82,24 @@ def _drawn(columns: list[Column], gap: int) -> Table:
 def fitting(columns: list[Column], width: int, dispensable: list[str]) -> list[Column]:
     """The columns as one table that fits ``width``.
 
-    The widest column of texts is shortened, with an ellipsis, but not below ``LEAST``; where that is not enough,
-    columns are left out by their heads, in the order of ``dispensable``.
+    Columns of texts are shortened, with an ellipsis, the last ones first, but none below ``LEAST``; where that is not
+    enough, columns are left out by their heads, in the order of ``dispensable``.
     """
     columns = list(columns)
     for head in ["", *dispensable]:
         columns = [c for c in columns if c.head != head]
-        texts = max((c for c in columns if c.left), key=lambda c: c.width, default=None)
         excess = space(columns, GAPS[-1]) - width
-        if texts is None or excess <= max(texts.width - LEAST, 0):
+        texts = [c for c in columns if c.left]
+        if excess <= sum(max(c.width - LEAST, 0) for c in texts):
             break
-    if texts is not None and excess > 0:
-        room = max(texts.width - excess, min(LEAST, texts.width))
-        texts.cells = [shortened(cell, room) for cell in texts.cells]
+    for c in reversed(texts):
+        room = max(c.width - max(excess, 0), min(LEAST, c.width))
+        excess -= c.width - room
+        c.cells = [shortened(cell, room) for cell in c.cells]
+    for c in texts if excess > 0 else ():  # nothing more can be left out
+        room = max(c.width - excess, len(c.head), 1)
+        excess -= c.width - room
+        c.cells = [shortened(cell, room) for cell in c.cells]
     return columns
 
 

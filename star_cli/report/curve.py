@@ -79,9 +79,23 @@ def _draw(rows: list[RoundRow], out: io.BytesIO, form: str, title: str, extra: E
 
 
 def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
+    """Draw the curve with its intervals, the groups, the forecast and the extra lines; label the axes."""
+    measured = [r for r in rows if r.accuracy is not None]
+    _draw_groups(axes, measured)
+    _draw_accuracy(axes, measured)
+    expected = [(r.round, *r.forecast) for r in rows if r.forecast]
+    if expected:
+        rounds, _, low, high = zip(*expected, strict=True)
+        axes.fill_between(rounds, low, high, color=ink, alpha=0.1, lw=0, label="80 % band")
+    extra = {**forecast_line(rows), **extra}
+    for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
+        axes.plot(range(len(values)), values, color=ink, ls=dashes, lw=1.4, alpha=0.8, label=clean(label))
+    _label_axes(axes, max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1]), ink)
+
+
+def _draw_groups(axes: Any, measured: list[RoundRow]) -> None:
     import matplotlib
 
-    measured = [r for r in rows if r.accuracy is not None]
     groups = list(dict.fromkeys(g for r in measured for g in r.groups))
     shades = matplotlib.colormaps["plasma"]
     for i, group in enumerate(groups):
@@ -95,6 +109,9 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
             ms=4,
             label=clean(group).replace("=", " "),
         )
+
+
+def _draw_accuracy(axes: Any, measured: list[RoundRow]) -> None:
     banded = [r for r in measured if r.low is not None and r.high is not None]
     axes.fill_between(
         [r.round for r in banded],
@@ -115,14 +132,10 @@ def _lines(axes: Any, rows: list[RoundRow], extra: Extra, ink: str) -> None:
         zorder=3,
         label="accuracy",
     )
-    expected = [(r.round, *r.forecast) for r in rows if r.forecast]
-    if expected:
-        rounds, _, low, high = zip(*expected, strict=True)
-        axes.fill_between(rounds, low, high, color=ink, alpha=0.1, lw=0, label="80 % band")
-    extra = {**forecast_line(rows), **extra}
-    for (label, values), dashes in zip(extra.items(), ["--", ":", "-."] * len(extra), strict=False):
-        axes.plot(range(len(values)), values, color=ink, ls=dashes, lw=1.4, alpha=0.8, label=clean(label))
-    last = max([r.round for r in rows] + [len(v) - 1 for v in extra.values()] + [1])
+
+
+def _label_axes(axes: Any, last: int, ink: str) -> None:
+    """Titles, ticks and the legend, accuracy first; ``last`` is the last round."""
     axes.set(
         xlim=(-0.15, last + 0.15),
         ylim=(0, 1.02),

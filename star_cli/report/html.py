@@ -13,7 +13,8 @@ from star_cli.report.tables import facts_of
 from star_cli.report.terminal import outline
 from star_cli.report.text import clean
 from star_cli.store.ledger import Event
-from star_cli.store.runs import Run, RunInfo
+from star_cli.store.run_info import RunInfo
+from star_cli.store.runs import Run
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d232b; --soft: #5d6875; --ground: #fbfbfc; --card: #fff; --line: #dfe3e8;

@@ -20,6 +20,7 @@ from star_cli.store.runs import Run, runs
 
 Rows = list[dict[str, Any]]
 BROKEN = "broken"
+LONGEST_SETTING = 40  # characters of a value in the list of parts
 
 
 def run_rows(home: Path) -> Rows:
@@ -73,15 +74,15 @@ def _run_columns(rows: Rows) -> list[Column]:
     """The columns of runs; of a sweep's arms the name without the sweep's. What is empty everywhere is left out."""
     names = [_shown_name(r) for r in rows]
     overrides = [" ".join(r.get("overrides") or []) for r in rows]
-    told_by_name = all(r.get("sweep") for r in rows)  # an arm is named by what sets it apart
+    arms = all(r.get("sweep") for r in rows)  # an arm is named by what it overrides
     columns = [
-        Column("name", [shortened(one_line(name), 32) for name in names], left=True),
+        Column("name", [one_line(name) for name in names], left=True),
         Column("status", [r["status"] for r in rows], left=True),
         Column("rounds", ["" if r.get("rounds") is None else str(r["rounds"]) for r in rows]),
         Column("base %", ["" if r.get("base") is None else percent(r["base"]) for r in rows]),
         Column("accuracy %", ["" if r.get("accuracy") is None else percent(r["accuracy"]) for r in rows]),
         Column("started", [_minute(r.get("started")) for r in rows], left=True),
-        Column("overrides", [] if told_by_name else [shortened(one_line(o), 48) for o in overrides], left=True),
+        Column("overrides", [] if arms else [one_line(o) for o in overrides], left=True),
     ]
     return [c for c in columns if any(c.cells)]
 
@@ -198,5 +199,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return " ".join(f"{k}={_cell(v)}" for k, v in value.items())
+        return " ".join(f"{k}={shortened(_cell(v), LONGEST_SETTING)}" for k, v in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

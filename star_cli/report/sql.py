@@ -34,10 +34,10 @@ def is_sql(problem: Problem) -> bool:
 def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
     """(name, text) fields: the SQL, the first instance where results differ (or the first), both results, the error."""
     sql, _ = sql_of(text)
-    shown = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
+    fields = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
     flags = problem.meta.get("flags")
     if flags:
-        shown.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
+        fields.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
     try:
         tables = problem.meta.get("tables")
         paths = instances(
@@ -48,8 +48,8 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
             )
         )
     except (Failed, StarError) as e:
-        return [*shown, ("results", f"not shown: {e}")]
-    return shown + (_in_own_process(paths, problem.answer, sql) if sql is not None else [])
+        return [*fields, ("results", f"not shown: {e}")]
+    return fields + (_in_own_process(paths, problem.answer, sql) if sql is not None else [])
 
 
 def _in_own_process(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def _in_own_process(paths: list[Path], gold: str, sql: str) -> list[tuple[str, s
 
 def _compare_results(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
     """What both queries give on the first instance where they differ, else on the first."""
-    shown: list[tuple[str, str]] = []
+    fields: list[tuple[str, str]] = []
     for path in paths:
         expected, actual = _run(path, gold), _run(path, sql)
         if isinstance(actual, str):
@@ -71,8 +71,8 @@ def _compare_results(paths: list[Path], gold: str, sql: str) -> list[tuple[str, 
         if isinstance(expected, str):
             return [("error", f"the gold query: {expected} (on {path.name})")]
         equal = same(expected, actual, ordered(gold))
-        if not equal or not shown:
-            shown = [
+        if not equal or not fields:
+            fields = [
                 (
                     "results",
                     f"{'equal' if equal else 'different'} on {path.name}"
@@ -81,10 +81,10 @@ def _compare_results(paths: list[Path], gold: str, sql: str) -> list[tuple[str, 
                 ("", side_by_side(expected, actual) if not equal else result_text(expected)),
             ]
         if not equal:
-            return shown
+            return fields
     if len(paths) > 1:
-        shown[0] = ("results", f"equal on all {len(paths)} instances; on {paths[0].name}:")
-    return shown
+        fields[0] = ("results", f"equal on all {len(paths)} instances; on {paths[0].name}:")
+    return fields
 
 
 def _run(path: Path, sql: str) -> Result | str:

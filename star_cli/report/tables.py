@@ -15,7 +15,8 @@ from star_cli.report.text import clean, one_line
 from star_cli.stages.base import stage_class
 from star_cli.store.artifacts import Store
 from star_cli.store.ledger import Event
-from star_cli.store.runs import Run, RunInfo
+from star_cli.store.run_info import RunInfo
+from star_cli.store.runs import Run
 
 BESIDE_HEADS = {
     "caption_right": "caption\nright %",

@@ -57,7 +57,7 @@ def _plateau(prediction: Prediction) -> str:
     return f"accuracy {PLATEAU} is reached in round {reached}"
 
 
-def print_comparison(comparison: TheoryComparison) -> None:
+def print_theory_comparison(comparison: TheoryComparison) -> None:
     """Print the run's table beside the theory's, the bands, the deltas, and a plot of both."""
     out, rows = console(), comparison.rows
     accuracies = [

@@ -14,7 +14,7 @@ from star_cli.errors import StarError, need
 from star_cli.run.lab import Experiment
 from star_cli.run.overrides import arm_name, home_of, settled
 from star_cli.run.parts_override import check_loaded
-from star_cli.store.runs import UNNAMED, default_name
+from star_cli.store.run_names import UNNAMED, default_name
 
 
 @dataclass(frozen=True)

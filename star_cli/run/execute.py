@@ -14,7 +14,8 @@ from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 live_engine = LiveEngine()  # the engine outlives a run: the arms of a sweep share it
 

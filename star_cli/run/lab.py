@@ -127,7 +127,10 @@ class Lab:
         self._healths: dict[int, Artifact] = {}  # by round, the last one
 
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
-        """The artifact of a stage: found by its key, or built now, and known as ``round-N/name``."""
+        """The artifact of a stage: found by its key, or built now, and known as ``round-N/name``.
+
+        What a round is about has a plain name; what stands beside it has a second word, such as ``evaluate-peeked``.
+        """
         artifact = self.builder.build(stage, inputs, round, name)
         if stage.judges:
             self._judged.setdefault(round, {}).setdefault(artifact.key, (stage, artifact))

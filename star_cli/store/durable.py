@@ -20,6 +20,7 @@ from typing import IO, Any
 from star_cli.errors import StarError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNABLE = (errno.EINVAL, errno.ENOTSUP)  # of a file system that has no sync of directories, such as some network shares
 TEMPORARY = re.compile(r"(?P<name>.+)\.(?P<pid>[0-9]+)\.new")  # run.json.4711.new: being written by process 4711
 
 
@@ -59,6 +60,9 @@ def sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as e:
+        if e.errno not in UNABLE:
+            raise
     finally:
         os.close(descriptor)
 

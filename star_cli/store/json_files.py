@@ -38,10 +38,10 @@ def read_struct(path: Path, kind: type[T], what: str, *, hint: str, format: str 
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as e:
-        found = _format_of(content)
-        if format and found not in (None, format):
+        version = _format_of(content)
+        if format and version not in (None, format):
             raise StarError(
-                f"{path} has the format {found!r}, and this version of star reads {format!r}",
+                f"{path} has the format {version!r}, and this version of star reads {format!r}",
                 hint="use the version of star that wrote it",
             ) from None
         raise StarError(f"{path} is not {what}: {e}", hint=hint) from None

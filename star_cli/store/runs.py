@@ -10,128 +10,31 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from star_cli.core.keys import key
 from star_cli.errors import StarError, unknown
 from star_cli.store import ledger
 from star_cli.store.artifacts import Artifact, Store
-from star_cli.store.durable import (
-    TEMPORARY,
-    make_directory,
-    process_alive,
-    remove_leftovers,
-    write_json,
-    write_link,
-    writing,
-)
+from star_cli.store.durable import TEMPORARY, make_directory, remove_leftovers, write_json, write_link, writing
 from star_cli.store.json_files import read_struct
 from star_cli.store.ledger import Event, Start, now
-from star_cli.store.manifest import Count
+from star_cli.store.run_info import FORMAT, RunInfo, Settings
+from star_cli.store.run_names import can_be_named, check_name
 
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,=+-]*(/[A-Za-z0-9][A-Za-z0-9._,=+-]*)?")
 RUN_JSON = "run.json"
 LEDGER = "ledger.jsonl"
-FORMAT = "run/1"
-STATUSES = ("running", "finished", "failed", "interrupted")
-UNNAMED = {
-    "name",
-    "home",
-    "runtime",
-    "tracking",
-    "hydra",
-    "experiment",
-    "forecast",
-    "pilot",
-    "optimize",
-    "parts",
-}  # in no run's name
-Pid = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run was asked for: the overrides, all settings that follow from them, and the parts' names.
-
-    Runs with the same ``config_key`` are the same experiment. ``sweep`` and ``arm`` say which sweep it belongs to and
-    what sets it apart there; ``pins`` are the stages that were taken as they are ("round/name" -> key).
-    """
-
-    overrides: list[str] = []
-    config: dict[str, Any] = {}
-    config_key: str = ""
-    sweep: str | None = None
-    arm: list[str] = []
-    home: str = ""
-    parts: dict[str, str | None] = {}
-    pins: dict[str, str] = {}
-
-
-class RunInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``run.json`` holds: the Settings, and how the run stands."""
-
-    format: str
-    name: str
-    overrides: list[str]
-    config: dict[str, Any]
-    config_key: str
-    sweep: str | None
-    arm: list[str]
-    home: str
-    parts: dict[str, str | None]
-    pins: dict[str, str]
-    status: str  # one of STATUSES
-    pid: Pid
-    started: str
-    built: Count | UnsetType = UNSET  # stages built since it was last started
-    message: str | None | UnsetType = UNSET  # why it failed
-    ended: str | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"its format is {self.format!r}, expected {FORMAT!r}")
-        if self.status not in STATUSES:
-            raise ValueError(f"its status is {self.status!r}, expected one of {', '.join(STATUSES)}")
-        if self.status != "running" and UNSET in (self.message, self.ended):
-            raise ValueError(f"its status is {self.status!r}, and when or why it ended is missing")
-
-    @property
-    def state(self) -> str:
-        """The status as it is now: "killed" where it says running and the process is gone."""
-        return "killed" if self.status == "running" and not process_alive(self.pid) else self.status
-
-    @property
-    def method(self) -> str:
-        """The name of its method."""
-        return self.parts.get("method") or "star"
-
-    @property
-    def seed(self) -> int:
-        """The seed of its experiment."""
-        seed = self.config.get("seed", 0)
-        return seed if isinstance(seed, int) else 0
-
-    @property
-    def task_settings(self) -> dict[str, Any]:
-        """The settings of its task."""
-        settings = self.config.get("task")
-        return settings if isinstance(settings, dict) else {}
 
 
 class Run:
     """One run's folder. ``run.json`` says what it is, ``ledger.jsonl`` what was done, in order."""
 
     def __init__(self, home: Path, name: str) -> None:
-        if not SAFE.fullmatch(name) or ".." in name:
-            raise StarError(
-                f"name={name!r} cannot be a run's name",
-                hint="use letters, digits and . _ , = + - (and one / for a sweep), for example name=demo",
-            )
+        check_name(name)
         self.home, self.name = home, name
         self.path = home / "runs" / name
         self.ledger = self.path / LEDGER
@@ -324,8 +227,9 @@ def _numbered(name: str, number: int) -> str:
 
 def runs(home: Path) -> list[Run]:
     """All runs of a home, oldest first, whatever state their files are in."""
-    found = [run for name in _folders(home / "runs") if SAFE.fullmatch(name) and (run := Run(home, name)).exists()]
-    return sorted(found, key=lambda run: (_changed(run.path / RUN_JSON), run.name))
+    all_runs = [Run(home, name) for name in _folders(home / "runs") if can_be_named(name)]
+    started = [run for run in all_runs if run.exists()]
+    return sorted(started, key=lambda run: (_changed(run.path / RUN_JSON), run.name))
 
 
 def _folders(root: Path) -> Iterator[str]:
@@ -337,11 +241,7 @@ def _folders(root: Path) -> Iterator[str]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
-    except OSError:
-        return []
+    return [path for path in named(folder, "*") if os.path.isdir(path)]
 
 
 def _changed(path: Path) -> float:
@@ -354,12 +254,3 @@ def _changed(path: Path) -> float:
 def arms_below(home: Path, name: str) -> list[Run]:
     """The runs of a sweep, by name."""
     return sorted((r for r in runs(home) if r.name.startswith(f"{name}/")), key=lambda r: r.name)
-
-
-def default_name(experiment: str | None, overrides: list[str]) -> str:
-    """A run's name made of experiment and overrides: the same command gives the same name."""
-    bare = [o.lstrip("+~") for o in overrides]
-    telling = [o for o in bare if o.split("=")[0].split(".")[0] not in UNNAMED]
-    parts = [experiment or "star", *sorted(re.sub(r"[^A-Za-z0-9._,=+-]+", "_", o) for o in telling)]
-    name = "-".join(p.strip("._-") for p in parts)
-    return name if len(name) <= 80 else f"{name[:66]}-{key(sorted(telling))[:12]}"

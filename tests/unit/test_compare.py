@@ -17,7 +17,8 @@ from star_cli.core.keys import key
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError
 from star_cli.store.artifacts import Store
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 PROBLEMS = 40
 

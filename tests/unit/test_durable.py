@@ -14,7 +14,8 @@ from star_cli.store import ledger
 from star_cli.store.artifacts import Store
 from star_cli.store.durable import DiskFailed, process_alive, write_bytes, write_json
 from star_cli.store.ledger import Start
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 KEY = "0123456789abcdef" * 2
 GONE = 2**22 + 1  # no process has this number
@@ -69,7 +70,7 @@ def test_a_commit_syncs_files_then_their_names_then_the_manifest_before_anything
 
 def test_the_first_creation_of_a_draft_and_of_its_journal_is_synced(store, monkeypatch):
     calls = Calls(monkeypatch, store.root)
-    store.draft(KEY).journal(Problem)
+    store.draft(KEY).journal(Problem).close()
     assert ("fsync", ".") in calls and ("fsync", f"{KEY}.partial") in calls
 
 
@@ -79,6 +80,12 @@ def test_a_replaced_file_is_synced_with_its_directory(tmp_path, monkeypatch, wri
     write(tmp_path / "x.json")
     assert [c[0] for c in calls] == ["fsync", "replace", "fsync"] and calls[-1] == ("fsync", ".")
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_file_system_that_cannot_sync_directories_is_none_that_fails(tmp_path, monkeypatch):
+    failing(monkeypatch, errno.EINVAL, tmp_path.name)
+    write_bytes(tmp_path / "x", b"a")
+    assert (tmp_path / "x").read_bytes() == b"a"
 
 
 def test_what_a_run_built_is_synced_in_its_ledger(home, store, monkeypatch):

@@ -78,7 +78,9 @@ def test_a_next_question_ends_the_text(mark: str) -> None:
     assert read.ran_on
 
 
-@pytest.mark.parametrize("text", ["Question: what is it?\nIt is 5.", "The question is open.", "Problem solved. It is 5."])
+@pytest.mark.parametrize(
+    "text", ["Question: what is it?\nIt is 5.", "The question is open.", "Problem solved. It is 5."]
+)
 def test_a_question_at_the_beginning_or_in_a_sentence_is_no_next_one(text: str) -> None:
     assert not thoughts.read(text).ran_on
 

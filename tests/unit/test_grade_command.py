@@ -279,9 +279,7 @@ def test_a_grader_is_set_against_labels(tmp_path: Path) -> None:
         for i, r in enumerate(rows)
     ]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, labels)))
-    done = run(
-        "agree", "demo/round-1/generate", "exact", "--labels", str(tmp_path / "mine.jsonl"), home, "--json"
-    )
+    done = run("agree", "demo/round-1/generate", "exact", "--labels", str(tmp_path / "mine.jsonl"), home, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["samples"] == 10 and found["agreement"] == pytest.approx(0.9)

@@ -24,7 +24,8 @@ from star_cli.report.text import clean, one_line
 from star_cli.run.sweeps import run_all
 from star_cli.store.artifacts import Store
 from star_cli.store.durable import write_bytes
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> [bold]x[/bold] \u202eback\r\x07 </pre><img src=http://x.y/z>"
 

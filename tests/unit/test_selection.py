@@ -32,7 +32,8 @@ from star_cli.report.show import view_of
 from star_cli.stages.candidates import pool_of
 from star_cli.stages.select import Select
 from star_cli.store.artifacts import Store
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 N, P = 7, 12
 

@@ -15,7 +15,8 @@ from star_cli.core.parts import Grader, Trainer
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
 from star_cli.store.artifacts import open_store
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 
 def composed(*args, home=None):

@@ -154,6 +154,7 @@ def test_garbage_at_the_end_of_a_journal_is_cut_off_and_counted(store, tail):
     journal.append(problem("c"))
     journal.sync()
     assert draft.settle(journal, [("c",), ("a",)]) == 2
+    draft.close()
     assert path.read_bytes().startswith(good) and path.read_bytes().count(b"\n") == 3
 
 
@@ -161,6 +162,7 @@ def test_a_damaged_line_in_the_middle_of_a_journal_is_written_again_and_the_othe
     path = journal_of(store, "a", "b", "c")
     path.write_bytes(path.read_bytes().replace(b'"id":"b","question":"1 + 1"', b'"id":"b","question":"1 + 9"'))
     journal = store.draft(KEY).journal(Problem)
+    journal.close()
     assert journal.torn == 1 and list(journal.offsets) == [("a",), ("c",)]
 
 

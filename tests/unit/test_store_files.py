@@ -12,7 +12,8 @@ from star_cli.errors import StarError
 from star_cli.store import ledger
 from star_cli.store.ledger import Event, Start
 from star_cli.store.manifest import read_manifest, write_manifest
-from star_cli.store.runs import Run, Settings
+from star_cli.store.run_info import Settings
+from star_cli.store.runs import Run
 
 MADE = Path(__file__).parent.parent / "data" / "store"  # written by star before these files had types
 KEY = json.loads((MADE / "manifest.json").read_bytes())["key"]

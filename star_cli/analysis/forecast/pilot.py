@@ -77,10 +77,10 @@ def run_pilot(lab: Lab) -> PilotResult:
     kept = lab.filter(problems, rationales, name="filter-pilot")
     own, hinted = count_samples(kept), None
     if getattr(x.method, "rationalize", False):
-        shown = lab.generate(
+        hinted_rationales = lab.generate(
             base, problems, round=0, hint=True, unless=kept, samples=samples, sampling=every, name="pilot-hinted"
         )
-        hinted = count_samples(lab.filter(problems, shown, name="filter-pilot-hinted"))
+        hinted = count_samples(lab.filter(problems, hinted_rationales, name="filter-pilot-hinted"))
     evaluated = own
     if x.evaluation.temperature != x.sampling.temperature:
         sampling = Sampling(temperature=x.evaluation.temperature, max_tokens=x.sampling.max_tokens)
