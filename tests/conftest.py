@@ -58,7 +58,9 @@ class Result:
 
 def environment(home: Path) -> dict[str, str]:
     """An environment in which nobody is logged in anywhere and every process sees this checkout."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "STAR_", "HYDRA_"))}
+    coloured = ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "NO_COLOR")
+    other = ("WANDB_", "STAR_", "HYDRA_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(other) and k not in coloured}
     path = os.pathsep.join(p for p in (str(ROOT), kept.get("PYTHONPATH")) if p)
     return {**kept, "STAR_HOME": str(home), "NETRC": str(home / "no-netrc"), "PYTHONPATH": path, "COLUMNS": "160"}
 

@@ -16,6 +16,7 @@ from star_cli.core.registry import register
 from star_cli.errors import need
 from star_cli.graders._reading import Reader
 from star_cli.graders.sandbox import run as sandbox
+from star_cli.lib.python_source import parse
 
 FENCE = re.compile(r"^[ \t]*```[ \t]*(?:[Pp]ython3?|py)?[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.S | re.M)
 REASONS = {"passed": "MATCH", "failed": "MISMATCH", "timeout": "TIMEOUT", "broken": "GRADER_ERROR"}
@@ -151,7 +152,7 @@ def names_of(tests: tuple[str, ...]) -> tuple[str, ...]:
     """The names that tests use and do not define themselves: what a program has to bring. Raises SyntaxError."""
     used: dict[str, None] = {}
     made: set[str] = set()
-    for node in (n for test in tests for n in ast.walk(ast.parse(test))):
+    for node in (n for test in tests for n in ast.walk(parse(test))):
         if isinstance(node, ast.Name):
             if isinstance(node.ctx, ast.Load):
                 used[node.id] = None

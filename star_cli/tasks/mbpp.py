@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
 from star_cli.errors import StarError
+from star_cli.lib.python_source import parse
 from star_cli.tasks.base.dataset import FewShotDatasetTask
 
 MUST_PASS = "It must pass:"
@@ -88,12 +89,12 @@ def provided(code: str, tests: list[str]) -> list[str]:
     Raises SyntaxError where the code or a test is no Python.
     """
     defined: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(parse(code)):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             defined.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not hasattr(builtins, node.id):
             defined.add(node.id)
         elif isinstance(node, ast.alias):
             defined.add((node.asname or node.name).split(".")[0])
-    used = {n.id for t in tests for n in ast.walk(ast.parse(t)) if isinstance(n, ast.Name)}
+    used = {n.id for t in tests for n in ast.walk(parse(t)) if isinstance(n, ast.Name)}
     return sorted(used & defined)

@@ -8,11 +8,13 @@ import sys
 import time
 from dataclasses import dataclass
 
+from star_cli.core.keys import tagged
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.graders.exact import Exact
 
 
+@tagged("unruly", 1)
 @dataclass(kw_only=True)
 class Unruly(Grader):
     """``hang``, ``explode``, ``exit``, ``segfault``, ``raise``, ``print``, ``torch``; anything else is right."""
@@ -54,6 +56,7 @@ class Unruly(Grader):
         return Verdict(problem_id=problem.id, sample=rationale.sample, correct=True, answer=answer, reason="MATCH")
 
 
+@tagged("apart", 1)
 @dataclass(kw_only=True)
 class Apart(Exact):
     """``exact`` in workers; ``work`` seconds of processor time for each verdict, written down in ``log``."""

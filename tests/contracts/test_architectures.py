@@ -176,9 +176,10 @@ def test_the_table_has_a_row_for_every_architecture():
 @pytest.mark.parametrize(
     "command", [line[len("star ") :] for line in DOCS.read_text("utf-8").splitlines() if line.startswith("star run")]
 )
-def test_every_command_of_the_page_is_understood(command, star):
+def test_every_command_of_the_page_is_understood(command, star, home):
     import shlex
 
+    (home / "problems.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n' * 20)
     result = star(*shlex.split(command.partition("  #")[0]), "--cfg", "job")
     assert "model:" in result.out
 

@@ -9,7 +9,7 @@ from golden import EXTRA
 
 from star_cli.core import registry
 from star_cli.store.artifacts import Store
-from star_cli.store.ledger import Run
+from star_cli.store.runs import Run
 
 TINY = ["model=fake", "rounds=1", "task.train=30", "task.dev=10", "problems=30", "runtime.progress=none", "name=shown"]
 
