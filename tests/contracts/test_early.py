@@ -31,6 +31,7 @@ from star_cli.stages.grading import cache as early
 from star_cli.stages.grading import pool
 from star_cli.stages.grading.cache import AHEAD, EarlyGrading, VerdictCache, cache_file  # noqa: E402
 from star_cli.stages.grading.judge import check_golds, grade_all  # noqa: E402
+from star_cli.stages.keeping import KeepRule
 from star_cli.store.artifacts import VERDICT_CACHE, Artifact, Store  # noqa: E402
 from star_cli.tasks.addition import Addition  # noqa: E402
 
@@ -285,7 +286,7 @@ def test_verdicts_and_examples_are_the_same_bytes_with_early_grading_and_without
             warn=lambda text: None,
             glance=lambda p, r: None,
         )
-        Filter(task=Addition(), grader=grader, keep=2).run(work)
+        Filter(task=Addition(), grader=grader, keep=KeepRule(limit=2)).run(work)
         written.append([(draft.path / kind.file).read_bytes() for kind in (Verdict, Example)])
     assert written[0] == written[1] and all(written[0])
 
