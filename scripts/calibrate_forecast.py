@@ -19,7 +19,7 @@ import numpy as np
 
 from star_cli.analysis.forecast.forecast import measured_of
 from star_cli.analysis.forecast.result import Score, load_forecast, score
-from star_cli.errors import StarError
+from star_cli.api import StarError
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from star_cli.report.terminal import Terminal
 from star_cli.run.compose import launch
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Lab
 from star_cli.run.live_engine import LiveEngine
+from star_cli.run.observe import Silent
 from star_cli.store.artifacts import VERDICT_CACHE, Store
 
 PROBLEMS, SAMPLES, TOKENS, REPEATS = 40, 4, 320, 3
@@ -71,7 +71,7 @@ def compare(c: Composed, home: Path) -> None:
     live_engine = LiveEngine()
     x = c.experiment
     begun = Store(home / "artifacts").open()
-    lab = Lab(x, begun, Terminal("none"), live_engine)
+    lab = Lab(x, begun, Silent(), live_engine)
     lab.generate(lab.base_model(), lab.problems("train", round=99), round=99)  # starts the engine
     ratios = []
     print("repetition   after: generate   filter    sum    overlapped: generate   filter    sum   ratio")
@@ -100,7 +100,7 @@ def compare(c: Composed, home: Path) -> None:
 
 def once(x: Any, store: Store, live_engine: LiveEngine, n: int) -> tuple[list[float], dict[str, Any]]:
     """([seconds of generate, of filter], the hashes of their files)."""
-    lab = Lab(x, store, Terminal("none"), live_engine)
+    lab = Lab(x, store, Silent(), live_engine)
     model, problems = lab.base_model(), lab.problems("train", round=n)
     started = time.perf_counter()
     written = lab.generate(model, problems, round=n)

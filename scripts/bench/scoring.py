@@ -14,12 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from star_cli.backends.models.tiny import Tiny
 from star_cli.backends.training.forward import likelihoods
 from star_cli.core import registry
 from star_cli.core.parts import ModelRef
 from star_cli.core.settings import Runtime
-from star_cli.tasks.addition import Addition
 
 
 def main() -> None:
@@ -30,13 +28,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of the forward pass")
     args = parser.parse_args()
-    task = Addition(train=args.items)
+    task = registry.get("task", "addition")(train=args.items)
     problems = [p for _, p in zip(range(args.items), task.problems("train"), strict=False)]
     items = [(task.training_prompt(p), task.gold(p) or "") for p in problems]
     runtime = Runtime(train_threads=args.threads)
     engine = registry.get("engine", args.engine)()
     with tempfile.TemporaryDirectory() as place:
-        Tiny().initialise([p + c for p, c in items], Path(place) / "model", 0)
+        registry.get("model", "tiny")().initialise([p + c for p, c in items], Path(place) / "model", 0)
         model = ModelRef(key="bench", path=str(Path(place) / "model"), dtype="float32", chat=False)
         session = engine.open(model, runtime)
         seconds: dict[str, list[float]] = {"engine": [], "forward": []}
