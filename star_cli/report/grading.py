@@ -16,17 +16,17 @@ LONGEST_ANSWER = 60  # characters
 def sentences(summary: Summary) -> list[str]:
     """The counts, a sentence each."""
     counts = ", ".join(f"{n:,} {reason}" for reason, n in summary.reasons.most_common())
-    found = [f"{summary.graded:,} graded: {counts or 'nothing'}"]
+    lines = [f"{summary.graded:,} graded: {counts or 'nothing'}"]
     if summary.unread:
-        found.append(f"{summary.unread:,} texts were too long to be read and count as NO_ANSWER")
+        lines.append(f"{summary.unread:,} texts were too long to be read and count as NO_ANSWER")
     if summary.agreement is not None:
-        found.append(
+        lines.append(
             f"{summary.labelled:,} labelled, {summary.agreement:.2%} agree: {summary.false_accepts:,} accepted though "
             f"labelled wrong, {summary.false_refusals:,} refused though labelled right"
         )
     if summary.unused:
-        found.append(f"{summary.unused:,} labels belong to no line of the file")
-    return found
+        lines.append(f"{summary.unused:,} labels belong to no line of the file")
+    return lines
 
 
 def print_summary(summary: Summary, out: Console, limit: int = 20) -> None:

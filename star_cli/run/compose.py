@@ -256,8 +256,8 @@ def _composed(config: Any, lenient: bool = False) -> Composed:
     except OmegaConfBaseException as e:
         raise _star_error(e) or sentence(e, lambda: known) from None
     own = [f"--config-dir={s.path}" for s in about.runtime.config_sources if s.provider == "command-line"]
-    asked = Asked([*own, *overrides], about.runtime.choices.get("experiment"), _swept(about, overrides))
-    return composed_of(live, asked, lenient=lenient)
+    user_request = Asked([*own, *overrides], about.runtime.choices.get("experiment"), _swept(about, overrides))
+    return composed_of(live, user_request, lenient=lenient)
 
 
 def _settings_in(config: Any) -> tuple[Known, list[str]]:
@@ -357,12 +357,12 @@ def _known(arguments: Arguments) -> Known:
     """The settings there would be without the overrides of values, one of which is wrong."""
     groups = {*registry.KINDS, "tracking", "experiment"}
     chosen = [o.split(",")[0] for o in arguments.overrides if o.partition("=")[0] in groups]
-    found: list[Known] = []
+    settings: list[Known] = []
     for attempt in (chosen, [o for o in chosen if not o.startswith("experiment=")], []):
         try:
             with lent(Arguments(attempt, config_dir=arguments.config_dir).for_hydra(), {"HYDRA_FULL_ERROR": "1"}):
-                _hydra_main(lambda config: found.append(_settings_in(config)[0]))
+                _hydra_main(lambda config: settings.append(_settings_in(config)[0]))
         except Exception:  # noqa: BLE001  (only a help for an error that is raised anyway)
             continue
         break
-    return found[0] if found else Known()
+    return settings[0] if settings else Known()

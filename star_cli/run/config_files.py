@@ -112,5 +112,5 @@ def bases(path: Path, root: Path, content: dict[str, Any]) -> list[Path]:
             names.append(entry)
         elif isinstance(entry, dict):
             names += [f"{g.split()[-1].split('@')[0]}/{c}" for g, c in entry.items() if isinstance(c, str)]
-    found = [(root if n.startswith("/") else path.parent) / f"{n.lstrip('/').split('@')[0]}.yaml" for n in names]
-    return [p for p in found if p.is_file()]
+    paths = [(root if n.startswith("/") else path.parent) / f"{n.lstrip('/').split('@')[0]}.yaml" for n in names]
+    return [p for p in paths if p.is_file()]

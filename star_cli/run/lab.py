@@ -384,7 +384,7 @@ class Lab:
         judged = self._judged.get(round, {})
         trained = [a.key for a in examples if a.key in judged]
         inputs: dict[str, Artifact] = {}
-        asked = 0
+        problems = 0
         for i, (stage, verdicts) in enumerate(judged[k] for k in trained or judged):
             for role, kind in (("problems", Problem), ("rationales", Rationale)):
                 own = kind in stage.writes  # it asked and judged in one: what it looked at is its own
@@ -393,14 +393,14 @@ class Lab:
                     return  # pinned, and what it judged is gone
                 inputs[f"{role}.{i}"] = artifact
                 if role == "problems" and i == 0 and not own:
-                    asked = artifact.count(Problem)
+                    problems = artifact.count(Problem)
             inputs[f"verdicts.{i}"] = verdicts
         if not inputs:
             return
         earlier = max((n for n in self._healths if n < round), default=None)
         if earlier is not None:
             inputs["before"] = self._healths[earlier]
-        health = Health(round=round, wanted=self._right_answers_wanted(round, asked))
+        health = Health(round=round, wanted=self._right_answers_wanted(round, problems))
         self._healths[round] = self.build(health, inputs, round, "health")
 
     def _right_answers_wanted(self, round: int, problems: int) -> int:

@@ -31,10 +31,10 @@ def resume_run(
             raise StarError("--rebuild needs --from, to know where to begin", hint="for example --from round-2/filter")
         _forget(run, home, set(pins.values()))
     changes = [o for o in extra if name_of(o) not in UNNAMED_CHANGES]
-    told = [o for o in extra if name_of(o) == "name"]
+    names = [o for o in extra if name_of(o) == "name"]
     new_name = name if not changes else name + "+" + "+".join(re.sub(r"[^A-Za-z0-9._,=-]+", "_", o) for o in changes)
-    if told:
-        new_name = told[-1].partition("=")[2]
+    if names:
+        new_name = names[-1].partition("=")[2]
     kept = [o for o in overrides if name_of(o) not in {name_of(e) for e in extra} | {"name", "home"}]
     args = [*kept, *(o for o in extra if name_of(o) not in ("name", "home")), f"name='{new_name}'", f"home='{home}'"]
     run_all(args, pins=pins, display=display)

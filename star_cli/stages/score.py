@@ -53,8 +53,8 @@ class ScoreStage(Stage):
                 for p, r in joined(context.inputs["problems"], rationales)
             )
             while chunk := list(islice(items, CHUNK)):
-                found = self._scores(context, trained, [texts for _, texts in chunk])
-                for (r, _), value in zip(chunk, found, strict=True):
+                scores = self._scores(context, trained, [texts for _, texts in chunk])
+                for (r, _), value in zip(chunk, scores, strict=True):
                     yield Score(problem_id=r.problem_id, sample=r.sample, score=round(value, 4) + 0.0, verifier=name)
                 meter.step(len(chunk))
 

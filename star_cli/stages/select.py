@@ -74,14 +74,14 @@ class Select(Stage):
     def _at(self, pool: Pool, k: int, weights: Floats) -> list[Metric]:
         names = [f"pass@{k}", f"oracle@{k}", *(at_k(s, k) for s in pool.selectors())]
         values = {n: pool.values(n, self.seed) for n in names}
-        found = [self._level(n, v, weights) for n, v in values.items()]
+        levels = [self._level(n, v, weights) for n, v in values.items()]
         if k == 1:
-            return found
+            return levels
         choosing = names[2:]
         first = pool.values("pass@1")
         pairs = [(a, b) for i, a in enumerate(choosing) for b in choosing[:i]]
         return [
-            *found,
+            *levels,
             *(self._gap(n, values[n], "pass@1", first, weights) for n in choosing),
             *(self._gap(a, values[a], b, values[b], weights) for a, b in pairs),
         ]

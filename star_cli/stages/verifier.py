@@ -53,10 +53,10 @@ class TrainVerifier(Stage):
         return f"{metrics['steps']} steps{loss}{ranks}"
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
-        told = getattr(self.verifier, "steps", None) or self.settings["steps"]
+        steps = getattr(self.verifier, "steps", None) or self.settings["steps"]
         kind = Pair if self.verifier.learns_from == "pairs" else Labelled
         rows = inputs["data"].count(kind)
-        return {"steps": told or max(1, -(-int(rows * self.settings["epochs"]) // self.settings["batch"]))}
+        return {"steps": steps or max(1, -(-int(rows * self.settings["epochs"]) // self.settings["batch"]))}
 
 
 def training_settings(v: Verification) -> dict[str, Any]:

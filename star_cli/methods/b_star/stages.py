@@ -74,8 +74,8 @@ class Balance(Stage):
         for i, temperature in enumerate(self.temperatures):
             answers = self._answers(context, i)
             for threshold in self.thresholds:
-                found = [balance_of(a, threshold, self.n_star, self.distinct_first) for a in answers]
-                counted = [x or 0.0 for x in found if x is not None or not self.drop_empty]
+                balances = [balance_of(a, threshold, self.n_star, self.distinct_first) for a in answers]
+                counted = [x or 0.0 for x in balances if x is not None or not self.drop_empty]
                 score = sum(counted) / len(counted) if counted else 0.0
                 rows.append(
                     Metric(
@@ -117,15 +117,15 @@ class Balance(Stage):
         """The responses of every query at one temperature."""
         verdicts = {v.identity(): v.correct for v in context.inputs[f"verdicts.{i}"].read(Verdict)}
         scores = scores_of(context.inputs.get(f"scores.{i}"))
-        found: dict[str, list[Answer]] = {}
+        answers: dict[str, list[Answer]] = {}
         for p in context.inputs["problems"].read(Problem):
             text = self.task.gold(p) if self.gold else None
-            found[p.id] = [Answer(text, True, 1.0)] if text is not None else []
+            answers[p.id] = [Answer(text, True, 1.0)] if text is not None else []
         for r in context.inputs[f"rationales.{i}"].read(Rationale):
             correct = verdicts[r.identity()]
             reward = rewarded(correct, scores[r.identity()] if scores is not None else None, self.weight)
-            found[r.problem_id].append(Answer(self.grader.judged(r.text), correct, reward))
-        return list(found.values())
+            answers[r.problem_id].append(Answer(self.grader.judged(r.text), correct, reward))
+        return list(answers.values())
 
 
 def scores_of(artifact: Artifact | None) -> dict[tuple[Any, ...], float] | None:

@@ -85,8 +85,8 @@ class Negatives(Stage):
     def _fault(self, text: str, right: str) -> str | None:
         if not isinstance(self.task, VisualTask):
             return None if text else "unparsed"
-        found = self.task.sections(text)
+        sections = self.task.sections(text)
         wanted = ["EXPLANATION"] if self.task.asks == "no_caption" else ["CAPTION", "EXPLANATION"]
-        if not all(found.get(role) for role in wanted):
+        if not all(sections.get(role) for role in wanted):
             return "unparsed"
         return "told" if "the correct choice is" in text.lower() else None

@@ -132,9 +132,9 @@ class EarlyGrading:
             self._pool = Pool(self.grader, self.aside, nice=NICE)
         with self._lock:
             self.held += 1
-        self._pool.put([Job(problem, rationale, self._told)])
+        self._pool.put([Job(problem, rationale, self._settled)])
 
-    def _told(self, job: Job) -> None:
+    def _settled(self, job: Job) -> None:
         with self._lock:
             self.held -= 1
             failed = job.fault is not None and self.fault is None and self._pool is not None

@@ -40,10 +40,10 @@ def joined(problems: Artifact, rationales: Artifact) -> Iterator[tuple[Problem, 
 def with_verdicts(
     problems: Artifact, rationales: Artifact, verdicts: Artifact
 ) -> Iterator[tuple[Problem, Rationale, Verdict]]:
-    """Each rationale with its problem and the verdict it was given, streaming; verdicts of others are a StarError."""
-    given = verdicts.read(Verdict)
+    """Each rationale with its problem and verdict, streaming; verdicts of others are a StarError."""
+    in_order = verdicts.read(Verdict)
     for problem, rationale in joined(problems, rationales):
-        verdict = next(given, None)
+        verdict = next(in_order, None)
         if verdict is None or verdict.identity() != rationale.identity():
             raise StarError(
                 f"the verdicts of {verdicts.key} are not those of the rationales of {rationales.key}: "
@@ -131,15 +131,15 @@ def check_golds(
             if len(first) < SHOWN:
                 first.append(f"\n  {problem.id}: {verdict.answer}")
     more = f"\n  and {faults - len(first):,} more" if faults > len(first) else ""
-    found = f"{faults:,} of {total:,} problems ({faults / max(1, total):.1%}) cannot be graded"
+    count = f"{faults:,} of {total:,} problems ({faults / max(1, total):.1%}) cannot be graded"
     listed = "".join(first) + more
     if total and faults / total > limit:
         raise StarError(
-            f"{found}, more than filter.max_gold_errors={limit:g}:{listed}",
+            f"{count}, more than filter.max_gold_errors={limit:g}:{listed}",
             hint="mend the data, choose a grader that reads it, or raise filter.max_gold_errors",
         )
     if faults:
-        warn(f"{found}; whatever is written for them counts as an error of the grader:{listed}")
+        warn(f"{count}; whatever is written for them counts as an error of the grader:{listed}")
     _checked.add(mark)
 
 

@@ -102,17 +102,19 @@ class Pool:
 
 
 class Job:
-    """One item and, once it is there, its verdict or what went wrong with the pool itself; then ``told`` is called."""
+    """One item and, once it is there, its verdict or what went wrong in the pool; then ``settled`` is called."""
 
-    def __init__(self, problem: Problem, rationale: Rationale, told: Callable[[Job], None] = lambda job: None) -> None:
-        self.problem, self.rationale, self.told = problem, rationale, told
+    def __init__(
+        self, problem: Problem, rationale: Rationale, settled: Callable[[Job], None] = lambda job: None
+    ) -> None:
+        self.problem, self.rationale, self.settled = problem, rationale, settled
         self.verdict: Verdict | None = None
         self.fault: Exception | None = None
         self.done = threading.Event()
 
     def settle(self, verdict: Verdict | None, fault: Exception | None = None) -> None:
         self.verdict, self.fault = verdict, fault
-        self.told(self)
+        self.settled(self)
         self.done.set()
 
     def fail(self, reason: str, answer: str) -> None:
@@ -189,9 +191,9 @@ class _Driver(threading.Thread):
             receive(worker.stdout, time.monotonic() + START)
         except (EOFError, BrokenPipeError, TimeoutError):
             with worker.stderr:
-                said = worker.stderr.read().decode("utf-8", "replace").strip().splitlines() if self.kill() else []
+                lines = worker.stderr.read().decode("utf-8", "replace").strip().splitlines() if self.kill() else []
             raise StarError(
-                f"a grading process did not start: {said[-1] if said else 'no message'}",
+                f"a grading process did not start: {lines[-1] if lines else 'no message'}",
                 hint="star grade with one line shows whether the grader works here",
             ) from None
         threading.Thread(target=_drain, args=(worker.stderr,), daemon=True).start()
@@ -246,18 +248,18 @@ def receive(pipe: IO[bytes], deadline: float | None = None) -> bytes:
 
 
 def _exactly(pipe: IO[bytes], size: int, deadline: float | None) -> bytes:
-    found = bytearray()
+    content = bytearray()
     number = pipe.fileno()
-    while len(found) < size:
+    while len(content) < size:
         if deadline is not None:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([number], [], [], left)[0]:
                 raise TimeoutError
-        piece = os.read(number, min(size - len(found), 1 << 20))
+        piece = os.read(number, min(size - len(content), 1 << 20))
         if not piece:
             raise EOFError
-        found += piece
-    return bytes(found)
+        content += piece
+    return bytes(content)
 
 
 def _drain(pipe: IO[bytes]) -> None:
