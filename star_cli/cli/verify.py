@@ -20,6 +20,7 @@ def verify(
 
     Exit code 1 when anything was changed, is damaged or missing.
     """
+    from star_cli.report.text import one_line
     from star_cli.run.overrides import home_of
     from star_cli.store.maintenance import verify as check
 
@@ -28,7 +29,7 @@ def verify(
         typer.echo(json.dumps({"artifacts": checked, "faults": faults}, indent=1))
     else:
         for f in faults:
-            typer.echo(f["fault"] if f["file"] in f["fault"] else f"{f['file']}: {f['fault']}")
+            typer.echo(one_line(f["fault"] if f["file"] in f["fault"] else f"{f['file']}: {f['fault']}"))
         typer.echo(f"{checked} artifacts checked, {len(faults)} fault(s)")
         if any(f["key"] for f in faults):
             typer.echo("remove an artifact's directory and run again to rebuild it")

@@ -150,7 +150,7 @@ class Artifact:
             if force and entry.rows is not None and (rows := _count_lines(path)) != entry.rows:
                 return f"its manifest was changed: it says {entry.rows} rows, and the file has {rows}"
         except FileNotFoundError:
-            return "this file is missing"
+            return f"this file is missing; {self.path / MANIFEST} names it"
         except OSError as e:
             return f"this file cannot be read: {e.strerror}"
         _verified.add(mark)

@@ -47,7 +47,7 @@ def test_the_grader_of_the_task_and_the_verifier_of_the_method_are_shown(home):
     text = call(home, "run", "--cfg", "job", "method=vstar").out
     assert "\n# grader=exact: " in text and "\n# verifier=dpo: " in text
     config = yaml.safe_load(text)
-    assert config["grader"] == {"after": "</scratch>"} and config["verifier"]["lr"] == 1e-4
+    assert config["grader"]["after"] == "</scratch>" and config["verifier"]["lr"] == 1e-4
 
 
 def test_a_short_name_and_the_methods_setting_never_contradict_each_other(home):
