@@ -7,11 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from star_cli.backends import vision
 from star_cli.backends.tokens import pad_id
 from star_cli.backends.training import optimizer_state
 from star_cli.backends.training.checkpoints import Checkpoints
-from star_cli.backends.training.data import TrainingData
+from star_cli.backends.training.data import MASKED, TrainingData
 from star_cli.backends.training.model import LoadedModel, load_for_training, packs_sequences
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import watch_callback
@@ -75,6 +77,16 @@ def sft_trainer(
             batches = PlannedBatches(plan, self.args.process_index)
             return DataLoader(data.rows, batch_sampler=batches, collate_fn=collate, pin_memory=cuda)
 
+        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+            """Forward and backward. The general one looks for sharding and rare optimisers at every small step."""
+            if not direct:
+                return super().training_step(model, inputs, num_items_in_batch)
+            if not model.training:
+                model.train()
+            loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+            loss.backward()
+            return loss.detach()
+
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
@@ -101,7 +113,7 @@ def sft_trainer(
     def collate(rows: list[dict[str, Any]]) -> Any:
         if data.processor:
             return vision.collate(data.processor, rows, pad_id(data.tokenizer))
-        return trainer.data_collator(rows)
+        return padded(rows, pad_id(data.tokenizer)) if direct else trainer.data_collator(rows)
 
     # TRL looks at the columns of its data set; the rows themselves come through the planned batches
     columns = [{name: row[name] for name in ("input_ids", "labels")} for row in data.rows[:1]]
@@ -114,6 +126,18 @@ def sft_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def padded(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
+    """Rows as two tensors (rows, longest row) of int64: ``input_ids`` padded with ``pad``, ``labels`` with MASKED."""
+    import torch
+
+    shape = len(rows), max(len(row["input_ids"]) for row in rows)
+    batch = {"input_ids": np.full(shape, pad), "labels": np.full(shape, MASKED)}
+    for name, values in batch.items():
+        for i, row in enumerate(rows):
+            values[i, : len(row[name])] = row[name]
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoints: Checkpoints) -> Any:
