@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from star_cli.run.build import Builder
 from star_cli.run.compose import launch
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Lab
@@ -71,7 +72,7 @@ def compare(c: Composed, home: Path) -> None:
     live_engine = LiveEngine()
     x = c.experiment
     begun = Store(home / "artifacts").open()
-    lab = Lab(x, begun, Silent(), live_engine)
+    lab = Lab(x, Builder(x.equipment(), begun, Silent(), live_engine))
     lab.generate(lab.base_model(), lab.problems("train", round=99), round=99)  # starts the engine
     ratios = []
     print("repetition   after: generate   filter    sum    overlapped: generate   filter    sum   ratio")
@@ -100,7 +101,7 @@ def compare(c: Composed, home: Path) -> None:
 
 def once(x: Any, store: Store, live_engine: LiveEngine, n: int) -> tuple[list[float], dict[str, Any]]:
     """([seconds of generate, of filter], the hashes of their files)."""
-    lab = Lab(x, store, Silent(), live_engine)
+    lab = Lab(x, Builder(x.equipment(), store, Silent(), live_engine))
     model, problems = lab.base_model(), lab.problems("train", round=n)
     started = time.perf_counter()
     written = lab.generate(model, problems, round=n)
