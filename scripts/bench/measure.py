@@ -85,8 +85,9 @@ def record(*rows: Row) -> None:
     """Print rows and keep them, in place of older ones of the same name and device."""
     kept: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"machines": {}, "rows": []}
     for row in rows:
-        goal = f"at least {row.at_least:g}" if row.at_least is not None else f"at most {row.at_most:g}"
-        goal = "" if row.at_least is None and row.at_most is None else f" ({goal}: {'yes' if row.reached else 'NO'})"
+        goals = {"at least": row.at_least, "at most": row.at_most}
+        wanted = [f"{word} {value:g}" for word, value in goals.items() if value is not None]
+        goal = f" ({wanted[0]}: {'yes' if row.reached else 'NO'})" if wanted else ""
         print(f"{row.what} / {row.against}: {row.median:.3f} [{min(row.ratios):.3f}, {max(row.ratios):.3f}]{goal}")
         kept["rows"] = [r for r in kept["rows"] if (r["what"], r["against"], r["device"]) != _name(row)]
         kept["rows"].append(asdict(row) | {"ratios": [round(r, 4) for r in row.ratios]})

@@ -10,7 +10,7 @@ from typing import Any
 
 from star_cli.backends.mkl import use_all_kernels
 from star_cli.core.extras import extras_named, require
-from star_cli.core.keys import key, stable
+from star_cli.core.keys import stable
 from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, Task
 from star_cli.core.records import Problem, Rationale, Record
 from star_cli.core.registry import name_of
@@ -25,7 +25,7 @@ from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.drafts import Draft
 from star_cli.store.durable import writing
 from star_cli.store.ledger import Event, now
-from star_cli.store.manifest import Manifest, new_manifest
+from star_cli.store.manifest import Manifest, address, new_manifest
 from star_cli.store.runs import Run
 
 Pins = dict[tuple[int, str], str]  # (round, name) -> the key of the artifact that is taken as it is
@@ -246,8 +246,12 @@ def _known(ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
 
 def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
     """The key of the artifact a stage makes of these inputs, from its fields and the records it reads and writes."""
-    schemas = {kind.schema for kind in (*stage.reads, *stage.writes)}
-    return key({"stage": stage, "inputs": {role: a.key for role, a in inputs.items()}, "schemas": sorted(schemas)})
+    return address(stage, {role: a.key for role, a in inputs.items()}, schemas_of(stage))
+
+
+def schemas_of(stage: Stage) -> list[str]:
+    """The schemas of the records that a stage reads and writes, sorted."""
+    return sorted({kind.schema for kind in (*stage.reads, *stage.writes)})
 
 
 def manifest_of(
@@ -264,6 +268,7 @@ def manifest_of(
         tag=stable(stage),
         sources=sources_in(stage),
         inputs={role: a.key for role, a in inputs.items()},
+        schemas=schemas_of(stage),
         metrics=metrics,
         seconds=seconds,
         mkl=use_all_kernels() if stage.device else "",

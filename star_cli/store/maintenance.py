@@ -14,7 +14,7 @@ from star_cli.errors import StarError
 from star_cli.store import ledger
 from star_cli.store.artifacts import KEY, VERDICT_CACHE, Store, open_store
 from star_cli.store.ledger import Event
-from star_cli.store.manifest import MANIFEST
+from star_cli.store.manifest import MANIFEST, address_fault
 from star_cli.store.runs import Run, runs
 
 
@@ -59,6 +59,9 @@ def _artifact_faults(store: Store, key: str) -> list[dict[str, str]]:
         return [{"key": key, "file": str(path / MANIFEST), "fault": e.what}]
     if artifact is None:
         return [{"key": key, "file": str(path), "fault": "this artifact is missing"}]
+    changed = address_fault(artifact.manifest)
+    if changed:
+        return [{"key": key, "file": str(path / MANIFEST), "fault": changed}]
     checked = ((name, artifact.fault(name, force=True)) for name in artifact.manifest.files)
     return [{"key": key, "file": str(path / name), "fault": fault} for name, fault in checked if fault]
 

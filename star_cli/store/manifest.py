@@ -3,6 +3,7 @@
 artifacts/98cf091b825893c5bee475dbfad449bb/manifest.json
 {"format": "artifact/1", "key": "98cf...", "stage": "filter", "tag": {"_": "stage/filter/2", "keep": 1, ...},
  "inputs": {"problems": "8b58...", "rationales": "de43..."}, "metrics": {"solved": 41, ...}, "seconds": 0.012,
+ "schemas": ["example/1", "problem/1", ...],
  "created": "2026-11-21T18:25:27+0000", "versions": {"python": "3.11.7", ...}, "git": null,
  "files": {"verdicts.jsonl": {"sha256": "d3e6...", "bytes": 42548, "rows": 100, "schema": "verdict/1"}}}
 """
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from star_cli.core.keys import key as key_of
 from star_cli.errors import StarError
 from star_cli.store.durable import write_json
 from star_cli.store.json_files import read_struct
@@ -62,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: dict[str, str]
     git: str | None
     mkl: str | UnsetType = UNSET  # what was done about the kernels of Intel MKL, where the stage computes
+    schemas: list[str] | UnsetType = UNSET  # of the records that its stage reads and writes
     files: dict[str, FileEntry]
 
     def __post_init__(self) -> None:
@@ -81,6 +84,7 @@ def new_manifest(
     stage: str,
     tag: dict[str, Any],
     inputs: dict[str, str],
+    schemas: list[str] | None = None,
     sources: dict[str, dict[str, dict[str, str]]] | None = None,
     metrics: dict[str, Any] | None = None,
     seconds: float = 0.0,
@@ -93,6 +97,7 @@ def new_manifest(
         stage=stage,
         tag=tag,
         inputs=inputs,
+        schemas=schemas or UNSET,
         sources=sources or UNSET,
         metrics=metrics or {},
         seconds=round(seconds, 3),
@@ -102,6 +107,18 @@ def new_manifest(
         mkl=mkl or UNSET,
         files={},
     )
+
+
+def address(tag: object, inputs: dict[str, str], schemas: list[str]) -> str:
+    """The key of an artifact, from its stage (or the stage's tag), its inputs' keys and its records' schemas."""
+    return key_of({"stage": tag, "inputs": inputs, "schemas": schemas})
+
+
+def address_fault(manifest: Manifest) -> str | None:
+    """What is wrong where stage, inputs and schemas of a manifest do not make its key; None where they do."""
+    if manifest.schemas is UNSET or address(manifest.tag, manifest.inputs, manifest.schemas) == manifest.key:
+        return None
+    return "its stage, inputs and schemas do not make its key: one of them was changed"
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -46,7 +46,7 @@ def manifests(home: Path) -> dict[str, dict]:
 
 
 def hashes(home: Path) -> dict[str, dict[str, str]]:
-    return {key: {n: f.sha256 for n, f in m["files"].items()} for key, m in manifests(home).items()}
+    return {key: {n: f["sha256"] for n, f in m["files"].items()} for key, m in manifests(home).items()}
 
 
 def test_a_round_on_vllm_starts_from_the_base_and_is_found_again(tmp_path: Path) -> None:

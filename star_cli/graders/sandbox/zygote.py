@@ -156,6 +156,7 @@ class Zygote:
         """The guest: build the walls, say so, receive what to run, let go of the zygote's descriptors, and run it."""
         try:
             os.setsid()  # signals to its group reach nobody else
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where star was started in the background
             if self.pids:
                 self.pids.enter()
                 self.walls.fresh_box()

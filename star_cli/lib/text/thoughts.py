@@ -31,6 +31,7 @@ NEXT = re.compile(
     r"|<start_of_turn>|\[/?INST\]",
     re.M,
 )
+BLOCK = re.compile(r"^[ \t]*```.*\n(?:.*\n)*?[ \t]*```", re.M)  # a fenced block that ends
 MARKS = (  # a text without any of these does not run on
     "Q:", "Q ", "Q.", "Q)", "Q*", "Q1", "uestion", "roblem", "xercise", "xample", "Human", "User",
     "nstruction", "<|", "</s>",
@@ -51,12 +52,16 @@ class Reading:
 
 
 def own(text: str) -> tuple[str, bool]:
-    """(the text before it runs on to a next question, whether it does)."""
+    """(the text before it runs on to a next question, whether it does). A docstring's "Example 1:" is no question."""
     if not any(mark in text for mark in MARKS):
         return text, False
-    for found in NEXT.finditer(text):
-        if text[: found.start()].strip():
-            return text[: found.start()], True
+    blocks = BLOCK.finditer(text)
+    block = next(blocks, None)
+    for start in (mark.start() for mark in NEXT.finditer(text)):
+        while block and block.end() <= start:
+            block = next(blocks, None)
+        if not (block and block.start() < start) and text[:start].strip():
+            return text[:start], True
     return text, False
 
 
