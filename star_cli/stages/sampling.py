@@ -12,6 +12,7 @@ from star_cli.core.records import Problem, Rationale, Verdict, decode
 from star_cli.core.settings import Sampling
 from star_cli.errors import EngineDied
 from star_cli.lib import images
+from star_cli.lib.clock import ticking
 from star_cli.stages.base import StageContext
 from star_cli.stages.grading.cache import EarlyGrading, cache_file
 from star_cli.stages.grading.judge import judged
@@ -47,7 +48,7 @@ class SampleWriter:
         self.reused = len(self.journal.offsets)
         self.tokens = self.truncated = self.image_tokens = 0
         self._early = self._early_grading()
-        self._pending: dict[tuple[str, int], tuple[Problem, str]] = {}
+        self._pending: dict[tuple[str, int], tuple[Problem, str, int]] = {}  # with its prompt's key and its seed
         self._synced = time.monotonic()
 
     def __enter__(self) -> SampleWriter:
@@ -73,8 +74,9 @@ class SampleWriter:
                 return
             session = session or self.context.session(model)
             try:
-                for completion in self._converse(session, chain([first], requests)):
-                    self._record(completion, hint)
+                with ticking():  # every text is judged for the display
+                    for completion in self._converse(session, chain([first], requests)):
+                        self._record(completion, hint)
                 return
             except EngineDied as error:
                 if attempt:
@@ -128,15 +130,13 @@ class SampleWriter:
                 if prompt is None:
                     prompt = self.task.prompt(problem, hint=hint)
                     address = prompt_key(prompt)
-                self._pending[at] = (problem, address)
-                yield Request(at, prompt, self.sampling, limit, self.task.stop, self._seed(hint, *at))
-
-    def _seed(self, hint: bool, problem: str, sample: int) -> int:
-        return seed_of(self.seed, self.round, hint, problem, sample)
+                seed = seed_of(self.seed, self.round, hint, *at)
+                self._pending[at] = (problem, address, seed)
+                yield Request(at, prompt, self.sampling, limit, self.task.stop, seed)
 
     def _record(self, completion: Completion, hint: bool) -> None:
         """Write one completion down."""
-        problem, address = self._pending.pop(completion.id)
+        problem, address, seed = self._pending.pop(completion.id)
         self.image_tokens += completion.image_tokens
         rationale = Rationale(
             problem_id=problem.id,
@@ -146,7 +146,7 @@ class SampleWriter:
             finish=completion.finish,
             tokens=completion.tokens,
             logprob=completion.logprob,
-            seed=self._seed(hint, *completion.id),
+            seed=seed,
             prompt_key=address,
         )
         with writing(str(self.journal.path)):
