@@ -87,6 +87,12 @@ def sft_trainer(
             loss.backward()
             return loss.detach()
 
+        def _clip_grad_norm(self, model: Any) -> Any:
+            """The gradients' norm before it is clipped."""
+            if not direct:
+                return super()._clip_grad_norm(model)
+            return torch.nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
