@@ -39,9 +39,13 @@ RETRACTED = re.compile(
     re.I,
 )
 AT_ONCE = re.compile(  # in the very next sentence these are enough
-    r"[\s\"'*_)\]$.!?\\]*(?:(?:wait|hmm+|oops|no|sorry|actually|but)[,.!\s—–-]*)*"
-    r"(?:that|this|it)(?:'s| is| was| cannot be| can't be)"
-    rf" (?:{WRONG}\b(?!-)(?=\s*(?:[.,;:!?)\n—–]|$|because|since|as\b|so\b|and\b))|right\?)"
+    r"[\s\"'*_)\]$.!?\\]*(?P<turn>(?:wait|hmm+|oops|no|nope|sorry|actually|but|however|hold on)[,.!\s—–-]*)*"
+    r"(?:(?:that|this|it)(?:'s| is| was)"
+    rf" (?:{WRONG}\b(?!-)(?=\s*(?:[.,;:!?)\n—–]|$|because|since|as\b|so\b|and\b)))"
+    r"|(?:that|this|it) (?:can't|cannot|can not|could not|couldn't) be (?:right|correct|the answer)\b"
+    r"|(?:that|this|it) (?:does not|doesn't|did not|didn't) (?:seem|look|sound|feel) (?:right|correct|plausible|possible)\b"
+    r"|(?P<fails>(?:that|this|it|the answer) (?:does not|doesn't) (?:satisfy|work|match|fit|agree|check out|make sense|add up)\b)"
+    r"|(?:that|this)(?:'s| is) (?:right|correct)\?)"
     rf"|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
     re.I,
 )
@@ -61,6 +65,7 @@ def vague(phrase: str) -> bool:
 def retracted(text: str, end: int) -> bool:
     """Whether what follows the answer that ends at ``end`` takes it back without giving another."""
     rest = text[end : end + REACH]
-    if AT_ONCE.match(rest[:NEAR]):
+    at_once = AT_ONCE.match(rest[:NEAR])
+    if at_once and (at_once["turn"] or not at_once["fails"]):
         return True
     return any(not UNLESS.search(rest[max(0, m.start() - 40) : m.start()]) for m in RETRACTED.finditer(rest))
