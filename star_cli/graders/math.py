@@ -20,11 +20,13 @@ from star_cli.lib.formulas.equality import equal
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, vague
+from star_cli.lib.text.answers import READ, Final, boxed, finals, idle, vague
+from star_cli.lib.text.conclusion import conclusion
 from star_cli.lib.text.retractions import retracted
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
+ONE_FORMULA = re.compile(r"\$\$[^$]+\$\$\.?|\$[^$]+\$\.?|\\\[(?:(?!\\\]).)+\\\]\.?|\\\((?:(?!\\\)).)+\\\)\.?", re.S)
 
 
 @register("grader", "math", version=2)
@@ -171,11 +173,13 @@ def final_of(text: str, known: str) -> Final | None:
                 return Final("", "", found.start, found.end, found.kind)
         return Final("", "", found.start, found.end, found.kind) if retracted(text, found.end) else found
     bare = text.strip()
-    if bare and len(bare) <= LONGEST and (_formula(bare) or _few_words(bare, known)):
+    if bare and len(bare) <= LONGEST and (ONE_FORMULA.fullmatch(bare) or _formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
     last = conclusion(text)
     if last is not None and (
-        _formula(last.text) or phrases.number(last.text) is not None or _few_words(last.text, known)
+        any(_formula(form) for form in phrases.forms(last.text))
+        or phrases.number(last.text) is not None
+        or _few_words(last.text, known)
     ):
         return last
     return None

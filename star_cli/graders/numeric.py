@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
+from star_cli.lib.text.answers import READ, finals, idle, vague
+from star_cli.lib.text.conclusion import conclusion
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
 

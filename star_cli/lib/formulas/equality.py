@@ -76,10 +76,14 @@ def alike(gold: Any, answer: Any) -> bool:
         )
     if isinstance(gold, Based) and isinstance(answer, Based):
         return gold.base == answer.base and gold.digits.lstrip("0") == answer.digits.lstrip("0")
+    if isinstance(gold, Ratio) or isinstance(answer, Ratio):  # 12:15 looks like a time, but not beside 4:5
+        gold, answer = _as_ratio(gold), _as_ratio(answer)
     if isinstance(gold, Ratio) and isinstance(answer, Ratio):
         return len(gold.parts) == len(answer.parts) and all(
             x * answer.parts[0] == y * gold.parts[0] for x, y in zip(gold.parts, answer.parts, strict=True)
         )
+    if isinstance(gold, Ratio) or isinstance(answer, Ratio):
+        return _same_quotient(gold, answer)
     if isinstance(gold, Clock) and isinstance(answer, Clock):
         return _same_time(gold, answer)
     if isinstance(gold, Words) or isinstance(answer, Words):
@@ -91,6 +95,22 @@ def alike(gold: Any, answer: Any) -> bool:
     if isinstance(answer, Relation) and isinstance(gold, Scalar):
         return _congruent(answer, gold)
     return False
+
+
+def _as_ratio(kind: Any) -> Any:
+    """A time of day in hours and minutes as the ratio it is written like; anything else as it is."""
+    minutes = kind.seconds // 60 if isinstance(kind, Clock) else 0
+    if not minutes or kind.half or kind.seconds % 60:
+        return kind
+    return Ratio((Fraction(minutes // 60), Fraction(minutes % 60)))
+
+
+def _same_quotient(gold: Any, answer: Any) -> bool:
+    """3:4 and the fraction 3/4."""
+    ratio, other = (gold, answer) if isinstance(gold, Ratio) else (answer, gold)
+    if ratio.spoken or len(ratio.parts) != 2 or not ratio.parts[1] or not isinstance(other, Scalar):
+        return False
+    return other.unit is None and not other.percent and values.equal(("n", ratio.parts[0] / ratio.parts[1]), other.term)
 
 
 def _same_time(gold: Clock, answer: Clock) -> bool:
@@ -162,7 +182,8 @@ def _rounded(value: Term, decimal: Term, digits: int) -> bool:
     except Undecided:
         return False
     places = max(decimals_of(decimal), digits - (len(str(int(abs(decimal[1])))) if abs(decimal[1]) >= 1 else 0))
-    return bool(abs(written_out * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator) < 1)
+    error = written_out * 10**places - Fraction(decimal[1] * 10**places).numerator
+    return bool(-0.5 <= error < 1)  # rounded, or cut off
 
 
 # ---- lists, sets, tuples
@@ -214,14 +235,17 @@ def _distinct(items: list[Any]) -> list[Any]:
 def _same_mapping(gold: Any, answer: Any) -> bool:
     if isinstance(gold, Mapping) and isinstance(answer, Mapping):
         return len(gold.values) == len(answer.values) and all(
-            m == n and alike(g, a) for (m, g), (n, a) in zip(gold.values, answer.values, strict=True)
+            m == n and alike(g, a) for (m, g), (n, a) in zip(gold.by_name, answer.by_name, strict=True)
         )
     mapping, other = (gold, answer) if isinstance(gold, Mapping) else (answer, gold)
-    if not isinstance(other, Sequence) or other.opening not in ("(", "⟨"):
+    if not isinstance(other, Sequence) or len(other.items) != len(mapping.values):
         return False
-    return len(other.items) == len(mapping.values) and all(
-        len(name) == 1 and alike(value, item) for (name, value), item in zip(mapping.values, other.items, strict=True)
-    )
+    pairs = mapping.values if mapping.joint else mapping.by_name
+    if other.opening in ("(", "⟨"):
+        names_fit = all(len(name) == 1 for name, _ in pairs)
+    else:  # 4, 1 for x = 4, y = 1: the values alone, in the order in which both ways to read it agree
+        names_fit = not other.opening and other.word != "or" and mapping.values == pairs
+    return names_fit and all(alike(value, item) for (_, value), item in zip(pairs, other.items, strict=True))
 
 
 # ---- equations and inequalities

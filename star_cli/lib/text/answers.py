@@ -11,23 +11,28 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from star_cli.lib.text import boxes, retractions
+from star_cli.lib.text import boxes, fields, retractions
 from star_cli.lib.text.thoughts import THOUGHTS, read
 
 LONGEST = 2000  # characters of an answer; a longer one is none
 TRIES = 256  # places that are looked at, counted from the end of a text
 READ = 16  # places that a grader reads, from the end
 NEAR = 160  # characters around such a place that say what it is
+BRIEF = 200  # characters of an answer in a tag that may hold a whole text
 
 PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
     "####": "hash",
     "\\boxed": "boxed",
     "\\fbox": "boxed",
+    "\\framebox": "boxed",
     "<answer>": "tag",
     "<final answer>": "tag",
     "<final_answer>": "tag",
     "<finalanswer>": "tag",
     "[answer]": "tag",
+    "<final>": "tag",
+    "<result>": "tag",
+    "<solution>": "tag",
     "answer": "word",
     "solution": "word",
     "option": "word",
@@ -41,13 +46,17 @@ PLACES = {  # everything that can announce an answer, in small letters; what sta
 }
 BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a line or sentence, and then the word
     r"(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
-    r"|(?:^|[.!?>*#_\n:])[\s*_#>]*(?:final\s+)?)$",
+    r"|(?:^|[.!?>*#_\n:{])[\s*_#>]*(?:final\s+)?)$",
     re.I,
 )
+DENIED = re.compile(r"\b(?:not|never|n't)\s*(?:[$*({\[\s]|\\[(\[])*$|n't\s*(?:[$*({\[\s]|\\[(\[])*$", re.I)
+LISTED = re.compile(r"A:[^\n]{0,200}\n[ \t*]*B[:.)]")  # options, not answers
 DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
 SAYS = re.compile(  # after "answer": what leads to the value
-    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals|must be|should be|will be|would be)\b"
-    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])",
+    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals"
+    r"|(?:must|should|will|would|has to|have to|can only|could only)(?: \w+)? be|comes (?:out )?to(?: be)?|turns out to be"
+    r"|works out to(?: be)?)\b"
+    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?(?:[:=]|[-=]>|→|⇒))",
     re.I,
 )
 ALONE = re.compile(r"[ \t]*[*_]*[ \t]*\n")  # a heading: nothing but the word on its line
@@ -76,15 +85,6 @@ LEAD = re.compile(
     r"|yields)(?: us)?(?: that)?|it follows that|,|:)*",
     re.I,
 )
-VERB = re.compile(
-    r"(?<![=<>])\b(?:is|are|equals?|becomes|must be|will be)\b(?:\s+(?:equal to|approximately|exactly|therefore"
-    r"|then|thus))?[\s:]*"
-    r"|:\s+"
-)
-HOPE = re.compile(
-    r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
-    re.I,
-)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,10 @@ def finals(text: str) -> Iterator[Final]:
     """
     small = _small(text)
     limit = len(text)
+    whole = _object(text)
+    if whole is not None:
+        limit = whole.start
+        yield whole
     for start, kind in sorted(((p, k) for word, k in PLACES.items() for p in _last_of(small, word)), reverse=True):
         if start >= limit:
             continue  # inside an answer that was given already
@@ -148,7 +152,13 @@ def _final(text: str, start: int, kind: str) -> Final | None:
 
 def _box(text: str, start: int) -> Final | None:
     found = boxes.joined(text, start)
-    return None if found is None else Final(found[0], found[0], found[1], found[2], "boxed")
+    if found is None or DENIED.search(text[max(0, start - 20) : start]):
+        return None
+    content, begin, end = found
+    unit = boxes.unit_behind(text, end) if boxes.PLAIN.fullmatch(content) else None
+    if unit is not None:
+        content, end = content + unit[0], unit[1]
+    return Final(content, content, begin, end, "boxed")
 
 
 def _line(text: str, start: int) -> Final | None:
@@ -156,7 +166,7 @@ def _line(text: str, start: int) -> Final | None:
     begin = max(0, start - 10)
     lead = re.compile(r"(?:\A|\n)[ \t*]{0,9}\Z").search(text[begin:start] if begin else "\n" + text[:start])
     after = text[start + 2 : start + 3]
-    if not lead or text[start] != "A" or not (after in " \t*$\\(-" or after.isdigit()):
+    if not lead or text[start] != "A" or LISTED.match(text, start) or not (after in " \t*$\\(-" or after.isdigit()):
         return None
     return _phrase(text, start, start + 2, "line") if after else None
 
@@ -183,10 +193,22 @@ def _tag(text: str, start: int) -> Final | None:
     if stop - begin > LONGEST:
         return Final("", "", start, stop, "tag") if found is None and text.count("\n", begin) < 3 else None
     inside = text[begin:stop].strip()
+    if len(inside) > BRIEF and re.fullmatch(r"<(?:final|result|solution)>", opening, re.I):
+        return None  # it holds all of the work: what answers in it is found by itself
     box = next((f for f in finals(inside) if f.kind == "boxed"), None)
     said = box or next(finals(inside), None)
     answer = said.text if said else inside
     return Final(answer, answer, start, found.end() if found else stop, "tag") if answer else None
+
+
+def _object(text: str) -> Final | None:
+    """The answer of a JSON object that ends the text, whatever its other fields say; else None."""
+    found = fields.answer_in(text)
+    if found is None:
+        return None
+    start, key = found
+    field = _field(text, key)
+    return None if field is None or len(field.text) > BRIEF else Final(field.text, field.line, start, len(text), "field")
 
 
 def _field(text: str, start: int) -> Final | None:
@@ -293,9 +315,11 @@ def _sentence_end(text: str, start: int, most: int = NEAR) -> int:
 
 def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = None) -> Final | None:
     """The answer that begins at ``begin``: to the end of its sentence, formula or line."""
-    begin = _skip(text, begin, ' \t*_`":')
+    begin = _skip(text, begin, ' \t*_`":}')
     if begin < len(text) and text[begin] == "\n" and kind != "hash":  # "Answer:" and the answer on the line below
         begin = _skip(text, begin, ' \t\n*_`":>•' if kind == "heading" else " \t\n")
+        fence = re.compile(r"```[a-z]*\n\s*").match(text, begin)
+        begin = fence.end() if fence else begin
         begin += 2 if re.compile(r"[-•*] (?![\d.])").match(text, begin) else 0  # a bullet, but "- 5" is minus five
     edge = min(len(text), begin + LONGEST + 1)
     line_end = text.find("\n", begin, edge)
@@ -308,7 +332,9 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
     if stop is None:
         close = _sentence(text, formula or begin, edge)
         end = close if close is not None else edge
-    inner = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*").search(text, begin, end)
+    if text[end : end + 1] == "?" and kind in ("said", "line", "fix"):
+        return None  # "The answer is 5?" asks
+    inner = boxes.HEAD.search(text, begin, end)
     if inner:
         box = _box(text, inner.start())
         if box is not None:
@@ -370,40 +396,6 @@ def final(text: str) -> Final | None:
     """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
     found = next((f for f in finals(text) if not idle(f)), None)
     return None if found is None or vague(found) or retractions.retracted(text, found.end) else found
-
-
-def conclusion(text: str) -> Final | None:
-    """The last sentence of a text, where it says what something is: "So the volume is 120."; else None."""
-    tail = text[-3000:].rstrip()
-    body = tail
-    while (cut := HOPE.search(body[-260:])) is not None:  # it becomes shorter each time
-        body = body[: len(body) - len(body[-260:]) + cut.start()].rstrip()
-    block = re.search(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", body, re.S)
-    first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
-    breaks = [
-        m.end()
-        for m in re.finditer(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
-        if m.end() < first
-    ]
-    begin = breaks[-1] if breaks else 0
-    sentence = body[begin:].strip()
-    if not sentence or len(sentence) > 400:
-        return None
-    offset = len(text) - len(text[-3000:]) + begin
-    lead = LEAD.match(sentence)
-    bare = sentence[lead.end() if lead else 0 :]
-    led = bool(lead and lead.end() > 0 and re.search(r"[a-z]", lead.group(), re.I))
-    verb = next(reversed(list(VERB.finditer(bare))), None)
-    if verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
-        answer = bare[verb.end() :]
-    elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):
-        answer = re.sub(r"^there \w+(?: be)?\s+(?:exactly\s+)?", "", bare, flags=re.I)
-    elif led and FORMULA.match(bare):
-        answer = bare
-    else:
-        return None
-    answer = answer.strip().rstrip(".!").strip()
-    return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
 
 
 def learned(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:

@@ -78,7 +78,7 @@ def same(value: Fraction, percent: bool, gold: Fraction, gold_percent: bool) -> 
     if percent == gold_percent:
         return value == gold
     if percent:
-        return value / 100 == gold or (value == gold and (abs(gold) >= 1 or not gold))
+        return value / 100 == gold or (value == gold and (abs(gold) > 1 or not gold))
     return value == gold / 100 or (value == gold and abs(gold) >= 1)
 
 

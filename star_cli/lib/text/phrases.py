@@ -21,7 +21,9 @@ WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|textnormal|textit
 SPACING = re.compile(r"\\[,!;:> ]|\\q?quad\b|\\[()\[\]]|(?<!\\)\$|~|[*_`]{2,}|[`]")
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 CLAUSE = re.compile(
-    r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according)\b.*", re.S
+    r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according"
+    r"|rather than|instead of|(?:and )?not)\b.*|\s*\((?:and )?not\b[^()]*\)\s*\.?$",
+    re.S,
 )
 VERB = re.compile(
     r"\b(?:is|are|equals?|be|becomes|was|were)\b(?:\s+(?:equal to|approximately|about|exactly|therefore|then"
@@ -40,7 +42,14 @@ NOUN = re.compile(
     re.I,
 )
 KNOWN_WORDS = frozenset("yes no odd even true false none all zero red both neither always never".split())
-EMPTY_SET = re.compile(r"the empty set|empty set|null set", re.I)
+SPOKEN = (  # sets in words
+    (re.compile(r"(?:the )?(?:empty|null) set", re.I), r"\emptyset"),
+    (re.compile(r"(?:the set of )?(?:all )?(?:the )?(?:reals|real numbers)", re.I), r"\mathbb{R}"),
+    (
+        re.compile(r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)"),
+        r"\mathbb{R} \setminus \{BUT\}",
+    ),
+)
 
 
 def unwrapped(text: str) -> str:
@@ -84,9 +93,18 @@ def words(text: str) -> str | None:
     folded = " ".join(re.sub(r"[,.’'-]", " ", plain).casefold().split())
     if not (wrapped or re.search(r"[^\W\d_]{4}", plain) or folded in KNOWN_WORDS):
         return None
-    if EMPTY_SET.fullmatch(folded):
+    if spoken_set(folded):
         return None
     return re.sub(r"^(?:an?|the) (?=\w)", "", folded)
+
+
+def spoken_set(text: str) -> str:
+    """The formula of a set in words, such as "all real numbers except 2"; "" where it is none."""
+    for pattern, formula in SPOKEN:
+        found = pattern.fullmatch(text.strip(" .")) if len(text) < 100 else None
+        if found:
+            return formula.replace("BUT", found.groupdict().get("but") or "")
+    return ""
 
 
 def tail(said: str) -> str:
@@ -103,8 +121,8 @@ def tail(said: str) -> str:
 def forms(said: str) -> list[str]:
     """The ways to take a phrase as a formula, the whole first: without a clause, the one formula in it, its tail."""
     found = [said.strip()]
-    if EMPTY_SET.fullmatch(unwrapped(said)):
-        return ["∅"]
+    if named_set := spoken_set(unwrapped(said)):
+        return [named_set]
     if DENIED.search(said):
         return []
     cut = CLAUSE.sub("", said).strip().strip('*_"“”')
