@@ -229,9 +229,10 @@ def compare(known: str, said: str) -> str:
                 understood = True
             except NotFormula:
                 continue
-    if not understood and golds and (number := phrases.number(said)) is not None:
+    spelled_out = phrases.words(said) is not None
+    if (not understood or spelled_out) and golds and (number := phrases.number(said)) is not None:
         return "MATCH" if any(phrases.equals_number(gold, number) for gold in golds) else "MISMATCH"
-    if understood or phrases.words(said) is not None:
+    if understood or spelled_out:
         return "MISMATCH"
     return by_library(known, said)
 
@@ -272,8 +273,10 @@ def by_library(known: str, said: str) -> str:
     """MATCH, MISMATCH or NO_ANSWER as math-verify sees it: equation against equation side by side, never across
     kinds.
     """
-    if not HARD.search(known) or not HARD.search(said):
+    if not HARD.search(known) and not HARD.search(said):
         return "NO_ANSWER"  # our own reader refused it for a reason
+    if not all(HARD.search(text) or _formula(text) for text in (known, said)):
+        return "NO_ANSWER"
     sides = [_sides(known), _sides(said)]
     if len(sides[0]) != len(sides[1]) or len(sides[0]) > 2:
         return "NO_ANSWER"
@@ -296,7 +299,7 @@ def _sides(text: str) -> list[str]:
 def _verified(known: str, said: str) -> bool | None:
     if phrases.same_text(known, said):
         return True
-    if re.search(r"[<>,;]|\\(?:le|ge|in|to|cup|text)(?![A-Za-z])", known + said):
+    if re.search(r"(?<!\\)[<>,;]|\\(?:le|ge|in|to|cup|text)(?![A-Za-z])", known + said):
         return None
     gold, mine = _parsed(known), _parsed(said)
     if gold is None or mine is None:

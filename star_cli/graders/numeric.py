@@ -20,6 +20,7 @@ from star_cli.lib.text.retractions import retracted
 BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[*]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
 )
+SPELLED = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+)*\.?")
 SPACED = re.compile(r"\d(?: \d)+")
 TELLS = re.compile(  # a phrase with one of these says something of a number, even where none can be read
     r"\d|[\\=<>^]|\b(?:no|not|none|never|cannot|half|twice|double|triple|un\w+|zero|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -131,7 +132,8 @@ class Numeric(Reader):
         ("72", r"\boxed{72\text{ cm}^2}", "MATCH"),
         ("72", "The answer is 72 m^2", "MATCH"),
         ("90", r"\boxed{90^\circ}", "MATCH"),
-        ("5", "The answer is 5 feet 6 inches", "NO_ANSWER"),
+        ("5", "The answer is 5 feet 6 inches", "MISMATCH"),
+        ("5.5", "The answer is 5 feet 6 inches", "MATCH"),
         ("5", "The answer is 5:30", "NO_ANSWER"),
         ("72", r"\boxed{ \; 72 \, }", "MATCH"),  # LaTeX spaces
         ("72", r"The answer is \( 72 \).", "MATCH"),
@@ -219,6 +221,8 @@ class Numeric(Reader):
         stripped = text.strip()
         if len(stripped) <= 60 and BARE.fullmatch(stripped):
             return stripped, _number(stripped.strip("*").rstrip("."))
+        if len(stripped) <= 60 and SPELLED.fullmatch(stripped) and (number := _number(stripped)) is not None:
+            return stripped, number
         last = conclusion(text)
         if last is not None and (number := _number(last.text)) is not None:
             return last.text, number

@@ -162,6 +162,9 @@ class _Parser(BracketReader):
         rest: list[tuple[str, Any]] = []
         while True:
             op = self.sign("∪", "∩", "∖")
+            if op is None and isinstance(first, Combined) and self.ahead(0, "-") and self.ahead(1, "\\{"):
+                self.at += 1  # R - {0}
+                op = "∖"
             token = self.peek()
             if op is None and token is not None and token.kind == "name" and token.value == "U" and is_bracket(first):
                 self.at += 1

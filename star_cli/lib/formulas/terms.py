@@ -76,7 +76,7 @@ class TermReader:
     def sum(self) -> Any:
         self.deeper()
         found = self.product()
-        while op := self.sign("+", "-", "±", "∓"):
+        while not (isinstance(found, Combined) and self.ahead(1, "\\{")) and (op := self.sign("+", "-", "±", "∓")):
             other = self.product()
             if isinstance(found, Matrix) or isinstance(other, Matrix):
                 found = added(found, other, op)

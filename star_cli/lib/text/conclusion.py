@@ -50,7 +50,8 @@ def conclusion(text: str) -> Final | None:
     breaks = [m.end() for m in BREAK.finditer(body[:first].rstrip() + " ") if m.end() < first]
     begin = breaks[-1] if breaks else 0
     sentence = body[begin:].strip()
-    answer = _answer_of(sentence) if sentence and len(sentence) <= SENTENCE else None
+    said = sentence and len(sentence) <= SENTENCE and not sentence.endswith("?")
+    answer = _answer_of(sentence) if said else None
     offset = len(text) - len(text[-REACH:]) + begin
     return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
 

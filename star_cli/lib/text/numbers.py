@@ -37,7 +37,8 @@ AFTER = re.compile(
     r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus"
     r"|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
-    r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
+    r"|(?![mgshlLkKMWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
+    r"|(?:st|nd|rd|th)\b|[^.,]*\bbelow\b"
 )
 SETTING = re.compile(
     r"\s[^\d=]*\b(?:in|per|for|after|every|from|at|when|if|on|because|since|as|with|within|each|during)\b[^=]*"
@@ -92,7 +93,9 @@ def read_number(phrase: str) -> Number | None:
     if len(phrase) > LONGEST or DENIED.search(phrase):
         raise Unclear
     money = _money(phrase)
-    clean = plain(phrase)
+    clean = plain(re.sub(r"(?<=\d)\s?M\b(?=\W*$)", " million", phrase) if money else phrase)
+    if (parts := compound(clean)) is not None:
+        return parts
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
         if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
@@ -153,7 +156,10 @@ def _side(side: str, money: Unit | None = None) -> Number | None:
 
 
 def _spelled(text: str) -> Number | None:
-    found = spelled(text)
+    negative = re.match(r"\s*(?:minus|negative)\s+(?=[a-z])", text, re.I)
+    found = spelled(text[negative.end() :] if negative else text)
+    if found is not None and negative:
+        return Number((-found[0],), False, _unit(found[1]))
     return None if found is None else Number((found[0],), False, _unit(found[1]))
 
 
@@ -209,7 +215,7 @@ def _exponent(digits: str, largest: int = LARGEST) -> int:
     return value
 
 
-PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?")
+PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)[\s-]*([A-Za-z]+)\.?")
 
 
 def compound(text: str) -> Number | None:

@@ -120,7 +120,8 @@ def tail(said: str) -> str:
 
 def forms(said: str) -> list[str]:
     """The ways to take a phrase as a formula, the whole first: without a clause, the one formula in it, its tail."""
-    found = [said.strip()]
+    said = said.replace('\\"', '"')
+    found = [said.strip(), said.strip().strip('"')]
     if named_set := spoken_set(unwrapped(said)):
         return [named_set]
     if DENIED.search(said):

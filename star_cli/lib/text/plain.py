@@ -73,7 +73,9 @@ def plain(text: str) -> str:
     text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
     text = re.sub(r"\\leq?(?![a-z])|<=", "≤", re.sub(r"\\geq?(?![a-z])|>=|=>", "≥", text))
     text = re.sub(r"\\neq?(?![a-z])|!=", "≠", text)
-    text = re.sub(r"\b[Nn]egative\s+(?=\d)", "-", text)
+    text = re.sub(r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\d)", "-", text) if not re.search(r"\d\s+minus", text) else text
+    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=[$€£]?\d)", "*", text)
+    text = re.sub(r"(?<=\d):00(?=\s*[ap]\.?\s?m\b)", "", text, flags=re.I)
     text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
     text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
