@@ -218,7 +218,12 @@ def compare(known: str, said: str) -> str:
         return "MATCH" if phrases.letter(said, leading=True) == letter else "MISMATCH"
     words = phrases.words(known)
     if words is not None:
-        return "MATCH" if words in (phrases.words(said), phrases.words(phrases.tail(said))) else "MISMATCH"
+        options = (phrases.words(said), phrases.words(phrases.tail(said)), phrases.yes_or_no(said))
+        return "MATCH" if words in options else "MISMATCH"
+    if re.fullmatch("[A-Z]{3,}", known):
+        return "MISMATCH"  # letters in another order
+    if bool(phrases.WHOLE_NUMBERS.search(known)) != bool(phrases.WHOLE_NUMBERS.search(said)):
+        known, said = (phrases.WHOLE_NUMBERS.sub("", text) for text in (known, said))
     understood = False
     golds = [form for form in phrases.forms(known) if _formula(form)]
     for form in phrases.forms(said):

@@ -27,6 +27,7 @@ from star_cli.lib.formulas.kinds import (
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.formulas.realsets import infinite, same_set, set_like
+from star_cli.lib.formulas.solve import at
 from star_cli.lib.formulas.settle import Mapping, Named, decimals_of, letter_of, name_of, settled
 from star_cli.lib.text.numbers import same as same_number
 
@@ -49,6 +50,8 @@ def alike(gold: Any, answer: Any) -> bool:
     """Whether two settled readings are equal."""
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name and alike(gold.value, answer.value):
+            return True
+        if _same_function(gold, answer):
             return True
         return _same_equation(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
@@ -103,6 +106,18 @@ def _as_ratio(kind: Any) -> Any:
     if not minutes or kind.half or kind.seconds % 60:
         return kind
     return Ratio((Fraction(minutes // 60), Fraction(minutes % 60)))
+
+
+def _same_function(gold: Named, answer: Named) -> bool:
+    """f(n) = n^2 and f(x) = x^2."""
+    names = [re.fullmatch(r"([A-Za-z]+(?:_\w+)?)\(([a-z])\)", named.name) for named in (gold, answer)]
+    if names[0] is None or names[1] is None or names[0][1] != names[1][1] or names[0][2] == names[1][2]:
+        return False
+    if not isinstance(gold.value, Scalar) or not isinstance(answer.value, Scalar):
+        return False
+    if names[0][2] in variables(answer.value.term):
+        return False
+    return values.equal(gold.value.term, at(answer.value.term, names[1][2], ("v", names[0][2])))
 
 
 def _same_quotient(gold: Any, answer: Any) -> bool:

@@ -76,6 +76,7 @@ TOKEN = re.compile(
     |(?P<sign>[-+*/^_=<>≤≥≠≈≡∈∉∪∩∖,;:&|‖!%'°±∓()\[\]{{}}⟨⟩⌊⌋⌈⌉∅…$€£¥₹¢"?.~])""",
     re.X,
 )
+ACCENTS = {"overline": "bar", "overrightarrow": "vec", "widehat": "hat"}
 STOP = frozenset(  # short English words that are no product of letters
     """no on is in by to of if at the for not yes odd all are was be as it an we he so up do go us my me am or and any
     one two six ten now new old out our can may has had him his her she you who why how its let yet few day man men
@@ -224,7 +225,7 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
             raise NotFormula(name)
         if len(inside) > 1 and name in ("overline", "bar") and inside.isupper():
             return [("name", letter) for letter in inside]  # the segment AB
-        return [("name", f"{inside}_{'bar' if name == 'overline' else name}")]
+        return [("name", f"{inside}_{ACCENTS.get(name, name)}")]
     if re.fullmatch(r"[A-Za-z]", inside):
         if name in ("mathbf", "boldsymbol", "bm", "bold", "vec") and inside in "ijke":
             return [("name", f"{inside}_bold")]

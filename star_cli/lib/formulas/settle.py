@@ -17,6 +17,7 @@ from star_cli.lib.formulas.exact import Undecided, expanded, variables
 from star_cli.lib.formulas.kinds import Relation, Scalar, Sequence, Term, Words
 from star_cli.lib.formulas.latex import NotFormula
 
+TRIG = ("sin", "cos", "tan", "cot", "sec", "csc")
 MANY = 60  # elements of a list
 
 
@@ -136,6 +137,8 @@ def letter_of(term: Term) -> str | None:
     if term[0] == "/":  # the ratio NO/BO of two segments
         parts = [letter_of(t) for t in term[1:]]
         return "/".join(map(str, parts)) if all(p and p.isupper() and len(p) > 1 for p in parts) else None
+    if term[0] == "f" and term[1] in TRIG and term[2][0] == "v":
+        return f"{term[1]}({term[2][1]})"
     if term[:2] == ("f", "abs") and term[2][0] == "*":
         return letter_of(term[2])
     return None

@@ -60,8 +60,8 @@ def _pair(left: Any, op: str, right: Any) -> Any:
 
 def _linear(term: Term, op: str, name: str) -> Relation | None:
     """``term op 0`` for a linear term."""
-    low = _at(term, name, ZERO)
-    slope = ("-", _at(term, name, ONE), low)
+    low = at(term, name, ZERO)
+    slope = ("-", at(term, name, ONE), low)
     if not values.equal(term, ("+", ("*", slope, ("v", name)), low)) or values.equal(slope, ZERO):
         return None
     op = op if number(slope) > 0 else FLIPPED[op]
@@ -78,7 +78,8 @@ def _absolute(inside: Term, op: str, bound: Term, name: str) -> Combined | None:
     return Combined(below, (("∩" if op in "<≤≠" else "∪", above),))
 
 
-def _at(term: Term, name: str, value: Term) -> Term:
+def at(term: Term, name: str, value: Term) -> Term:
+    """A term with a value in place of a variable."""
     if term == ("v", name):
         return value
-    return (term[0], *(_at(p, name, value) if isinstance(p, tuple) else p for p in term[1:]))
+    return (term[0], *(at(p, name, value) if isinstance(p, tuple) else p for p in term[1:]))

@@ -23,6 +23,12 @@ SWITCH = re.compile(
 ENVIRONMENT = re.compile(
     r"\\(?P<side>begin|end)\s*\{(?:align|aligned|alignat|equation|gather|gathered|split|multline|displaymath|math|center)\*?\}"
 )
+CASES = re.compile(  # a system of equations
+    r"\\begin\s*\{cases\}(?P<cases>.*?)\\end\s*\{cases\}"
+    r"|\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned|matrix)\}(?:\s*\{[lcr| ]*\})?(?P<array>.*?)\\end\s*\{(?:array|aligned|matrix)\}\s*\\right\s*\.",
+    re.S,
+)
+PROBABILITY = re.compile(r"^\s*(?:\\(?:Pr|max|min|mathbb\s*\{\s*P\s*\}|mathrm\s*\{\s*P\s*\})|P)\s*(?:\\left)?(?:\([^()=]*=[^()]*\))?\s*=(?=[^=]+$)")
 NEXT_SIDE = re.compile(r"\\\\\s*(?:\[[^\]]{0,9}\])?\s*&?\s*(?=[=<>]|\\(?:le|ge|lt|gt|approx|equiv)(?:q|qslant)?(?![A-Za-z]))")
 MONEY = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{\s*\\?\$\s*([\d.,]*)\s*\}")
 CODES = {"USD": r"\$", "US$": r"\$", "US\\$": r"\$", "EUR": "€", "GBP": "£", "Rs": "₹", "Rs.": "₹", "INR": "₹"}
@@ -35,7 +41,9 @@ def unstyled(text: str) -> str:
     """A formula without what is only style. Environments of several lines become one chain or one list."""
     if re.search(r"\\\\[A-Za-z]", text) and not re.search(r"(?<!\\)\\[A-Za-z]", text):
         text = text.replace("\\\\", "\\")  # every command is escaped twice
-    text = SWITCH.sub(" ", text)
+    text = CASES.sub(_system, SWITCH.sub(" ", text))
+    text = re.sub(r"^\s*(?:\\(?:approx|simeq|sim)(?![A-Za-z])|[≈~])\s*", "", text)
+    text = PROBABILITY.sub("P=", text)
     for _ in range(4):
         whole = WHOLE.fullmatch(text)
         if whole is None or not re.search(r"[\\$\d]", whole["inside"]) or not _balanced(whole["inside"]):
@@ -49,6 +57,14 @@ def unstyled(text: str) -> str:
     text = re.sub(r"(?<=\d)\^\s*(?:o|\{o\})(?![A-Za-z])", r"^\\circ", text)
     text = re.sub(r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}", text)
     return _one_line(text) if ENVIRONMENT.search(text) else text
+
+
+def _system(m: re.Match[str]) -> str:
+    """The equations of a system as a list; a function in pieces (with marks &) stays as it is."""
+    body: str = m["cases"] if m["cases"] is not None else m["array"]
+    rows = [row.strip(" \n,;") for row in re.split(r"\\\\(?:\s*\[[^\]]{0,9}\])?", body)]
+    rows = [row for row in rows if row]
+    return ", ".join(rows) if all("=" in row and "&" not in row for row in rows) else m.group()
 
 
 def _balanced(text: str) -> bool:

@@ -45,7 +45,7 @@ def repeating(text: str, form: str = " {} ") -> str:
             times = 3 if size == 1 else 2
             if len(digits) >= size * times and digits.endswith(period * times):
                 return form.format(_fraction(m[1] or "0", digits[: -size * times], period))
-        return " § " if len(digits) > 3 else m.group()  # 1.41421...: how it goes on is not said
+        return " § "  # 1.41421...: how it goes on is not said
 
     return DOTS.sub(dots, REPEATING.sub(bar, text))
 
