@@ -19,10 +19,9 @@ from star_cli.lib.clock import Overdue, limited
 from star_cli.lib.formulas.equality import equal
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
-from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import READ, Final, boxed, finals, idle, vague
+from star_cli.lib.text import phrases, retractions
+from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, vague
 from star_cli.lib.text.conclusion import conclusion
-from star_cli.lib.text.retractions import retracted
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
@@ -167,12 +166,12 @@ def final_of(text: str, known: str) -> Final | None:
     for found in islice(finals(text), READ):
         word = phrases.words(known)
         if word is None or phrases.words(found.text) != word:  # the known answer may be "unclear" itself
-            if idle(found):
+            if idle(found) and not retractions.idle(known):
                 continue
             if vague(found):
                 return Final("", "", found.start, found.end, found.kind)
-        return Final("", "", found.start, found.end, found.kind) if retracted(text, found.end) else found
-    bare = text.strip()
+        return Final("", "", found.start, found.end, found.kind) if retractions.retracted(text, found.end) else found
+    bare = text.strip().strip(PICTURES).strip()
     if bare and len(bare) <= LONGEST and (ONE_FORMULA.fullmatch(bare) or _formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
     last = conclusion(text)
@@ -193,7 +192,9 @@ def _formula(text: str) -> bool:
 
 
 def _few_words(text: str, known: str) -> bool:
-    """Whether a text is nothing but a few words, where the known answer is words or a letter."""
+    """Whether a text is nothing but a few words: a set in words, or where the known answer is words or a letter."""
+    if phrases.spoken_set(phrases.unwrapped(text)):
+        return True
     letter = phrases.letter(known) is not None and phrases.letter(text, leading=True) is not None
     return letter or (phrases.words(known) is not None and phrases.words(text) is not None and len(text.split()) <= 6)
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import READ, finals, idle, vague
+from star_cli.lib.text.answers import PICTURES, READ, finals, idle, vague
 from star_cli.lib.text.conclusion import conclusion
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
@@ -218,7 +218,7 @@ class Numeric(Reader):
             return final.text, None if number is None or retracted(text, final.end) else number
         if said is not None:
             return said, None
-        stripped = text.strip()
+        stripped = text.strip().strip(PICTURES).strip()
         if len(stripped) <= 60 and BARE.fullmatch(stripped):
             return stripped, _number(stripped.strip("*").rstrip("."))
         if len(stripped) <= 60 and SPELLED.fullmatch(stripped) and (number := _number(stripped)) is not None:

@@ -42,7 +42,7 @@ def unstyled(text: str) -> str:
     if re.search(r"\\\\[A-Za-z]", text) and not re.search(r"(?<!\\)\\[A-Za-z]", text):
         text = text.replace("\\\\", "\\")  # every command is escaped twice
     text = CASES.sub(_system, SWITCH.sub(" ", text))
-    text = re.sub(r"^\s*(?:\\(?:approx|simeq|sim)(?![A-Za-z])|[≈~])\s*", "", text)
+    text = re.sub(r"^\s*(?:\\(?:approx|simeq|sim)(?![A-Za-z])|[≈~]|=(?!=))\s*", "", text)
     text = PROBABILITY.sub("P=", text)
     for _ in range(4):
         whole = WHOLE.fullmatch(text)

@@ -38,6 +38,7 @@ PLACES = {  # everything that can announce an answer, in small letters; what sta
     "option": "word",
     "choice": "word",
     "a:": "line",
+    "答案": "chinese",
     "should be": "fix",
     "should have been": "fix",
     "correction": "fix",
@@ -49,14 +50,22 @@ BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a lin
     r"|(?:^|[.!?>*#_\n:{])[\s*_#>]*(?:final\s+)?)$",
     re.I,
 )
-DENIED = re.compile(r"\b(?:not|never|n't)\s*(?:[$*({\[\s]|\\[(\[])*$|n't\s*(?:[$*({\[\s]|\\[(\[])*$", re.I)
+DENIED = re.compile(  # before a box: it is no answer
+    r"(?:\b(?:not|never|cannot)|n't)\s*(?:be|equal(?: to)?)?\s*(?:[$*({\[\s]|\\[(\[])*$"
+    r"|(?<!only )\b(?:if|whether|suppose|supposing|assume|assuming)\s(?!and only)(?:[^.,;!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$",
+    re.I,
+)
+ASKED = re.compile(r"(?:[\s$)\]*]|\\[)\]])*\?")
+PICTURES = "\u2713\u2714\u2705\u2728\u2764\ufe0f\u27a1\U0001f389\U0001f449\U0001f3af\U0001f44d\U0001f60a\U0001f642\U0001f680\u2b50"
+QUESTION = re.compile(r"(?:who|what|which|when|where|why|how|do|does|is|are|can)\b", re.I)  # an answer may be a question
+HANGING = re.compile(r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I)  # torn, or looping
 LISTED = re.compile(r"A:[^\n]{0,200}\n[ \t*]*B[:.)]")  # options, not answers
 DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
 SAYS = re.compile(  # after "answer": what leads to the value
     r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals"
     r"|(?:must|should|will|would|has to|have to|can only|could only)(?: \w+)? be|comes (?:out )?to(?: be)?|turns out to be"
     r"|works out to(?: be)?)\b"
-    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?(?:[:=]|[-=]>|→|⇒))",
+    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?(?:[:=：]|[-=]>|→|⇒))",
     re.I,
 )
 ALONE = re.compile(r"[ \t]*[*_]*[ \t]*\n")  # a heading: nothing but the word on its line
@@ -66,7 +75,7 @@ CLAIM = re.compile(
     r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
     re.I,
 )
-SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
+SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|。|<(?=/|\|)")
 HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
 HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
     r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion"
@@ -146,13 +155,16 @@ def _final(text: str, start: int, kind: str) -> Final | None:
         return _line(text, start)
     if kind == "fix":
         return _fix(text, start)
+    if kind == "chinese":
+        lead = re.compile(r"答案\s*(?:是|为|為|：|:|等于)+\s*[:：]?").match(text, start)
+        return _phrase(text, start, lead.end(), "said") if lead else None
     quoted = re.compile(r"(?:final[_ ]?)?answer[\"']\s{0,9}:", re.I).match(text, start)
     return _field(text, start) if quoted and text[start - 1] in "\"'_ lL" else _word(text, start)
 
 
 def _box(text: str, start: int) -> Final | None:
     found = boxes.joined(text, start)
-    if found is None or DENIED.search(text[max(0, start - 20) : start]):
+    if found is None or DENIED.search(text[max(0, start - 60) : start]) or ASKED.match(text, found[2], found[2] + 9):
         return None
     content, begin, end = found
     unit = boxes.unit_behind(text, end) if boxes.PLAIN.fullmatch(content) else None
@@ -328,19 +340,19 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
     if formula is not None:
         line_end = text.find("\n", formula, edge)
         line_end = line_end if line_end >= 0 else edge
-    end = line_end if stop is None else min(stop, edge)
+    end = line_end if stop is None or formula is not None else min(stop, edge)
     if stop is None:
         close = _sentence(text, formula or begin, edge)
         end = close if close is not None else edge
-    if text[end : end + 1] == "?" and kind in ("said", "line", "fix"):
+    if text[end : end + 1] == "?" and kind in ("said", "line", "fix") and not QUESTION.match(text, begin):
         return None  # "The answer is 5?" asks
     inner = boxes.HEAD.search(text, begin, end)
     if inner:
         box = _box(text, inner.start())
         if box is not None:
             return Final(box.text, box.text, start, max(box.end, end), "boxed")
-    answer = text[begin:end].strip()
-    if not answer:
+    answer = text[begin:end].strip().strip(PICTURES).strip()
+    if not answer or HANGING.fullmatch(answer):
         return None
     if len(answer) > LONGEST:
         return Final("", "", start, end, kind)

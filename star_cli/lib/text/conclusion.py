@@ -29,6 +29,9 @@ VERB = re.compile(
 NAMED = re.compile(r"[*_]*(?=[^=\n]*[A-Za-z]{3})[A-Za-z][A-Za-z '*_]{2,40}=\s*(?=[^\s=])")  # Total cost = 9 * 2 = 18
 DISPLAY = re.compile(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", re.S)
 BREAK = re.compile(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])|[.!?]?\$\s(?=[A-Z][a-z]*,?\s)")
+SECOND = re.compile(  # another number, or another claim, in the sentence
+    r",\s+(?:and|but|while|so|with|then|plus|or)\b[^=]*\d|\d.*\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b(?! hundred| of (?:the|us|them))"
+)
 HOPE = re.compile(
     r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
     re.I,
@@ -53,7 +56,9 @@ def conclusion(text: str) -> Final | None:
     said = sentence and len(sentence) <= SENTENCE and not sentence.endswith("?")
     answer = _answer_of(sentence) if said else None
     offset = len(text) - len(text[-REACH:]) + begin
-    return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
+    if not answer or SECOND.search(answer):
+        return None
+    return Final(answer, answer, offset, offset + len(sentence), "sentence")
 
 
 def _answer_of(sentence: str) -> str | None:

@@ -13,6 +13,9 @@ KEY = re.compile(
 )
 
 
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.S)
+
+
 def answer_in(text: str) -> tuple[int, int] | None:
     """(where the last object of a text begins, where the name of its answer's field does); None where the text does
     not end with an object, or it has no such field.
@@ -34,6 +37,16 @@ def answer_in(text: str) -> tuple[int, int] | None:
         if not names:
             return None
         name = max(names, key=lambda n: ("answer" in n.lower(), -names.index(n)))
-        place = re.compile(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:").search(body, start)
-        return None if place is None else (start, place.start() + 1)
+        place = _place(raw, name)
+        return None if place is None else (start, start + place + 1)
+    return None
+
+
+def _place(raw: str, name: str) -> int | None:
+    """Where the name of a field stands on the first level of an object."""
+    depth = 0
+    for token in TOKEN.finditer(raw):
+        depth += (token.group() in "{[") - (token.group() in "}]")
+        if depth == 1 and token.group() == f'"{name}"' and raw[token.end() :].lstrip()[:1] == ":":
+            return token.start()
     return None

@@ -27,7 +27,7 @@ NUMBER = re.compile(
 )
 SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 TURNS = re.compile(  # words before a number that make it something else than the answer
-    r"\b(?:not|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
+    r"\b(?:not|cannot|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
     r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least"
     r"|most)|up to|over"
     r"|under|above|below|(?:option|choice|step|case|part|equation|question|problem|figure|base|log)(?=\s*$))\b|n't\b"
@@ -96,6 +96,10 @@ def read_number(phrase: str) -> Number | None:
     clean = plain(re.sub(r"(?<=\d)\s?M\b(?=\W*$)", " million", phrase) if money else phrase)
     if (parts := compound(clean)) is not None:
         return parts
+    if doubled := re.fullmatch(r"([A-Za-z -]+?)\s*\(\s*([\d,.]+)\s*([A-Za-z ]*)\)", clean):  # fifteen (15)
+        worded, written = _spelled(doubled[1]), _side(f"{doubled[2]} {doubled[3]}", money)
+        if worded is not None and written is not None and worded.values == written.values:
+            return written
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
         if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):

@@ -106,7 +106,7 @@ def words(text: str) -> str | None:
     folded = re.sub(r"\b(solution|root|answer|value|number|integer)s\b", r"\1", SAME_WORDS.get(folded, folded))
     if not (wrapped or re.search(r"[^\W\d_]{4}", folded) or folded in KNOWN_WORDS):
         return None
-    if spoken_set(folded):
+    if spoken_set(plain):
         return None
     return re.sub(r"^(?:an?|the) (?=\w)", "", folded)
 
@@ -141,8 +141,9 @@ def forms(said: str) -> list[str]:
     """The ways to take a phrase as a formula, the whole first: without a clause, the one formula in it, its tail."""
     said = said.replace('\\"', '"')
     found = [said.strip(), said.strip().strip('"')]
-    if named_set := spoken_set(unwrapped(said)):
-        return [named_set]
+    for text in (said, CLAUSE.sub("", said), tail(said)):
+        if named_set := spoken_set(unwrapped(text)):
+            return [named_set]
     if DENIED.search(said):
         return []
     cut = CLAUSE.sub("", said).strip().strip('*_"“”')
@@ -178,6 +179,8 @@ def _only_formula(text: str) -> str:
 def number(said: str) -> Number | None:
     """The one number of a phrase in plain words, such as "12 distinct sequences"; None where it holds a formula."""
     plain = unwrapped(said) if not re.search(r"(?<!\\)\\(?!text|mathrm|[,;!: $%])[A-Za-z]", said) else ""
+    if re.search(r"\d\s*(?:\.\.\.|…)", said):
+        return None
     if not plain or len(plain) > 300 or not PROSE.fullmatch(plain) or len(plain) > LONGEST:
         return None
     if re.search(

@@ -58,6 +58,11 @@ def _fraction(whole: str, fixed: str, period: str) -> str:
     return f"{value.numerator}/{value.denominator}"
 
 
+def _power(m: re.Match[str]) -> str:
+    """cm^2 as "square cm"."""
+    return f"{'square' if m[2] == '2' else 'cubic'} {m[1]}"
+
+
 def plain(text: str) -> str:
     """The phrase with LaTeX, Markdown, currency signs and exotic characters in their plainest form."""
     text = re.sub(r"<<[^<>]*>>", "", text)
@@ -84,6 +89,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
     text = re.sub(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])", "", text)
     text = re.sub(rf"[{CURRENCY}]", " ", text)
+    text = re.sub(r"\b((?:centi|milli|kilo)?met(?:er|re)s?|cm|km|mm|m|ft|feet|in(?:ch(?:es)?)?|yd|mi(?:les?)?)\s?(?:\^\s*\{?\s*)?([23])\b\}?", _power, text)
     text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
     text = re.sub(r"[{}]", "", text) if "^" not in text else text
     return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")

@@ -9,12 +9,14 @@ NEAR = 160
 CHATTER = re.compile(  # what is said about an answer that was given before
     r"(?:indeed|also|already|now|therefore|thus|hence|in fact)?[,\s]*(?:(?:very|quite|fully|most likely|probably)\s+)?"
     r"(?:correct|right|clear|helpful|useful|obvious|reasonable|consistent|verified|confirmed|valid|unique|simplified"
+    r"|positive|negative|whole|finite|non-?zero|greater|real"
     r"|rounded|expressed|written|given|found|obtained|determined|derived|calculated|computed|checked|as follows|below"
     r"|above|in (?:the|its) (?:simplest|lowest|required|form)|the same|an? (?:positive |negative )?(?:integer"
     r"|whole number|fraction"
     r"|decimal|number|prime)|reached|complete|accurate|satisfied|what (?:we|you)|based on|supported)\b",
     re.I,
 )
+BECAUSE = re.compile(r",?\s(?:because|since|which|so)\b", re.I)
 VAGUE = re.compile(  # the answer is taken back, or there is none
     r"(?:still|completely|simply|just)?\s*(?:wrong|incorrect|unclear|uncertain|in doubt|not (?:clear|known"
     r"|right|correct|certain|given))\b",
@@ -46,6 +48,7 @@ AT_ONCE = re.compile(  # in the very next sentence these are enough
     r"|(?:that|this|it) (?:does not|doesn't|did not|didn't) (?:seem|look|sound|feel) (?:right|correct|plausible|possible)\b"
     r"|(?P<fails>(?:that|this|it|the answer) (?:does not|doesn't) (?:satisfy|work|match|fit|agree|check out|make sense|add up)\b)"
     r"|(?:that|this)(?:'s| is) (?:right|correct)\?)"
+    rf"|[\s\"'*_)\]$\\]*(?:is|was|would be|must be) {WRONG}\b"
     rf"|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
     re.I,
 )
@@ -54,7 +57,7 @@ UNLESS = re.compile(r"\b(?:if|not|no|n't|never|without|any|whether|nor)\b[^.!?\n
 
 def idle(phrase: str) -> bool:
     """Whether "the answer is" goes on with something that is no answer: "thus confirmed", "in simplest form"."""
-    return bool(CHATTER.match(phrase)) and not TURN.search(phrase)
+    return bool(CHATTER.match(phrase)) and not TURN.search(BECAUSE.split(phrase)[0])
 
 
 def vague(phrase: str) -> bool:
