@@ -27,7 +27,8 @@ SAYS = re.compile(
 )
 OPTION_LINE = re.compile(r"[\s*_>-]*\(?[A-Ja-j][).:\]]")
 CHOSEN = re.compile(  # "I would choose B", "that leaves us with option B", at the end of a text
-    r"\b(?:choose|select|pick|go(?:ing)? with|leaves(?: us with)?|has to be|must be|it is|it's)\s+(?:(?:the )?(?:option|answer|choice)\s+)?"
+    r"\b(?:choose|select|pick|go(?:ing)? with|leaves(?: us with)?|has to be|must be|it is"
+    r"|it's)\s+(?:(?:the )?(?:option|answer|choice)\s+)?"
     r"(\(?[A-J](?:\)|\b)[^\n]{0,200})",
 )
 HEDGED = re.compile(r"\b(?:could|might|may|maybe|perhaps|not sure|possibly|or)\b|\?", re.I)
@@ -284,7 +285,7 @@ def _chosen(line: str, choices: list[str]) -> tuple[str, set[int] | None] | None
 
 
 def _opening(lines: list[str], choices: list[str]) -> tuple[str, set[int] | None] | None:
-    """An option that is the first line, or the first sentence of it, before what explains it: "B. blue\n\nBecause ..."."""
+    """An option that is the first line, or its first sentence, before what explains it."""
     first = lines[0].strip()
     if sum(bool(OPTION_LINE.match(line)) for line in lines[:12]) > 1 or len(first) > 400:
         return None  # a list of the options

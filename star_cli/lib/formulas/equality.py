@@ -27,8 +27,8 @@ from star_cli.lib.formulas.kinds import (
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.formulas.realsets import infinite, same_set, set_like
-from star_cli.lib.formulas.solve import at
 from star_cli.lib.formulas.settle import Mapping, Named, decimals_of, letter_of, name_of, settled
+from star_cli.lib.formulas.solve import at
 from star_cli.lib.text.numbers import same as same_number
 
 MANY = 60  # elements of a list that are compared

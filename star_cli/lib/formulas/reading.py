@@ -80,7 +80,9 @@ def _special(text: str) -> Any:
     if said := re.fullmatch(r"(\d+)\s+to\s+(\d+)", text):
         return Ratio((Fraction(said[1]), Fraction(said[2])), True)
     if named := NAMED_RATIO.fullmatch(colons):
-        return Relation((Words(re.sub(r"[\s{}]", "", named[1])), Ratio(tuple(map(Fraction, named[2].split(":"))))), ("=",))
+        return Relation(
+            (Words(re.sub(r"[\s{}]", "", named[1])), Ratio(tuple(map(Fraction, named[2].split(":"))))), ("=",)
+        )
     quantity = compound(text) if re.search(r"\d\s*[A-Za-z]+\.?,?\s*(?:and\s)?\s*\d", text) else None
     return None if quantity is None else Scalar(("n", quantity.values[0]), quantity.unit)
 

@@ -33,9 +33,7 @@ def solved(kind: Any) -> Any:
     pairs = [_pair(left, op, right) for left, op, right in zip(kind.sides[:-1], kind.ops, kind.sides[1:], strict=True)]
     if all(p is None for p in pairs):
         return kind
-    parts = [
-        p if p is not None else Relation(kind.sides[i : i + 2], (kind.ops[i],)) for i, p in enumerate(pairs)
-    ]
+    parts = [p if p is not None else Relation(kind.sides[i : i + 2], (kind.ops[i],)) for i, p in enumerate(pairs)]
     return parts[0] if len(parts) == 1 else Combined(parts[0], tuple(("∩", p) for p in parts[1:]))
 
 

@@ -25,16 +25,26 @@ ENVIRONMENT = re.compile(
 )
 CASES = re.compile(  # a system of equations
     r"\\begin\s*\{cases\}(?P<cases>.*?)\\end\s*\{cases\}"
-    r"|\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned|matrix)\}(?:\s*\{[lcr| ]*\})?(?P<array>.*?)\\end\s*\{(?:array|aligned|matrix)\}\s*\\right\s*\.",
+    r"|\\left\s*\\\{\s*\\begin\s*\{(?:array|aligned|matrix)\}(?:\s*\{[lcr"
+    r"| ]*\})?(?P<array>.*?)\\end\s*\{(?:array|aligned|matrix)\}\s*\\right\s*\.",
     re.S,
 )
-PROBABILITY = re.compile(r"^\s*(?:\\(?:Pr|max|min|mathbb\s*\{\s*P\s*\}|mathrm\s*\{\s*P\s*\})|P)\s*(?:\\left)?(?:\([^()=]*=[^()]*\))?\s*=(?=[^=]+$)")
-NEXT_SIDE = re.compile(r"\\\\\s*(?:\[[^\]]{0,9}\])?\s*&?\s*(?=[=<>]|\\(?:le|ge|lt|gt|approx|equiv)(?:q|qslant)?(?![A-Za-z]))")
+PROBABILITY = re.compile(
+    r"^\s*(?:\\(?:Pr|max|min|mathbb\s*\{\s*P\s*\}|mathrm\s*\{\s*P\s*\})|P)\s*(?:\\left)?(?:\([^()=]*=[^()]*\))?\s*=(?=[^=]+$)"
+)
+NEXT_SIDE = re.compile(
+    r"\\\\\s*(?:\[[^\]]{0,9}\])?\s*&?\s*(?=[=<>]|\\(?:le|ge|lt|gt|approx|equiv)(?:q|qslant)?(?![A-Za-z]))"
+)
 MONEY = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{\s*\\?\$\s*([\d.,]*)\s*\}")
 CODES = {"USD": r"\$", "US$": r"\$", "US\\$": r"\$", "EUR": "€", "GBP": "£", "Rs": "₹", "Rs.": "₹", "INR": "₹"}
 CODE = re.compile(r"(?<![A-Za-z])(USD|US\\?\$|EUR|GBP|Rs\.?|INR)\s*(?=\d)")
-DEGREES = re.compile(r"\^\s*\{?\s*(?:\\circ|°)\s*\}?\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))|°\s*([CF])(?![A-Za-z])")
-PER = re.compile(r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm)\s*\{\s*([A-Za-z ]+?)\s*\}\s*\}\s*\{\s*\\(?:text|mathrm)\s*\{\s*([A-Za-z ]+?)\s*\}\s*\}")
+DEGREES = re.compile(
+    r"\^\s*\{?\s*(?:\\circ|°)\s*\}?\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))|°\s*([CF])(?![A-Za-z])"
+)
+PER = re.compile(
+    r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm)\s*\{\s*([A-Za-z ]+?)\s*\}\s*\}\s*\{\s*\\(?:text"
+    r"|mathrm)\s*\{\s*([A-Za-z ]+?)\s*\}\s*\}"
+)
 
 
 def unstyled(text: str) -> str:

@@ -52,18 +52,24 @@ BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a lin
 )
 DENIED = re.compile(  # before a box: it is no answer
     r"(?:\b(?:not|never|cannot)|n't)\s*(?:be|equal(?: to)?)?\s*(?:[$*({\[\s]|\\[(\[])*$"
-    r"|(?<!only )\b(?:if|whether|suppose|supposing|assume|assuming)\s(?!and only)(?:[^.,;!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$",
+    r"|(?<!only )\b(?:if|whether|suppose|supposing|assume"
+    r"|assuming)\s(?!and only)(?:[^.,;!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$",
     re.I,
 )
 ASKED = re.compile(r"(?:[\s$)\]*]|\\[)\]])*\?")
-PICTURES = "\u2713\u2714\u2705\u2728\u2764\ufe0f\u27a1\U0001f389\U0001f449\U0001f3af\U0001f44d\U0001f60a\U0001f642\U0001f680\u2b50"
-QUESTION = re.compile(r"(?:who|what|which|when|where|why|how|do|does|is|are|can)\b", re.I)  # an answer may be a question
-HANGING = re.compile(r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I)  # torn, or looping
+PICTURES = "✓✔✅✨❤\ufe0f➡🎉👉🎯👍😊🙂🚀⭐"
+QUESTION = re.compile(
+    r"(?:who|what|which|when|where|why|how|do|does|is|are|can)\b", re.I
+)  # an answer may be a question
+HANGING = re.compile(
+    r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I
+)  # torn, or looping
 LISTED = re.compile(r"A:[^\n]{0,200}\n[ \t*]*B[:.)]")  # options, not answers
 DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
 SAYS = re.compile(  # after "answer": what leads to the value
     r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals"
-    r"|(?:must|should|will|would|has to|have to|can only|could only)(?: \w+)? be|comes (?:out )?to(?: be)?|turns out to be"
+    r"|(?:must|should|will|would|has to|have to|can only|could only)(?: \w+)? be|comes (?:out )?to(?: be)?"
+    r"|turns out to be"
     r"|works out to(?: be)?)\b"
     r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?(?:[:=：]|[-=]>|→|⇒))",
     re.I,
@@ -75,7 +81,9 @@ CLAIM = re.compile(
     r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
     re.I,
 )
-SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|。|<(?=/|\|)")
+SENTENCE = re.compile(
+    r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|。|<(?=/|\|)"
+)
 HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
 HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
     r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion"
@@ -220,7 +228,9 @@ def _object(text: str) -> Final | None:
         return None
     start, key = found
     field = _field(text, key)
-    return None if field is None or len(field.text) > BRIEF else Final(field.text, field.line, start, len(text), "field")
+    return (
+        None if field is None or len(field.text) > BRIEF else Final(field.text, field.line, start, len(text), "field")
+    )
 
 
 def _field(text: str, start: int) -> Final | None:

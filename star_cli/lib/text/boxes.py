@@ -17,7 +17,9 @@ JOINED = re.compile(  # what may stand between two boxes that are one answer
 HEAD = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 COMMANDS = ("\\boxed", "\\fbox", "\\framebox")
 NAME = r"(?:[A-Z]{2,3}|[A-Za-z](?:_(?:\{\w{1,5}\}|\w))?'?(?:\([a-z0-9]\))?)"
-TITLE = re.compile(rf"(?<![\w\\)}}\]^_+*/=-])(?<![+*/=-]\s)({NAME})\s*&?\s*=\s*(?:[$\s]|\\[(\[])*$")  # $x =$ before a box
+TITLE = re.compile(
+    rf"(?<![\w\\)}}\]^_+*/=-])(?<![+*/=-]\s)({NAME})\s*&?\s*=\s*(?:[$\s]|\\[(\[])*$"
+)  # $x =$ before a box
 PLAIN = re.compile(  # a number without a unit
     r"\s*-?\s*(?:\\?\$)?(?:[\d.,\s]|\\[,!]|\{,\}|\\[dtc]?frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)|/|\\pi|\\sqrt\s*(?:\{\d+\}|\d))+"
 )

@@ -17,7 +17,8 @@ LED = (  # what begins a sentence that concludes
 )
 LEAD = re.compile(
     rf"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?P<led>{LED})|then|now|and|that is|final answer"
-    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means|yields|leaves)(?: us)?(?: with)?(?: that)?"
+    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means|yields"
+    r"|leaves)(?: us)?(?: with)?(?: that)?"
     r"|it's|that's|,|:)*",
     re.I,
 )
@@ -30,7 +31,8 @@ NAMED = re.compile(r"[*_]*(?=[^=\n]*[A-Za-z]{3})[A-Za-z][A-Za-z '*_]{2,40}=\s*(?
 DISPLAY = re.compile(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", re.S)
 BREAK = re.compile(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])|[.!?]?\$\s(?=[A-Z][a-z]*,?\s)")
 SECOND = re.compile(  # another number, or another claim, in the sentence
-    r",\s+(?:and|but|while|so|with|then|plus|or)\b[^=]*\d|\d.*\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b(?! hundred| of (?:the|us|them))"
+    r",\s+(?:and|but|while|so|with|then|plus|or)\b[^=]*\d|\d.*\b(?:one|two|three|four|five|six|seven|eight|nine"
+    r"|ten)\b(?! hundred| of (?:the|us|them))"
 )
 HOPE = re.compile(
     r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",

@@ -30,11 +30,14 @@ OPTION = re.compile(  # (D) 42 and \textbf{(D)}\ 42: an option's letter and its 
     r"\s*(?:\\(?:text|textbf|mathrm|mathbf|textrm)\s*\{\s*(?:\(\s*[A-J]\s*\)|[A-J][.:)])\s*\}|\([A-J]\)|[A-J][.:)](?=\s))"
     r"(?:\s|\\[ ,;:]|~|\\q?quad|[:.])*(?=[^\s,;:.])"
 )
-POINT = re.compile(r"\s*\$?\s*[A-Z](?:_\{?\d\}?)?'?\s*(?=(?:\\left\s*)?\([^()]*,[^()]*\)\s*\$?\s*$)")  # the point A(3, 4)
+POINT = re.compile(
+    r"\s*\$?\s*[A-Z](?:_\{?\d\}?)?'?\s*(?=(?:\\left\s*)?\([^()]*,[^()]*\)\s*\$?\s*$)"
+)  # the point A(3, 4)
 WHOLE_NUMBERS = re.compile(  # x = k \pi, k \in \mathbb{Z}: what k is, at the end
     r"(?:[,;\s]|\\[ ,;:]|\\q?quad)*(?:\\text\s*\{\s*,?\s*(?:where|for|with|for any|for all)?\s*\}\s*)?\(?\s*"
     r"(?:[a-z]\s*\\in\s*(?:\\mathbb\s*\{?\s*Z\s*\}?|\\mathbf\s*\{\s*Z\s*\}|Z|ℤ)"
-    r"|\\text\s*\{\s*,?\s*(?:where|for|with)[^{}]{0,20}\binteger[^{}]{0,20}\}|where [a-z] is an(?:y)? integer)\s*\)?\s*\.?\s*\$*\s*$"
+    r"|\\text\s*\{\s*,?\s*(?:where|for|with)[^{}]{0,20}\binteger[^{}]{0,20}\}"
+    r"|where [a-z] is an(?:y)? integer)\s*\)?\s*\.?\s*\$*\s*$"
 )
 SAME_WORDS = {"dne": "does not exist"}
 VERB = re.compile(
@@ -58,7 +61,9 @@ SPOKEN = (  # sets in words
     (re.compile(r"(?:the )?(?:empty|null) set|(?:there (?:is|are) )?no solutions?(?: exists?)?", re.I), r"\emptyset"),
     (re.compile(r"(?:the set of )?(?:all )?(?:the )?(?:reals|real numbers)", re.I), r"\mathbb{R}"),
     (
-        re.compile(r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)"),
+        re.compile(
+            r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)"
+        ),
         r"\mathbb{R} \setminus \{BUT\}",
     ),
 )

@@ -19,6 +19,10 @@ SEPARATOR = re.compile(  # what LaTeX and typography put between groups of three
 REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:(\d*)\\dot\s*(?:\{\s*(\d)\s*\}|(\d)))?|\((\d+)\)(?![\d(]))"
 )
+POWER = re.compile(
+    r"\b((?:centi|milli|kilo)?met(?:er|re)s?|cm|km|mm|m|ft|feet|in|inch(?:es)?|yd|mi|miles?)\s?\^\s*\{?\s*([23])\b\}?"
+    r"|\b(cm|km|mm|m|ft)([23])\b"
+)
 DOTS = re.compile(r"(\d*)\.(\d+)\s*(?:\.\.\.|…|\\(?:l|c)?dots(?![A-Za-z]))")
 
 
@@ -60,7 +64,7 @@ def _fraction(whole: str, fixed: str, period: str) -> str:
 
 def _power(m: re.Match[str]) -> str:
     """cm^2 as "square cm"."""
-    return f"{'square' if m[2] == '2' else 'cubic'} {m[1]}"
+    return f"{'square' if (m[2] or m[4]) == '2' else 'cubic'} {m[1] or m[3]}"
 
 
 def plain(text: str) -> str:
@@ -89,7 +93,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
     text = re.sub(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])", "", text)
     text = re.sub(rf"[{CURRENCY}]", " ", text)
-    text = re.sub(r"\b((?:centi|milli|kilo)?met(?:er|re)s?|cm|km|mm|m|ft|feet|in(?:ch(?:es)?)?|yd|mi(?:les?)?)\s?(?:\^\s*\{?\s*)?([23])\b\}?", _power, text)
+    text = POWER.sub(_power, text)
     text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
     text = re.sub(r"[{}]", "", text) if "^" not in text else text
     return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")

@@ -45,8 +45,10 @@ AT_ONCE = re.compile(  # in the very next sentence these are enough
     r"(?:(?:that|this|it)(?:'s| is| was)"
     rf" (?:{WRONG}\b(?!-)(?=\s*(?:[.,;:!?)\n—–]|$|because|since|as\b|so\b|and\b)))"
     r"|(?:that|this|it) (?:can't|cannot|can not|could not|couldn't) be (?:right|correct|the answer)\b"
-    r"|(?:that|this|it) (?:does not|doesn't|did not|didn't) (?:seem|look|sound|feel) (?:right|correct|plausible|possible)\b"
-    r"|(?P<fails>(?:that|this|it|the answer) (?:does not|doesn't) (?:satisfy|work|match|fit|agree|check out|make sense|add up)\b)"
+    r"|(?:that|this|it) (?:does not|doesn't|did not|didn't) (?:seem|look|sound|feel) (?:right|correct|plausible"
+    r"|possible)\b"
+    r"|(?P<fails>(?:that|this|it|the answer) (?:does not|doesn't) (?:satisfy|work|match|fit|agree|check out"
+    r"|make sense|add up)\b)"
     r"|(?:that|this)(?:'s| is) (?:right|correct)\?)"
     rf"|[\s\"'*_)\]$\\]*(?:is|was|would be|must be) {WRONG}\b"
     rf"|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",

@@ -95,7 +95,11 @@ def _tokens(thoughts: tuple[str, ...]) -> _Tokens:
     words = tuple((a, b) for a, b in split if a.isalpha() and b.isalpha())
     pairs = [(a.lower(), b.lower()) for a, b in split if (a, b) not in words]
     tokens = sorted({token for pair in pairs for token in pair}, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, tokens)), re.I) if tokens else None
+    heads = dict.fromkeys(token[0] for token in tokens)  # a token is looked for only where its first letter stands
+    grouped = [
+        re.escape(head) + "(?:" + "|".join(re.escape(t[1:]) for t in tokens if t[0] == head) + ")" for head in heads
+    ]
+    pattern = re.compile("|".join(grouped), re.I) if tokens else None
     firsts = {first for token in tokens for first in (token[0], token[0].upper())}
     late = {b for a, b in pairs if (known := _words(a)) and (mine := _words(b)) and not known & mine}
     return _Tokens(pattern, frozenset(b for _, b in pairs), frozenset(late), frozenset(firsts), words)
