@@ -65,6 +65,8 @@ def alike(gold: Any, answer: Any) -> bool:
         return _same_mapping(gold, answer)
     if isinstance(gold, Scalar) and isinstance(answer, Scalar):
         return same_scalar(gold, answer)
+    if isinstance(gold, Scalar) and isinstance(answer, Sequence) and not answer.opening and answer.word == "or":
+        return all(isinstance(item, Scalar) and same_scalar(gold, item) for item in answer.items)  # 3/2 or 1.5
     if isinstance(gold, Relation) and isinstance(answer, Relation) and _same_relation(gold, answer):
         return True
     if isinstance(gold, Sequence) and isinstance(answer, Sequence):

@@ -61,6 +61,11 @@ PICTURES = "✓✔✅✨❤\ufe0f➡🎉👉🎯👍😊🙂🚀⭐"
 QUESTION = re.compile(
     r"(?:who|what|which|when|where|why|how|do|does|is|are|can)\b", re.I
 )  # an answer may be a question
+PROGRAM = re.compile(
+    r"```(?:python|py|c|cpp|c\+\+|java|javascript|js|bash|sh|r|matlab|julia|sage)\n.*?(?:```"
+    r"|\Z)",
+    re.S | re.I,
+)
 HANGING = re.compile(
     r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I
 )  # torn, or looping
@@ -122,6 +127,7 @@ def finals(text: str) -> Iterator[Final]:
     """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place
     are looked at.
     """
+    text = _prose(text)
     small = _small(text)
     limit = len(text)
     whole = _object(text)
@@ -135,6 +141,11 @@ def finals(text: str) -> Iterator[Final]:
         if final is not None:
             limit = final.start
             yield final
+
+
+def _prose(text: str) -> str:
+    """The text with newlines in place of its fenced programs, where "answer = 5" is no answer."""
+    return PROGRAM.sub(lambda m: "\n" * len(m.group()), text) if "```" in text else text
 
 
 def _small(text: str) -> str:

@@ -31,9 +31,12 @@ NAMED = re.compile(r"[*_]*(?=[^=\n]*[A-Za-z]{3})[A-Za-z][A-Za-z '*_]{2,40}=\s*(?
 DISPLAY = re.compile(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", re.S)
 BREAK = re.compile(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])|[.!?]?\$\s(?=[A-Z][a-z]*,?\s)")
 SECOND = re.compile(  # another number, or another claim, in the sentence
-    r",\s+(?:and|but|while|so|with|then|plus|or)\b[^=]*\d|\d.*\b(?:one|two|three|four|five|six|seven|eight|nine"
+    r",\s+(?:and|but|while|so|with|then|plus|or(?! (?:about|approximately|roughly|around"
+    r"|equivalently)))\b[^=]*\d|\d.*\b(?:one|two|three|four|five|six|seven|eight|nine"
     r"|ten)\b(?! hundred| of (?:the|us|them))"
 )
+BOLD = re.compile(r"\*\*([^*\n]{0,80}\d[^*\n]{0,80})\*\*")  # Janet earns **$18** per day.
+TURNED = re.compile(r"\b(?:not|no|never|cannot|if|step|case|part|question|at least|at most|than)\b|n't\b", re.I)
 HOPE = re.compile(
     r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
     re.I,
@@ -73,6 +76,8 @@ def _answer_of(sentence: str) -> str | None:
         answer = bare[named.end() :]
     elif verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
         answer = bare[verb.end() :]
+    elif (bold := BOLD.findall(sentence)) and len(bold) == 1 and not TURNED.search(sentence):
+        answer = bold[0]
     elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):
         answer = re.sub(r"^there \w+(?: be)?\s+(?:exactly\s+)?", "", bare, flags=re.I)
     elif lead["led"] or (re.search(r"[a-z]", lead.group(), re.I) and FORMULA.match(bare)):

@@ -44,6 +44,7 @@ SETTING = re.compile(
     r"\s[^\d=]*\b(?:in|per|for|after|every|from|at|when|if|on|because|since|as|with|within|each|during)\b[^=]*"
 )
 SOFT = re.compile(r"(?:,\s+(?=[a-z])|\s(?:because|since|which|so|where|as|given)\b).*", re.S)
+ATTAINED = re.compile(r",?\s(?:attained|achieved|reached|occurring|with equality)\s(?:at|when|if|for|by)\b.*", re.S)
 SECOND = re.compile(r"(?:[,;]|\band\b)\s*[A-Za-z]\w*\s*$")  # x = 1, y: before the next "="
 FORMULA = re.compile(  # a side of an equation that is more than a name or arithmetic: 3x + 2y, x^2, a - b
     r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
@@ -92,6 +93,7 @@ def read_number(phrase: str) -> Number | None:
     phrase = phrase[: LONGEST + 1]
     if len(phrase) > LONGEST or DENIED.search(phrase):
         raise Unclear
+    phrase = ATTAINED.sub("", phrase)
     money = _money(phrase)
     clean = plain(re.sub(r"(?<=\d)\s?M\b(?=\W*$)", " million", phrase) if money else phrase)
     if (parts := compound(clean)) is not None:

@@ -22,7 +22,9 @@ SPACING = re.compile(r"\\[,!;:> ]|\\q?quad\b|\\[()\[\]]|(?<!\\)\$|~|[*_`]{2,}|[`
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 CLAUSE = re.compile(
     r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according"
-    r"|rather than|instead of|(?:and )?not)\b.*|\s*\((?:and )?not\b[^()]*\)\s*\.?$"
+    r"|rather than|instead of|(?:and )?not|attained|achieved|reached|occurring|with equality"
+    r"|or (?:about|approximately|roughly|around))\b.*|\s*\(or (?:about|approximately|roughly"
+    r"|around)\b[^()]*\)\s*\.?$|\s*\((?:and )?not\b[^()]*\)\s*\.?$"
     r"|[,;]?(?:\s|\\[ ,;:]|\\q?quad)*\(?\s*\\(?:text|mathrm|mbox)\s*\{\s*\(?(?:because|since|where|given|by the)\b.*",
     re.S,
 )
@@ -50,7 +52,10 @@ AROUND = re.compile(  # words around a formula that change what it says
     r"|percent of)\b|n't\b",
     re.I,
 )
-PROSE = re.compile(r"[\w\s.,$€£¥₹%°'’/:()+−–-]+")
+PROSE = re.compile(
+    r"[\w\s.,$€£¥₹%°'’/:()+−–-]+"
+    r"|[^\d=]*[A-Za-z]{3}[\w\s.,$€£¥₹%°'’/:()+−–*×÷=-]+"
+)  # with a sum, if there are words
 NOUN = re.compile(
     r"^(?:the|a|an)\s+(?:ordered\s+)?(?:pair|triple|point|polynomial|interval|equation|line|value|number|set|function|expression|vector|matrix"
     r"|fraction|ratio|formula|domain|range|solution|root|roots|solutions|values)\s+(?=[^a-zA-Z\s]|[a-zA-Z]\b)",
@@ -62,7 +67,8 @@ SPOKEN = (  # sets in words
     (re.compile(r"(?:the set of )?(?:all )?(?:the )?(?:reals|real numbers)", re.I), r"\mathbb{R}"),
     (
         re.compile(
-            r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)"
+            r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)",
+            re.I,
         ),
         r"\mathbb{R} \setminus \{BUT\}",
     ),
@@ -144,7 +150,7 @@ def tail(said: str) -> str:
 
 def forms(said: str) -> list[str]:
     """The ways to take a phrase as a formula, the whole first: without a clause, the one formula in it, its tail."""
-    said = said.replace('\\"', '"')
+    said = re.sub(r",?\s\(?or,? equivalently,?\s", " or ", said.replace('\\"', '"'))
     found = [said.strip(), said.strip().strip('"')]
     for text in (said, CLAUSE.sub("", said), tail(said)):
         if named_set := spoken_set(unwrapped(text)):

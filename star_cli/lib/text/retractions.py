@@ -59,6 +59,8 @@ UNLESS = re.compile(r"\b(?:if|not|no|n't|never|without|any|whether|nor)\b[^.!?\n
 
 def idle(phrase: str) -> bool:
     """Whether "the answer is" goes on with something that is no answer: "thus confirmed", "in simplest form"."""
+    if re.match(r"(?:found|obtained|determined|calculated|computed|derived|reached) by \w+ing\b[^=]*$", phrase, re.I):
+        return True
     return bool(CHATTER.match(phrase)) and not TURN.search(BECAUSE.split(phrase)[0])
 
 
