@@ -166,7 +166,7 @@ def final_of(text: str, known: str) -> Final | None:
     for found in islice(finals(text), READ):
         word = phrases.words(known)
         if word is None or phrases.words(found.text) != word:  # the known answer may be "unclear" itself
-            if idle(found) and not retractions.idle(known):
+            if idle(found) and not retractions.idle(word or ""):
                 continue
             if vague(found):
                 return Final("", "", found.start, found.end, found.kind)

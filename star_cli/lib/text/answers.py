@@ -59,12 +59,17 @@ DENIED = re.compile(  # before a box: it is no answer
 ASKED = re.compile(r"(?:[\s$)\]*]|\\[)\]])*\?")
 PICTURES = "✓✔✅✨❤\ufe0f➡🎉👉🎯👍😊🙂🚀⭐"
 QUESTION = re.compile(
-    r"(?:who|what|which|when|where|why|how|do|does|is|are|can)\b", re.I
+    r"(?:who|what|which|when|where|why|how|do|does|did|is|are|can|could|will|would|should|has|have)\b", re.I
 )  # an answer may be a question
 PROGRAM = re.compile(
     r"```(?:python|py|c|cpp|c\+\+|java|javascript|js|bash|sh|r|matlab|julia|sage)\n.*?(?:```"
     r"|\Z)",
     re.S | re.I,
+)
+POINTER = re.compile(  # "this is the answer"
+    r"\b(?:this|that|which|it|what|here|there|who|one)$|^(?:(?:the|an?|my|our|this|correct|final)\s)*(?:answer"
+    r"|solution)$",
+    re.I,
 )
 HANGING = re.compile(
     r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I
@@ -101,10 +106,12 @@ HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
 )
 CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
 LEAD = re.compile(
-    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
-    r"|in summary|consequently|that is"
-    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
-    r"|yields)(?: us)?(?: that)?|it follows that|,|:)*",
+    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?:so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
+    r"|in summary|consequently|that is|as a result|final answer|it follows that"
+    r"|(?:out of|of|among|from) (?:all |these|the|those|above|given|listed|four|five|answer|possible|choices"
+    r"|options|\s)+(?=,)"
+    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
+    r"|yields)(?: us)?(?: that)?)(?!\w)|,|:)*",
     re.I,
 )
 
@@ -333,7 +340,7 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
         opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
         phrase = text[opening:verb] if opening >= 0 else phrase
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
-    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one|answer|solution)$", answer, re.I):
+    if not answer or (POINTER.search(answer) and len(answer.split()) <= 3):
         return None
     return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")
 

@@ -12,14 +12,13 @@ from star_cli.lib.text.answers import FORMULA, Final
 REACH = 3000  # characters at the end of a text that are looked at
 SENTENCE = 400  # characters of a sentence; a longer one concludes nothing
 LED = (  # what begins a sentence that concludes
-    r"so|thus|hence|therefore|finally|in conclusion|to conclude|in summary|consequently|as a result|it follows that"
-    r"|(?:so )?(?:in total|in all|altogether|overall)|∴|⇒|\\?\$?\\(?:therefore|implies|Rightarrow)(?![A-Za-z])|=>"
+    r"(?:so|thus|hence|therefore|finally|in conclusion|to conclude|in summary|consequently|as a result|it follows that"
+    r"|in total|in all|altogether|overall)(?!\w)|∴|⇒|\\?\$?\\(?:therefore|implies|Rightarrow)(?![A-Za-z])|=>"
 )
 LEAD = re.compile(
-    rf"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?P<led>{LED})|then|now|and|that is|final answer"
-    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means|yields"
-    r"|leaves)(?: us)?(?: with)?(?: that)?"
-    r"|it's|that's|,|:)*",
+    rf"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?P<led>{LED})|(?:then|now|and|that is|final answer|it's|that's"
+    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?"
+    r"|this (?:gives|means|yields|leaves)(?: us)?(?: with)?(?: that)?)(?!\w)|,|:)*",
     re.I,
 )
 VERB = re.compile(
