@@ -21,7 +21,7 @@ from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import phrases, retractions
 from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, vague
-from star_cli.lib.text.conclusion import conclusion
+from star_cli.lib.text.conclusion import conclusion, last_line
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
@@ -174,6 +174,9 @@ def final_of(text: str, known: str) -> Final | None:
     bare = text.strip().strip(PICTURES).strip()
     if bare and len(bare) <= LONGEST and (ONE_FORMULA.fullmatch(bare) or _formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
+    last = last_line(text)
+    if last is not None and _formula(last.text):
+        return last
     last = conclusion(text)
     if last is not None and (
         any(_formula(form) for form in phrases.forms(last.text))

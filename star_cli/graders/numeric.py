@@ -13,7 +13,7 @@ from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 from star_cli.lib.text.answers import PICTURES, READ, finals, idle, vague
-from star_cli.lib.text.conclusion import conclusion
+from star_cli.lib.text.conclusion import conclusion, last_line
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
 
@@ -223,6 +223,9 @@ class Numeric(Reader):
             return stripped, _number(stripped.strip("*").rstrip("."))
         if len(stripped) <= 60 and SPELLED.fullmatch(stripped) and (number := _number(stripped)) is not None:
             return stripped, number
+        alone = last_line(text)
+        if alone is not None and (number := _number(alone.text)) is not None:
+            return alone.text, number
         last = conclusion(text)
         if last is not None and (number := _number(last.text)) is not None:
             return last.text, number

@@ -340,6 +340,9 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
         opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
         phrase = text[opening:verb] if opening >= 0 else phrase
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
+    behind = re.search(r".*\bthat\s+(?=\S)", answer, re.S)  # "..., confirming that 80 is the answer"
+    if behind and FORMULA.match(answer[behind.end() :]):
+        answer = answer[behind.end() :]
     if not answer or (POINTER.search(answer) and len(answer.split()) <= 3):
         return None
     return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from star_cli.lib.text.answers import FORMULA, Final
+from star_cli.lib.text.answers import FORMULA, PICTURES, Final
 
 REACH = 3000  # characters at the end of a text that are looked at
 SENTENCE = 400  # characters of a sentence; a longer one concludes nothing
@@ -36,10 +36,23 @@ SECOND = re.compile(  # another number, or another claim, in the sentence
 )
 BOLD = re.compile(r"\*\*([^*\n]{0,80}\d[^*\n]{0,80})\*\*")  # Janet earns **$18** per day.
 TURNED = re.compile(r"\b(?:not|no|never|cannot|if|step|case|part|question|at least|at most|than)\b|n't\b", re.I)
+NUMBER_ALONE = re.compile(r"[*_]*[-−+]?\s?\\?[$€£]?\s?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?\s?(?:\\?%)?[*_]*\.?")
+FORMULA_ALONE = re.compile(r"[*_]*(?:\$[^$\n]+\$|\\\((?:(?!\\\)).)+\\\))[*_]*\.?")
 HOPE = re.compile(
     r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
     re.I,
 )
+
+
+def last_line(text: str) -> Final | None:
+    """The last line of a text where it is nothing but a number or one formula: "72", "**$18**", "$x = 5$"; else None."""
+    body = text.rstrip()
+    begin = body.rfind("\n") + 1
+    line = body[begin:].strip().strip(PICTURES).strip()
+    if not begin or len(line) > SENTENCE or not (NUMBER_ALONE.fullmatch(line) or FORMULA_ALONE.fullmatch(line)):
+        return None
+    answer = line.strip("*_").rstrip(".") if not line.startswith("$$") else line
+    return Final(answer, answer, begin, len(body), "line")
 
 
 def conclusion(text: str) -> Final | None:

@@ -15,7 +15,8 @@ LETTERS = "ABCDEFGHIJ"
 MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]
 NAMED = re.compile(r"\b(?:options?|choices?|letter|answer)\s+\(?([A-Ja-j])\b\)?", re.I)  # option e
 LEADING = re.compile(  # e) blotter, E: blotter, E, "E because", "E or F"; but not the article in "a cat"
-    r"\s*(?:([A-Ja-j])\s*(?:[):\]]|\.(?!\w)|-\s|$)|([A-J])(?=\s*(?:\(|,|/|&|[–—]|(?:or|and|because|since|as|but|though|although|which|rather|instead|not|over)\s)))"
+    r"\s*(?:([A-Ja-j])\s*(?:[):\]]|\.(?!\w)|-\s|$)|([A-J])(?=\s*[(,/&–—]"
+    r"|\s+(?:or|and|because|since|as|but|though|although|which|rather|instead|not|over)\s))"
 )
 SEVERAL = re.compile(
     r"(?<![\w'’])\(?([A-J])\)?\s*(?:,\s*(?:and\s+|or\s+)?|/|&|\+|\b(?:and|or)\b)\s*(?:option\s+)?\(?([A-J])\)?(?![\w'’])"
