@@ -15,7 +15,8 @@ from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 from star_cli.lib.formulas import equality
 from star_cli.lib.formulas.latex import NotFormula
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
+from star_cli.lib.text.answers import READ, finals, idle, vague
+from star_cli.lib.text.conclusion import conclusion
 from star_cli.lib.text.options import LETTERS, NOT, named, simple
 from star_cli.lib.text.retractions import retracted
 
@@ -25,6 +26,14 @@ SAYS = re.compile(
     re.I | re.M,
 )
 OPTION_LINE = re.compile(r"[\s*_>-]*\(?[A-Ja-j][).:\]]")
+CHOSEN = re.compile(  # "I would choose B", "that leaves us with option B", at the end of a text
+    r"\b(?:choose|select|pick|go(?:ing)? with|leaves(?: us with)?|has to be|must be|it is"
+    r"|it's)\s+(?:(?:the )?(?:option|answer|choice)\s+)?"
+    r"(\(?[A-J](?:\)|\b)[^\n]{0,200})",
+)
+HEDGED = re.compile(r"\b(?:could|might|may|maybe|perhaps|not sure|possibly|or)\b|\?", re.I)
+REASONED = re.compile(r"\(?[A-J]\)?(?=,?\s+(?:because|since|as)\b)")
+YES = re.compile(r"(yes|no|true|false)(?=[,.;:!]|\s*$)", re.I)
 FIRM = ("boxed", "tag", "field", "hash", "heading")  # places that hold nothing but an answer
 
 INK = {"choices": ["shirt pocket", "calligrapher's hand", "inkwell", "desk drawer", "blotter"]}
@@ -246,7 +255,7 @@ def _last_says(text: str, choices: list[str]) -> tuple[str, set[int] | None] | N
 
 
 def _alone(text: str, choices: list[str], said: str | None) -> tuple[str, set[int] | None] | None:
-    """An option that is the whole text, its last line, or what its last sentence comes to."""
+    """An option that is the whole text, its last line, what its last sentence comes to, or how it begins."""
     lines = text.strip().splitlines()
     if not lines or said is not None:
         return None
@@ -263,4 +272,30 @@ def _alone(text: str, choices: list[str], said: str | None) -> tuple[str, set[in
         options, denies = named(last.text, choices, whole=True)
         if options is not None and not denies:
             return last.text, options or None
+    return (_chosen(phrase, choices) if not listed else None) or _opening(lines, choices)
+
+
+def _chosen(line: str, choices: list[str]) -> tuple[str, set[int] | None] | None:
+    """The letter that the last line chooses: "I would go with option B." """
+    found = CHOSEN.search(line[-400:])
+    if found is None or NOT.search(line[-400:][: found.start(1)]) or HEDGED.search(found[1]):
+        return None
+    options, denies = named(found[1], choices)
+    return None if options is None else (found[1], None if denies else options or None)
+
+
+def _opening(lines: list[str], choices: list[str]) -> tuple[str, set[int] | None] | None:
+    """An option that is the first line, or its first sentence, before what explains it."""
+    first = lines[0].strip()
+    if sum(bool(OPTION_LINE.match(line)) for line in lines[:12]) > 1 or len(first) > 400:
+        return None  # a list of the options
+    sentences = [first] if len(lines) > 1 else []
+    mark = re.search(r"(?<=[\w)])\.\s", first[3:])
+    if mark and re.match(r"\(?[A-J][).:]", first):
+        sentences.append(first[: mark.start() + 3])
+    sentences += [m.group() for m in (REASONED.match(first), YES.match(first)) if m]
+    for phrase in sentences:
+        options, denies = named(phrase, choices, whole=True)
+        if options is not None:
+            return phrase, None if denies or retracted("\n".join(lines), len(phrase)) else options or None
     return None

@@ -19,12 +19,13 @@ from star_cli.lib.clock import Overdue, limited
 from star_cli.lib.formulas.equality import equal
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
-from star_cli.lib.text import phrases
-from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, vague
-from star_cli.lib.text.retractions import retracted
+from star_cli.lib.text import phrases, retractions
+from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, vague
+from star_cli.lib.text.conclusion import conclusion, last_line
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
+ONE_FORMULA = re.compile(r"\$\$[^$]+\$\$\.?|\$[^$]+\$\.?|\\\[(?:(?!\\\]).)+\\\]\.?|\\\((?:(?!\\\)).)+\\\)\.?", re.S)
 
 
 @register("grader", "math", version=2)
@@ -165,17 +166,22 @@ def final_of(text: str, known: str) -> Final | None:
     for found in islice(finals(text), READ):
         word = phrases.words(known)
         if word is None or phrases.words(found.text) != word:  # the known answer may be "unclear" itself
-            if idle(found):
+            if idle(found) and not retractions.idle(word or ""):
                 continue
             if vague(found):
                 return Final("", "", found.start, found.end, found.kind)
-        return Final("", "", found.start, found.end, found.kind) if retracted(text, found.end) else found
-    bare = text.strip()
-    if bare and len(bare) <= LONGEST and (_formula(bare) or _few_words(bare, known)):
+        return Final("", "", found.start, found.end, found.kind) if retractions.retracted(text, found.end) else found
+    bare = text.strip().strip(PICTURES).strip()
+    if bare and len(bare) <= LONGEST and (ONE_FORMULA.fullmatch(bare) or _formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
+    last = last_line(text)
+    if last is not None and _formula(last.text):
+        return last
     last = conclusion(text)
     if last is not None and (
-        _formula(last.text) or phrases.number(last.text) is not None or _few_words(last.text, known)
+        any(_formula(form) for form in phrases.forms(last.text))
+        or phrases.number(last.text) is not None
+        or _few_words(last.text, known)
     ):
         return last
     return None
@@ -189,7 +195,9 @@ def _formula(text: str) -> bool:
 
 
 def _few_words(text: str, known: str) -> bool:
-    """Whether a text is nothing but a few words, where the known answer is words or a letter."""
+    """Whether a text is nothing but a few words: a set in words, or where the known answer is words or a letter."""
+    if phrases.spoken_set(phrases.unwrapped(text)):
+        return True
     letter = phrases.letter(known) is not None and phrases.letter(text, leading=True) is not None
     return letter or (phrases.words(known) is not None and phrases.words(text) is not None and len(text.split()) <= 6)
 
@@ -214,7 +222,12 @@ def compare(known: str, said: str) -> str:
         return "MATCH" if phrases.letter(said, leading=True) == letter else "MISMATCH"
     words = phrases.words(known)
     if words is not None:
-        return "MATCH" if words in (phrases.words(said), phrases.words(phrases.tail(said))) else "MISMATCH"
+        options = (phrases.words(said), phrases.words(phrases.tail(said)), phrases.yes_or_no(said))
+        return "MATCH" if words in options else "MISMATCH"
+    if re.fullmatch("[A-Z]{3,}", known):
+        return "MISMATCH"  # letters in another order
+    if bool(phrases.WHOLE_NUMBERS.search(known)) != bool(phrases.WHOLE_NUMBERS.search(said)):
+        known, said = (phrases.WHOLE_NUMBERS.sub("", text) for text in (known, said))
     understood = False
     golds = [form for form in phrases.forms(known) if _formula(form)]
     for form in phrases.forms(said):
@@ -225,9 +238,10 @@ def compare(known: str, said: str) -> str:
                 understood = True
             except NotFormula:
                 continue
-    if not understood and golds and (number := phrases.number(said)) is not None:
+    spelled_out = phrases.words(said) is not None
+    if (not understood or spelled_out) and golds and (number := phrases.number(said)) is not None:
         return "MATCH" if any(phrases.equals_number(gold, number) for gold in golds) else "MISMATCH"
-    if understood or phrases.words(said) is not None:
+    if understood or spelled_out:
         return "MISMATCH"
     return by_library(known, said)
 
@@ -268,8 +282,10 @@ def by_library(known: str, said: str) -> str:
     """MATCH, MISMATCH or NO_ANSWER as math-verify sees it: equation against equation side by side, never across
     kinds.
     """
-    if not HARD.search(known) or not HARD.search(said):
+    if not HARD.search(known) and not HARD.search(said):
         return "NO_ANSWER"  # our own reader refused it for a reason
+    if not all(HARD.search(text) or _formula(text) for text in (known, said)):
+        return "NO_ANSWER"
     sides = [_sides(known), _sides(said)]
     if len(sides[0]) != len(sides[1]) or len(sides[0]) > 2:
         return "NO_ANSWER"
@@ -292,7 +308,7 @@ def _sides(text: str) -> list[str]:
 def _verified(known: str, said: str) -> bool | None:
     if phrases.same_text(known, said):
         return True
-    if re.search(r"[<>,;]|\\(?:le|ge|in|to|cup|text)(?![A-Za-z])", known + said):
+    if re.search(r"(?<!\\)[<>,;]|\\(?:le|ge|in|to|cup|text)(?![A-Za-z])", known + said):
         return None
     gold, mine = _parsed(known), _parsed(said)
     if gold is None or mine is None:

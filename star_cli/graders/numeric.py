@@ -12,13 +12,15 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import READ, conclusion, finals, idle, vague
+from star_cli.lib.text.answers import PICTURES, READ, finals, idle, vague
+from star_cli.lib.text.conclusion import conclusion, last_line
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
 
 BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[*]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
 )
+SPELLED = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+)*\.?")
 SPACED = re.compile(r"\d(?: \d)+")
 TELLS = re.compile(  # a phrase with one of these says something of a number, even where none can be read
     r"\d|[\\=<>^]|\b(?:no|not|none|never|cannot|half|twice|double|triple|un\w+|zero|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -130,7 +132,8 @@ class Numeric(Reader):
         ("72", r"\boxed{72\text{ cm}^2}", "MATCH"),
         ("72", "The answer is 72 m^2", "MATCH"),
         ("90", r"\boxed{90^\circ}", "MATCH"),
-        ("5", "The answer is 5 feet 6 inches", "NO_ANSWER"),
+        ("5", "The answer is 5 feet 6 inches", "MISMATCH"),
+        ("5.5", "The answer is 5 feet 6 inches", "MATCH"),
         ("5", "The answer is 5:30", "NO_ANSWER"),
         ("72", r"\boxed{ \; 72 \, }", "MATCH"),  # LaTeX spaces
         ("72", r"The answer is \( 72 \).", "MATCH"),
@@ -215,9 +218,14 @@ class Numeric(Reader):
             return final.text, None if number is None or retracted(text, final.end) else number
         if said is not None:
             return said, None
-        stripped = text.strip()
+        stripped = text.strip().strip(PICTURES).strip()
         if len(stripped) <= 60 and BARE.fullmatch(stripped):
             return stripped, _number(stripped.strip("*").rstrip("."))
+        if len(stripped) <= 60 and SPELLED.fullmatch(stripped) and (number := _number(stripped)) is not None:
+            return stripped, number
+        alone = last_line(text)
+        if alone is not None and (number := _number(alone.text)) is not None:
+            return alone.text, number
         last = conclusion(text)
         if last is not None and (number := _number(last.text)) is not None:
             return last.text, number

@@ -64,6 +64,22 @@ PATTERNS = [
     "SELECT a FROM b\n",
     "Question ",
     "0.3",
+    '{"answer": 5}\n',
+    "\n{",
+    "x = \\boxed{1}, ",
+    "not \\boxed{5} ",
+    "is it \\boxed{5}? ",
+    "if ",
+    "\\begin{cases} ",
+    "\\textbf{",
+    "assistantfinal",
+    "答案是",
+    "Therefore, ",
+    "I choose ",
+    "B. ",
+    "five ",
+    "5 cm ",
+    "so the total is 5 ",
 ]
 LENGTHS = (20_000, 40_000, 80_000, 160_000)
 TINY = 0.004  # CPU seconds below which a measurement is noise
@@ -110,7 +126,7 @@ def test_time_is_linear_in_the_length_of_looping_text(name: str) -> None:
     run("warm \\boxed{5}")
     steep: dict[str, list[float]] = {}
     for pattern in PATTERNS:
-        texts = [(pattern * (n // len(pattern) + 1))[:n] for n in LENGTHS]
+        texts = [pattern * (n // len(pattern)) for n in LENGTHS]  # whole repetitions: each text ends alike
         for _ in range(4):  # another process may disturb one measurement, not four
             costs = [cost(run, text) for text in texts]
             ratios = [b / max(a, TINY) for a, b in zip(costs, costs[1:], strict=False)]

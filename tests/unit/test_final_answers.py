@@ -46,7 +46,23 @@ def test_what_is_said_apart_from_thoughts(text: str, visible: str, unfinished: b
 def test_every_pair_of_tokens_is_a_thought(pair: str) -> None:
     start, end = pair.split()
     assert thoughts.spoken(f"{start}x{end}y")[0].strip() == "y"
-    assert thoughts.spoken(f"y{start}x") == ("y" + "\n" * (len(start) + 1), True)
+    if not start.isalpha():
+        assert thoughts.spoken(f"y{start}x") == ("y" + "\n" * (len(start) + 1), True)
+
+
+@pytest.mark.parametrize(
+    ("text", "visible"),
+    [
+        ("analysisWe add. It is 4?assistantfinalIt is 5.", "It is 5."),  # gpt-oss without its special tokens
+        ("<|channel|>analysis<|message|>4?<|end|><|start|>assistant<|channel|>final<|message|>It is 5.", "It is 5."),
+        ("<|channel|>commentary<|message|>4?<|end|><|start|>assistant<|channel|>final<|message|>It is 5.", "It is 5."),
+        ("analysis of the sum: It is 5.", "analysis of the sum: It is 5."),
+        ("The analysis is easy. assistantfinal", "The analysis is easy. assistantfinal"),
+        ("It is 5.<|end|>", "It is 5.<|end|>"),  # of Phi: the end of a turn, not of a thought
+    ],
+)
+def test_channels_of_gpt_oss_are_told_from_words(text: str, visible: str) -> None:
+    assert thoughts.spoken(text) == ("\n" * (len(text) - len(visible)) + visible, False)
 
 
 @pytest.mark.parametrize("name", ["exact", "numeric", "choice", "conclusion", "math", "sql", "code"])
@@ -58,7 +74,7 @@ def test_the_tokens_are_a_setting_of_every_grader(name: str) -> None:
     assert grader(thoughts=[]).reading("<think>a</think>b").text == "<think>a</think>b"
     assert grader(thoughts=["<<hm>> <</hm>>"]).reading("<<hm>>a<</hm>>b").text.strip() == "b"
     with pytest.raises(StarError, match="grader.thoughts must be pairs of tokens with a space between, got 'think'"):
-        grader(thoughts=["think"])
+        grader(thoughts=["think"]).check()
 
 
 def test_a_thought_that_never_ends_is_truncated_unless_that_is_allowed() -> None:
@@ -88,7 +104,7 @@ def test_a_question_at_the_beginning_or_in_a_sentence_is_no_next_one(text: str) 
 # ---- which answer counts
 def test_the_last_answer_comes_first() -> None:
     text = "The answer is 3. Then \\boxed{4}. Answer: 5\n#### 6"
-    assert [f.phrase.strip() for f in finals(text)][:4] == ["6", "5", "4", "3"]
+    assert [f.text.strip() for f in finals(text)][:4] == ["6", "5", "4", "3"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.formulas.realsets import infinite, same_set, set_like
 from star_cli.lib.formulas.settle import Mapping, Named, decimals_of, letter_of, name_of, settled
+from star_cli.lib.formulas.solve import at
 from star_cli.lib.text.numbers import same as same_number
 
 MANY = 60  # elements of a list that are compared
@@ -50,6 +51,8 @@ def alike(gold: Any, answer: Any) -> bool:
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name and alike(gold.value, answer.value):
             return True
+        if _same_function(gold, answer):
+            return True
         return _same_equation(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
         if isinstance(answer, Relation) or isinstance(gold, Relation):
@@ -62,6 +65,8 @@ def alike(gold: Any, answer: Any) -> bool:
         return _same_mapping(gold, answer)
     if isinstance(gold, Scalar) and isinstance(answer, Scalar):
         return same_scalar(gold, answer)
+    if isinstance(gold, Scalar) and isinstance(answer, Sequence) and not answer.opening and answer.word == "or":
+        return all(isinstance(item, Scalar) and same_scalar(gold, item) for item in answer.items)  # 3/2 or 1.5
     if isinstance(gold, Relation) and isinstance(answer, Relation) and _same_relation(gold, answer):
         return True
     if isinstance(gold, Sequence) and isinstance(answer, Sequence):
@@ -76,10 +81,14 @@ def alike(gold: Any, answer: Any) -> bool:
         )
     if isinstance(gold, Based) and isinstance(answer, Based):
         return gold.base == answer.base and gold.digits.lstrip("0") == answer.digits.lstrip("0")
+    if isinstance(gold, Ratio) or isinstance(answer, Ratio):  # 12:15 looks like a time, but not beside 4:5
+        gold, answer = _as_ratio(gold), _as_ratio(answer)
     if isinstance(gold, Ratio) and isinstance(answer, Ratio):
         return len(gold.parts) == len(answer.parts) and all(
             x * answer.parts[0] == y * gold.parts[0] for x, y in zip(gold.parts, answer.parts, strict=True)
         )
+    if isinstance(gold, Ratio) or isinstance(answer, Ratio):
+        return _same_quotient(gold, answer)
     if isinstance(gold, Clock) and isinstance(answer, Clock):
         return _same_time(gold, answer)
     if isinstance(gold, Words) or isinstance(answer, Words):
@@ -91,6 +100,34 @@ def alike(gold: Any, answer: Any) -> bool:
     if isinstance(answer, Relation) and isinstance(gold, Scalar):
         return _congruent(answer, gold)
     return False
+
+
+def _as_ratio(kind: Any) -> Any:
+    """A time of day in hours and minutes as the ratio it is written like; anything else as it is."""
+    minutes = kind.seconds // 60 if isinstance(kind, Clock) else 0
+    if not minutes or kind.half or kind.seconds % 60:
+        return kind
+    return Ratio((Fraction(minutes // 60), Fraction(minutes % 60)))
+
+
+def _same_function(gold: Named, answer: Named) -> bool:
+    """f(n) = n^2 and f(x) = x^2."""
+    names = [re.fullmatch(r"([A-Za-z]+(?:_\w+)?)\(([a-z])\)", named.name) for named in (gold, answer)]
+    if names[0] is None or names[1] is None or names[0][1] != names[1][1] or names[0][2] == names[1][2]:
+        return False
+    if not isinstance(gold.value, Scalar) or not isinstance(answer.value, Scalar):
+        return False
+    if names[0][2] in variables(answer.value.term):
+        return False
+    return values.equal(gold.value.term, at(answer.value.term, names[1][2], ("v", names[0][2])))
+
+
+def _same_quotient(gold: Any, answer: Any) -> bool:
+    """3:4 and the fraction 3/4."""
+    ratio, other = (gold, answer) if isinstance(gold, Ratio) else (answer, gold)
+    if ratio.spoken or len(ratio.parts) != 2 or not ratio.parts[1] or not isinstance(other, Scalar):
+        return False
+    return other.unit is None and not other.percent and values.equal(("n", ratio.parts[0] / ratio.parts[1]), other.term)
 
 
 def _same_time(gold: Clock, answer: Clock) -> bool:
@@ -162,7 +199,8 @@ def _rounded(value: Term, decimal: Term, digits: int) -> bool:
     except Undecided:
         return False
     places = max(decimals_of(decimal), digits - (len(str(int(abs(decimal[1])))) if abs(decimal[1]) >= 1 else 0))
-    return bool(abs(written_out * 10**places - decimal[1].numerator * 10**places / decimal[1].denominator) < 1)
+    error = written_out * 10**places - Fraction(decimal[1] * 10**places).numerator
+    return bool(-0.5 <= error < 1)  # rounded, or cut off
 
 
 # ---- lists, sets, tuples
@@ -214,14 +252,17 @@ def _distinct(items: list[Any]) -> list[Any]:
 def _same_mapping(gold: Any, answer: Any) -> bool:
     if isinstance(gold, Mapping) and isinstance(answer, Mapping):
         return len(gold.values) == len(answer.values) and all(
-            m == n and alike(g, a) for (m, g), (n, a) in zip(gold.values, answer.values, strict=True)
+            m == n and alike(g, a) for (m, g), (n, a) in zip(gold.by_name, answer.by_name, strict=True)
         )
     mapping, other = (gold, answer) if isinstance(gold, Mapping) else (answer, gold)
-    if not isinstance(other, Sequence) or other.opening not in ("(", "⟨"):
+    if not isinstance(other, Sequence) or len(other.items) != len(mapping.values):
         return False
-    return len(other.items) == len(mapping.values) and all(
-        len(name) == 1 and alike(value, item) for (name, value), item in zip(mapping.values, other.items, strict=True)
-    )
+    pairs = mapping.values if mapping.joint else mapping.by_name
+    if other.opening in ("(", "⟨"):
+        names_fit = all(len(name) == 1 for name, _ in pairs)
+    else:  # 4, 1 for x = 4, y = 1: the values alone, in the order in which both ways to read it agree
+        names_fit = not other.opening and other.word != "or" and mapping.values == pairs
+    return names_fit and all(alike(value, item) for (_, value), item in zip(pairs, other.items, strict=True))
 
 
 # ---- equations and inequalities

@@ -80,9 +80,10 @@ class Based:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Parts as in 3:4."""
+    """Parts as in 3:4; ``spoken`` where it is written "3 to 4", which may be a range, too."""
 
     parts: tuple[Fraction, ...]
+    spoken: bool = False
 
 
 @dataclass(frozen=True)

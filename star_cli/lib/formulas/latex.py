@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from star_cli.lib.formulas.styles import unstyled
 from star_cli.lib.text.plain import grouped, repeating
 from star_cli.lib.text.units import LONG, NAMES
 
@@ -54,8 +55,8 @@ UNICODE = str.maketrans(
     }
 )  # fmt: skip
 DROPPED = re.compile(
-    r"(?P<row>\\\\)|\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|quad|qquad|hspace\{[^}]*\}"
-    r"|thinspace|enspace|nonumber|phantom\{[^}]*\}|mathstrut|strut|hfill|hline)(?![A-Za-z])|\\[,!;:>]|\\(?=\s)|\\$|~"
+    r"(?P<row>\\\\)|\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|hspace\{[^}]*\}"
+    r"|thinspace|enspace|nonumber|phantom\{[^}]*\}|mathstrut|strut|hfill|hline)(?![A-Za-z])|\\q?quad|\\[,!;:>]|\\(?=\s)|\\$|~"
 )
 WRAPS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr"
@@ -75,11 +76,15 @@ TOKEN = re.compile(
     |(?P<sign>[-+*/^_=<>≤≥≠≈≡∈∉∪∩∖,;:&|‖!%'°±∓()\[\]{{}}⟨⟩⌊⌋⌈⌉∅…$€£¥₹¢"?.~])""",
     re.X,
 )
+ACCENTS = {"overline": "bar", "overrightarrow": "vec", "widehat": "hat"}
 STOP = frozenset(  # short English words that are no product of letters
     """no on is in by to of if at the for not yes odd all are was be as it an we he so up do go us my me am or and any
     one two six ten now new old out our can may has had him his her she you who why how its let yet few day man men
     top low big sum""".split()
 )
+
+
+GROUPED = re.compile(r"(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3})(?![\d,])")  # 1,234 and 1,00,000
 
 
 class NotFormula(Exception):
@@ -101,7 +106,7 @@ class Token:
 
 def clean(text: str) -> str:
     """A formula without its delimiters and spacing commands, in LaTeX or plain characters."""
-    text = text.strip()
+    text = unstyled(text.strip())
     if text.count("$") - text.count("\\$") == 1:  # a lone dollar is money
         text = re.sub(r"(?<!\\)\$(?=\s*[-\d.])", r"\\$", text)
     text = re.sub(r"\\(?:boxed|fbox)\s*(?=\{)", "", text)
@@ -131,7 +136,7 @@ def tokens(text: str, thousands: bool = True) -> list[Token]:
     if len(text) > LONGEST:
         raise NotFormula("too long")
     if thousands:
-        text = re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda m: m.group().replace(",", ""), text)
+        text = GROUPED.sub(lambda m: m.group().replace(",", ""), text)
     text = re.sub(r"(?<![\d.,\w])\d{1,3}(?: \d{3})+(?![\d ]\d|\d)(?!\s*/)", lambda m: m.group().replace(" ", ""), text)
     found: list[Token] = []
     at = 0
@@ -218,7 +223,9 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
     if name in ("vec", "hat", "overline", "bar", "overrightarrow", "widehat", "tilde"):
         if not re.fullmatch(r"[A-Za-z]{1,3}", inside):
             raise NotFormula(name)
-        return [("name", f"{inside}_{name}" if name != "overline" else inside)]
+        if len(inside) > 1 and name in ("overline", "bar") and inside.isupper():
+            return [("name", letter) for letter in inside]  # the segment AB
+        return [("name", f"{inside}_{ACCENTS.get(name, name)}")]
     if re.fullmatch(r"[A-Za-z]", inside):
         if name in ("mathbf", "boldsymbol", "bm", "bold", "vec") and inside in "ijke":
             return [("name", f"{inside}_bold")]
@@ -229,7 +236,7 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
         return [("number", inside.split("/")[0]), ("sign", "/"), ("number", inside.split("/")[1])]
     if re.fullmatch(r"[-\d.,]*\d", inside):
         return [("sign", "-"), ("number", inside[1:])] if inside[0] == "-" else [("number", inside.replace(",", ""))]
-    if inside in FUNCTIONS:
+    if inside in FUNCTIONS and not (inside == "min" and before and before[-1].kind in ("number", "close")):
         return [("function", inside)]
     if re.fullmatch(r"[A-Z]{2,4}", inside) and name in ("mathrm", "operatorname", "rm"):
         return [("name", inside)]
@@ -258,7 +265,7 @@ def _letters(run: str, before: list[Token]) -> list[tuple[str, str]]:
         return [("constant", "pi") if head[1] == "pi" else ("function", head[1]), ("name", head[2])]
     if (
         len(run) <= 3
-        and low not in STOP
+        and (low not in STOP or run.isupper())
         and run not in NAMES
         and not (before and before[-1].kind in ("words", "loose"))
     ):

@@ -13,7 +13,7 @@ from typing import Any
 
 from star_cli.lib.formulas.brackets import BracketReader
 from star_cli.lib.formulas.kinds import Based, Clock, Combined, Ratio, Relation, Scalar, Sequence, Term, Words
-from star_cli.lib.formulas.latex import NotFormula, clean, tokens
+from star_cli.lib.formulas.latex import GROUPED, NotFormula, clean, tokens
 from star_cli.lib.formulas.terms import is_bracket
 from star_cli.lib.text.numbers import SCALE, compound
 from star_cli.lib.text.units import CURRENCY, Unit, read_unit
@@ -25,10 +25,13 @@ NOT_UNITS = re.compile(  # words that make another number, or a part, of the one
 )
 
 
-DECIMAL_COMMA = re.compile(
-    r"-?(?:0,\d*[1-9]\d*|\d+,(?!\d{3}$)\d*[1-9]\d|\d+,(?!\d{3}$)[1-9]\d)"
-)  # 1000,99; but 1,5 is a list
+DECIMAL_COMMA = re.compile(  # 1000,99; but 1,5 is a list
+    r"-?(?:0,\d*[1-9]\d*|\d+,(?!\d{3}$)\d*[1-9]\d|\d+,(?!\d{3}$)[1-9]\d|\d{1,3}(?:\.\d{3})+,\d+)"
+)
 TIME = re.compile(r"(\d{1,2})(?::([0-5]\d))?(?::([0-5]\d))?\s*(?:([ap])\.?\s*m\.?|(noon|midnight|o'?clock))?", re.I)
+NAMED_RATIO = re.compile(  # V_1:V_2 = 11:21
+    r"((?:[A-Za-z]+(?:_\{?\w+\}?)?\s*:\s*)+[A-Za-z]+(?:_\{?\w+\}?)?)\s*=\s*(\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+)"
+)
 PARTS = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 
 
@@ -40,12 +43,13 @@ def readings(text: str) -> list[Any]:
     special = _special(re.sub(r"\\(?:text|mathrm|textrm|mbox|textbf|mathbf)\s*\{([^{}]*)\}", r" \1 ", cleaned).strip())
     if special is not None:
         return [special]
-    grouped = bool(re.search(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", cleaned))
+    grouped = bool(GROUPED.search(cleaned))
     bracketed = bool(re.search(r"[(\[{]", cleaned))
     if not grouped:
-        comma = DECIMAL_COMMA.fullmatch(cleaned)
-        found = [_Parser(tokens(cleaned, False)).whole()]
-        return [*found, Scalar(("n", Fraction(cleaned.replace(",", "."))))] if comma else found
+        if DECIMAL_COMMA.fullmatch(cleaned):
+            number = Scalar(("n", Fraction(_pointed(cleaned))))
+            return [number] if "." in cleaned else [_Parser(tokens(cleaned, False)).whole(), number]
+        return [_Parser(tokens(cleaned, False)).whole()]
     spaced = bool(re.search(r",\s", cleaned))
     found = []
     for thousands in [True, False] if not bracketed or spaced else [False]:
@@ -58,6 +62,11 @@ def readings(text: str) -> list[Any]:
     return found
 
 
+def _pointed(text: str) -> str:
+    """1.234,56 and 0,5 as 1234.56 and 0.5."""
+    return (text.replace(".", "") if "." in text else text).replace(",", ".")
+
+
 def _special(text: str) -> Any:
     """A time of day, a ratio, or a quantity in several units; None for anything else."""
     if len(text) > 80:
@@ -65,8 +74,15 @@ def _special(text: str) -> Any:
     time = TIME.fullmatch(text)
     if time and (time[2] or time[4]) and int(time[1]) < 25 and not (time[4] and int(time[1]) > 12):
         return Clock(int(time[1]) * 3600 + int(time[2] or 0) * 60 + int(time[3] or 0), (time[4] or "").lower())
-    if PARTS.fullmatch(text):
-        return Ratio(tuple(Fraction(p) for p in text.split(":")))
+    colons = text.replace("\\colon", ":")
+    if PARTS.fullmatch(colons):
+        return Ratio(tuple(Fraction(p) for p in colons.split(":")))
+    if said := re.fullmatch(r"(\d+)\s+to\s+(\d+)", text):
+        return Ratio((Fraction(said[1]), Fraction(said[2])), True)
+    if named := NAMED_RATIO.fullmatch(colons):
+        return Relation(
+            (Words(re.sub(r"[\s{}]", "", named[1])), Ratio(tuple(map(Fraction, named[2].split(":"))))), ("=",)
+        )
     quantity = compound(text) if re.search(r"\d\s*[A-Za-z]+\.?,?\s*(?:and\s)?\s*\d", text) else None
     return None if quantity is None else Scalar(("n", quantity.values[0]), quantity.unit)
 
@@ -148,6 +164,9 @@ class _Parser(BracketReader):
         rest: list[tuple[str, Any]] = []
         while True:
             op = self.sign("∪", "∩", "∖")
+            if op is None and isinstance(first, Combined) and self.ahead(0, "-") and self.ahead(1, "\\{"):
+                self.at += 1  # R - {0}
+                op = "∖"
             token = self.peek()
             if op is None and token is not None and token.kind == "name" and token.value == "U" and is_bracket(first):
                 self.at += 1

@@ -14,6 +14,7 @@ from star_cli.lib.formulas.decimals import number
 from star_cli.lib.formulas.exact import expanded, variables
 from star_cli.lib.formulas.kinds import Combined, Relation, Scalar, Sequence, Term
 from star_cli.lib.formulas.latex import NotFormula
+from star_cli.lib.formulas.solve import solved
 
 MANY = 40  # boundaries
 
@@ -72,16 +73,17 @@ def same_set(gold: tuple[str | None, Any], answer: tuple[str | None, Any]) -> bo
     if len(names) > 1:
         return False
     found: list[Term] = []
-    for _, kind in (gold, answer):
+    kinds = [solved(kind) for _, kind in (gold, answer)]
+    for kind in kinds:
         _collect(kind, found)
     line = _Line(_sorted(found))
-    return _members(gold[1], line) == _members(answer[1], line)
+    return _members(kinds[0], line) == _members(kinds[1], line)
 
 
 def _letter_of(kind: Any) -> str | None:
     """The letter that inequalities speak of. Raises NotFormula where there are several."""
     if isinstance(kind, Relation):
-        names = {s.term[1] for s in kind.sides if isinstance(s, Scalar) and s.term[0] == "v"}
+        names = set().union(*(variables(s.term) for s in kind.sides if isinstance(s, Scalar)))
         if len(names) != 1:
             raise NotFormula("an inequality of several letters")
         return str(names.pop())
@@ -144,10 +146,14 @@ def _members(kind: Any, line: _Line) -> frozenset[int]:
         if len(kind.items) != 2 or not all(isinstance(i, Scalar) for i in kind.items):
             raise NotFormula("no interval")
         low, high = (line.place(i.term) for i in kind.items)
+        if (kind.opening == "[" and low < 0) or (kind.closing == "]" and high >= 2 * len(line.ends) + 1):
+            raise NotFormula("an interval that holds infinity")
         return line.between(low, high, (kind.opening == "[", kind.closing == "]"))
     parts = [_members(i, line) for i in kind.items]
     if any(isinstance(i, Relation) for i in kind.items) and kind.word not in ("or", "and"):
         raise NotFormula("inequalities with a comma between")
+    if any(isinstance(i, Sequence) and i.opening in ("(", "[") and not set_like(i) for i in kind.items):
+        raise NotFormula("brackets in a list that may be points")
     if kind.word == "and" and parts and all(isinstance(i, Relation) for i in kind.items):
         return frozenset.intersection(*parts)
     return frozenset().union(*parts)

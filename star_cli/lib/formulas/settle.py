@@ -17,6 +17,7 @@ from star_cli.lib.formulas.exact import Undecided, expanded, variables
 from star_cli.lib.formulas.kinds import Relation, Scalar, Sequence, Term, Words
 from star_cli.lib.formulas.latex import NotFormula
 
+TRIG = ("sin", "cos", "tan", "cot", "sec", "csc")
 MANY = 60  # elements of a list
 
 
@@ -30,9 +31,15 @@ class Named:
 
 @dataclass(frozen=True)
 class Mapping:
-    """``x = 1, y = 4``: several named values."""
+    """``x = 1, y = 4`` or ``(x, y) = (1, 4)``: several named values, as they stand; ``joint``: named together."""
 
     values: tuple[tuple[str, Any], ...]
+    joint: bool = False
+
+    @property
+    def by_name(self) -> tuple[tuple[str, Any], ...]:
+        """The values in the order of their names."""
+        return tuple(sorted(self.values, key=lambda pair: pair[0]))
 
 
 def settled(kind: Any) -> Any:
@@ -105,7 +112,7 @@ def _calculated(first: Scalar, last: Scalar) -> Scalar:
 def _named(name: str, side: Any, value: Any) -> Any:
     if isinstance(side, Sequence) and isinstance(value, Sequence) and len(side.items) == len(value.items):
         names = [name_of(i) for i in side.items]
-        return Mapping(tuple(sorted(zip(map(str, names), value.items, strict=True), key=lambda p: p[0])))
+        return Mapping(tuple(zip(map(str, names), value.items, strict=True)), True)
     return Named(name, value)
 
 
@@ -127,6 +134,11 @@ def letter_of(term: Term) -> str | None:
     if term[0] == "*":  # the segment AB
         parts = [letter_of(t) for t in term[1:]]
         return "".join(map(str, parts)) if all(p and p.isupper() and p.isalpha() for p in parts) else None
+    if term[0] == "/":  # the ratio NO/BO of two segments
+        parts = [letter_of(t) for t in term[1:]]
+        return "/".join(map(str, parts)) if all(p and p.isupper() and len(p) > 1 for p in parts) else None
+    if term[0] == "f" and term[1] in TRIG and term[2][0] == "v":
+        return f"{term[1]}({term[2][1]})"
     if term[:2] == ("f", "abs") and term[2][0] == "*":
         return letter_of(term[2])
     return None
@@ -159,9 +171,7 @@ def _sequence(kind: Sequence) -> Any:
 def _listed(items: list[Any], word: str) -> Any:
     """A bare list: of named values a mapping, of one name's values a named list, else as it is."""
     if any(isinstance(i, Mapping) for i in items):
-        if all(isinstance(i, Mapping) for i in items):
-            return Sequence("", "", tuple(items), word)
-        raise NotFormula("a list of equations and values")
+        return Sequence("", "", tuple(_named_alike(items)), word)
     named = [i for i in items if isinstance(i, Named)]
     if not named:
         return Sequence("", "", tuple(items), word)
@@ -175,8 +185,33 @@ def _listed(items: list[Any], word: str) -> Any:
             return Named(named[0].name, Sequence("", "", tuple(found), word))
         raise NotFormula("a list of equations and values")
     if len(names) == len(items) and word != "or":
-        return Mapping(tuple(sorted(((n.name, n.value) for n in named), key=lambda p: p[0])))
+        return Mapping(tuple((n.name, n.value) for n in named))
+    size = len(names)
+    if len(named) == len(items) and all(n.name == named[i % size].name for i, n in enumerate(named)):
+        solutions = [named[i : i + size] for i in range(0, len(named), size)]  # p=5, q=2; p=7, q=2
+        return Sequence("", "", tuple(Mapping(tuple((n.name, n.value) for n in s)) for s in solutions), "or")
     return Sequence("", "", tuple(items), word)  # equations of several kinds
+
+
+def _named_alike(items: list[Any]) -> list[Any]:
+    """Solutions of which the first is named, the others as it is: (x, y) = (5, 8), (8, 5). Raises NotFormula."""
+    first = items[0]
+    found: list[Any] = []
+    for item in items:
+        if isinstance(item, Mapping):
+            found.append(item)
+        elif (
+            isinstance(first, Mapping)
+            and first.joint
+            and isinstance(item, Sequence)
+            and item.opening in ("(", "⟨")
+            and len(item.items) == len(first.values)
+        ):
+            names = [name for name, _ in first.values]
+            found.append(Mapping(tuple(zip(names, item.items, strict=True)), True))
+        else:
+            raise NotFormula("a list of equations and values")
+    return found
 
 
 def decimals_of(term: Term) -> int:

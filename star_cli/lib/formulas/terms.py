@@ -76,7 +76,7 @@ class TermReader:
     def sum(self) -> Any:
         self.deeper()
         found = self.product()
-        while op := self.sign("+", "-", "±", "∓"):
+        while not (isinstance(found, Combined) and self.ahead(1, "\\{")) and (op := self.sign("+", "-", "±", "∓")):
             other = self.product()
             if isinstance(found, Matrix) or isinstance(other, Matrix):
                 found = added(found, other, op)
@@ -145,6 +145,8 @@ class TermReader:
 
     def power(self) -> Any:
         base = self.mixed()
+        if isinstance(base, Matrix) and self.transposes():
+            base = Matrix(tuple(zip(*base.rows, strict=True)))
         if not isinstance(base, tuple):
             self.need(not self.sign("!", "°", "%", "^"), "no power of")
             return base
@@ -176,6 +178,14 @@ class TermReader:
         self.digits = 0
         raised: Term = ("^", base, exponent)
         return ("f", "!", raised) if self.sign("!") else raised
+
+    def transposes(self) -> bool:
+        """Take ``^T`` or ``^{T}``."""
+        for values in (("^", "T"), ("^", "{", "T", "}")):
+            if all(self.ahead(i, value) for i, value in enumerate(values)):
+                self.at += len(values)
+                return True
+        return False
 
     def mixed(self) -> Any:
         """An atom, or a mixed number: 3 1/2 and 3\\frac{1}{2}."""

@@ -11,28 +11,34 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from star_cli.lib.text import boxes, retractions
+from star_cli.lib.text import boxes, fields, retractions
 from star_cli.lib.text.thoughts import THOUGHTS, read
 
 LONGEST = 2000  # characters of an answer; a longer one is none
 TRIES = 256  # places that are looked at, counted from the end of a text
 READ = 16  # places that a grader reads, from the end
 NEAR = 160  # characters around such a place that say what it is
+BRIEF = 200  # characters of an answer in a tag that may hold a whole text
 
 PLACES = {  # everything that can announce an answer, in small letters; what stands around it decides
     "####": "hash",
     "\\boxed": "boxed",
     "\\fbox": "boxed",
+    "\\framebox": "boxed",
     "<answer>": "tag",
     "<final answer>": "tag",
     "<final_answer>": "tag",
     "<finalanswer>": "tag",
     "[answer]": "tag",
+    "<final>": "tag",
+    "<result>": "tag",
+    "<solution>": "tag",
     "answer": "word",
     "solution": "word",
     "option": "word",
     "choice": "word",
     "a:": "line",
+    "答案": "chinese",
     "should be": "fix",
     "should have been": "fix",
     "correction": "fix",
@@ -41,13 +47,41 @@ PLACES = {  # everything that can announce an answer, in small letters; what sta
 }
 BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a line or sentence, and then the word
     r"(?:\b(?:the|my|our|final|correct|so|thus|hence|therefore),?\s+(?:[a-z]+\s+){0,2}?"
-    r"|(?:^|[.!?>*#_\n:])[\s*_#>]*(?:final\s+)?)$",
+    r"|(?:^|[.!?>*#_\n:{])[\s*_#>]*(?:final\s+)?)$",
     re.I,
 )
+DENIED = re.compile(  # before a box: it is no answer
+    r"(?:\b(?:not|never|cannot)|n't)\s*(?:be|equal(?: to)?)?\s*(?:[$*({\[\s]|\\[(\[])*$"
+    r"|(?<!only )\b(?:if|whether|suppose|supposing|assume"
+    r"|assuming)\s(?!and only)(?:[^.,;!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$",
+    re.I,
+)
+ASKED = re.compile(r"(?:[\s$)\]*]|\\[)\]])*\?")
+PICTURES = "✓✔✅✨❤\ufe0f➡🎉👉🎯👍😊🙂🚀⭐"
+QUESTION = re.compile(
+    r"(?:who|what|which|when|where|why|how|do|does|did|is|are|can|could|will|would|should|has|have)\b", re.I
+)  # an answer may be a question
+PROGRAM = re.compile(
+    r"```(?:python|py|c|cpp|c\+\+|java|javascript|js|bash|sh|r|matlab|julia|sage)\n.*?(?:```"
+    r"|\Z)",
+    re.S | re.I,
+)
+POINTER = re.compile(  # "this is the answer"
+    r"\b(?:this|that|which|it|what|here|there|who|one)$|^(?:(?:the|an?|my|our|this|correct|final)\s)*(?:answer"
+    r"|solution)$",
+    re.I,
+)
+HANGING = re.compile(
+    r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I
+)  # torn, or looping
+LISTED = re.compile(r"A:[^\n]{0,200}\n[ \t*]*B[:.)]")  # options, not answers
 DOUBT = re.compile(r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|what|until)\s*(?:that\s*)?$", re.I)
 SAYS = re.compile(  # after "answer": what leads to the value
-    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals|must be|should be|will be|would be)\b"
-    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?[:=])",
+    r"(?:[^.,;\n\d:=?!\\(]{0,40}?(?:\([^()\n\d]{0,30}\)\s*)?\b(?:is|are|equals"
+    r"|(?:must|should|will|would|has to|have to|can only|could only)(?: \w+)? be|comes (?:out )?to(?: be)?"
+    r"|turns out to be"
+    r"|works out to(?: be)?)\b"
+    r"|[\s*_]*(?:\([^()\n\d]{0,30}\)[\s*_]*)?(?:[:=：]|[-=]>|→|⇒))",
     re.I,
 )
 ALONE = re.compile(r"[ \t]*[*_]*[ \t]*\n")  # a heading: nothing but the word on its line
@@ -57,7 +91,9 @@ CLAIM = re.compile(
     r"\bis\s+(?:indeed\s+)?(?:the|our|my)\s+(?:(?:final|correct|right|required|desired|best|unique|only)\s+){0,2}$",
     re.I,
 )
-SENTENCE = re.compile(r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|<(?=/|\|)")
+SENTENCE = re.compile(
+    r"\n|(?<!\bRs)(?<!\bca)(?<!approx)(?<![ap]\.m)(?<!\b[ap])[.!?](?=[\s\"'*)\]$<]|$)|;\s|。|<(?=/|\|)"
+)
 HOUR = re.compile(r"\d\s?[ap]\.\s?m\.?", re.I)
 HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
     r"[ \t*_]*(?:\d+[.)][ \t]*)?(?:(?:(?:the )?(?:final )?(?:answer|result|solution)|step|part|case|conclusion"
@@ -70,19 +106,12 @@ HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
 )
 CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
 LEAD = re.compile(
-    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
-    r"|in summary|consequently|that is"
-    r"|as a result|final answer|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
-    r"|yields)(?: us)?(?: that)?|it follows that|,|:)*",
-    re.I,
-)
-VERB = re.compile(
-    r"(?<![=<>])\b(?:is|are|equals?|becomes|must be|will be)\b(?:\s+(?:equal to|approximately|exactly|therefore"
-    r"|then|thus))?[\s:]*"
-    r"|:\s+"
-)
-HOPE = re.compile(
-    r"(?:\(?\bi hope\b|\bhope (?:this|it|that)\b|\b(?:please )?let me know\b|\bthank you\b|\[?\bnote:)[^\n]{0,250}$",
+    r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?:so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
+    r"|in summary|consequently|that is|as a result|final answer|it follows that"
+    r"|(?:out of|of|among|from) (?:all |these|the|those|above|given|listed|four|five|answer|possible|choices"
+    r"|options|\s)+(?=,)"
+    r"|we (?:have|get|find|see|obtain|conclude|know)(?: that)?|this (?:gives|means"
+    r"|yields)(?: us)?(?: that)?)(?!\w)|,|:)*",
     re.I,
 )
 
@@ -105,8 +134,13 @@ def finals(text: str) -> Iterator[Final]:
     """Every place of ``text`` where a final answer is given, the last one first; at most TRIES of each kind of place
     are looked at.
     """
+    text = _prose(text)
     small = _small(text)
     limit = len(text)
+    whole = _object(text)
+    if whole is not None:
+        limit = whole.start
+        yield whole
     for start, kind in sorted(((p, k) for word, k in PLACES.items() for p in _last_of(small, word)), reverse=True):
         if start >= limit:
             continue  # inside an answer that was given already
@@ -114,6 +148,11 @@ def finals(text: str) -> Iterator[Final]:
         if final is not None:
             limit = final.start
             yield final
+
+
+def _prose(text: str) -> str:
+    """The text with newlines in place of its fenced programs, where "answer = 5" is no answer."""
+    return PROGRAM.sub(lambda m: "\n" * len(m.group()), text) if "```" in text else text
 
 
 def _small(text: str) -> str:
@@ -142,13 +181,22 @@ def _final(text: str, start: int, kind: str) -> Final | None:
         return _line(text, start)
     if kind == "fix":
         return _fix(text, start)
+    if kind == "chinese":
+        lead = re.compile(r"答案\s*(?:是|为|為|：|:|等于)+\s*[:：]?").match(text, start)
+        return _phrase(text, start, lead.end(), "said") if lead else None
     quoted = re.compile(r"(?:final[_ ]?)?answer[\"']\s{0,9}:", re.I).match(text, start)
     return _field(text, start) if quoted and text[start - 1] in "\"'_ lL" else _word(text, start)
 
 
 def _box(text: str, start: int) -> Final | None:
     found = boxes.joined(text, start)
-    return None if found is None else Final(found[0], found[0], found[1], found[2], "boxed")
+    if found is None or DENIED.search(text[max(0, start - 60) : start]) or ASKED.match(text, found[2], found[2] + 9):
+        return None
+    content, begin, end = found
+    unit = boxes.unit_behind(text, end) if boxes.PLAIN.fullmatch(content) else None
+    if unit is not None:
+        content, end = content + unit[0], unit[1]
+    return Final(content, content, begin, end, "boxed")
 
 
 def _line(text: str, start: int) -> Final | None:
@@ -156,7 +204,7 @@ def _line(text: str, start: int) -> Final | None:
     begin = max(0, start - 10)
     lead = re.compile(r"(?:\A|\n)[ \t*]{0,9}\Z").search(text[begin:start] if begin else "\n" + text[:start])
     after = text[start + 2 : start + 3]
-    if not lead or text[start] != "A" or not (after in " \t*$\\(-" or after.isdigit()):
+    if not lead or text[start] != "A" or LISTED.match(text, start) or not (after in " \t*$\\(-" or after.isdigit()):
         return None
     return _phrase(text, start, start + 2, "line") if after else None
 
@@ -183,10 +231,24 @@ def _tag(text: str, start: int) -> Final | None:
     if stop - begin > LONGEST:
         return Final("", "", start, stop, "tag") if found is None and text.count("\n", begin) < 3 else None
     inside = text[begin:stop].strip()
+    if len(inside) > BRIEF and re.fullmatch(r"<(?:final|result|solution)>", opening, re.I):
+        return None  # it holds all of the work: what answers in it is found by itself
     box = next((f for f in finals(inside) if f.kind == "boxed"), None)
     said = box or next(finals(inside), None)
     answer = said.text if said else inside
     return Final(answer, answer, start, found.end() if found else stop, "tag") if answer else None
+
+
+def _object(text: str) -> Final | None:
+    """The answer of a JSON object that ends the text, whatever its other fields say; else None."""
+    found = fields.answer_in(text)
+    if found is None:
+        return None
+    start, key = found
+    field = _field(text, key)
+    return (
+        None if field is None or len(field.text) > BRIEF else Final(field.text, field.line, start, len(text), "field")
+    )
 
 
 def _field(text: str, start: int) -> Final | None:
@@ -278,7 +340,10 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
         opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
         phrase = text[opening:verb] if opening >= 0 else phrase
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
-    if not answer or re.search(r"\b(?:this|that|which|it|what|here|there|who|one|answer|solution)$", answer, re.I):
+    behind = re.search(r".*\bthat\s+(?=\S)", answer, re.S)  # "..., confirming that 80 is the answer"
+    if behind and FORMULA.match(answer[behind.end() :]):
+        answer = answer[behind.end() :]
+    if not answer or (POINTER.search(answer) and len(answer.split()) <= 3):
         return None
     return Final(answer, answer, verb - len(phrase), _sentence_end(text, after), "claim")
 
@@ -293,9 +358,11 @@ def _sentence_end(text: str, start: int, most: int = NEAR) -> int:
 
 def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = None) -> Final | None:
     """The answer that begins at ``begin``: to the end of its sentence, formula or line."""
-    begin = _skip(text, begin, ' \t*_`":')
+    begin = _skip(text, begin, ' \t*_`":}')
     if begin < len(text) and text[begin] == "\n" and kind != "hash":  # "Answer:" and the answer on the line below
         begin = _skip(text, begin, ' \t\n*_`":>•' if kind == "heading" else " \t\n")
+        fence = re.compile(r"```[a-z]*\n\s*").match(text, begin)
+        begin = fence.end() if fence else begin
         begin += 2 if re.compile(r"[-•*] (?![\d.])").match(text, begin) else 0  # a bullet, but "- 5" is minus five
     edge = min(len(text), begin + LONGEST + 1)
     line_end = text.find("\n", begin, edge)
@@ -304,17 +371,19 @@ def _phrase(text: str, start: int, begin: int, kind: str, stop: int | None = Non
     if formula is not None:
         line_end = text.find("\n", formula, edge)
         line_end = line_end if line_end >= 0 else edge
-    end = line_end if stop is None else min(stop, edge)
+    end = line_end if stop is None or formula is not None else min(stop, edge)
     if stop is None:
         close = _sentence(text, formula or begin, edge)
         end = close if close is not None else edge
-    inner = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*").search(text, begin, end)
+    if text[end : end + 1] == "?" and kind in ("said", "line", "fix") and not QUESTION.match(text, begin):
+        return None  # "The answer is 5?" asks
+    inner = boxes.HEAD.search(text, begin, end)
     if inner:
         box = _box(text, inner.start())
         if box is not None:
             return Final(box.text, box.text, start, max(box.end, end), "boxed")
-    answer = text[begin:end].strip()
-    if not answer:
+    answer = text[begin:end].strip().strip(PICTURES).strip()
+    if not answer or HANGING.fullmatch(answer):
         return None
     if len(answer) > LONGEST:
         return Final("", "", start, end, kind)
@@ -370,40 +439,6 @@ def final(text: str) -> Final | None:
     """The last place of a text that names its answer; None where there is none or it is taken back afterwards."""
     found = next((f for f in finals(text) if not idle(f)), None)
     return None if found is None or vague(found) or retractions.retracted(text, found.end) else found
-
-
-def conclusion(text: str) -> Final | None:
-    """The last sentence of a text, where it says what something is: "So the volume is 120."; else None."""
-    tail = text[-3000:].rstrip()
-    body = tail
-    while (cut := HOPE.search(body[-260:])) is not None:  # it becomes shorter each time
-        body = body[: len(body) - len(body[-260:]) + cut.start()].rstrip()
-    block = re.search(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", body, re.S)
-    first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
-    breaks = [
-        m.end()
-        for m in re.finditer(r"\n|(?<!\d)[.!?]\s|[.!?]\s(?=[A-Z])", body[:first].rstrip() + " ")
-        if m.end() < first
-    ]
-    begin = breaks[-1] if breaks else 0
-    sentence = body[begin:].strip()
-    if not sentence or len(sentence) > 400:
-        return None
-    offset = len(text) - len(text[-3000:]) + begin
-    lead = LEAD.match(sentence)
-    bare = sentence[lead.end() if lead else 0 :]
-    led = bool(lead and lead.end() > 0 and re.search(r"[a-z]", lead.group(), re.I))
-    verb = next(reversed(list(VERB.finditer(bare))), None)
-    if verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
-        answer = bare[verb.end() :]
-    elif re.match(r"there (?:are|is|were|will be)\s+(?:exactly\s+)?\d", bare, re.I):
-        answer = re.sub(r"^there \w+(?: be)?\s+(?:exactly\s+)?", "", bare, flags=re.I)
-    elif led and FORMULA.match(bare):
-        answer = bare
-    else:
-        return None
-    answer = answer.strip().rstrip(".!").strip()
-    return Final(answer, answer, offset, offset + len(sentence), "sentence") if answer else None
 
 
 def learned(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:

@@ -27,7 +27,7 @@ NUMBER = re.compile(
 )
 SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 TURNS = re.compile(  # words before a number that make it something else than the answer
-    r"\b(?:not|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
+    r"\b(?:not|cannot|never|half|twice|double|triple|third|quarter|sum|product|difference|plus|minus|times|divided|multiplied"
     r"|(?:more|less|fewer|greater|larger|smaller|rather|other) than|between|sqrt|root|unless|except|at (?:least"
     r"|most)|up to|over"
     r"|under|above|below|(?:option|choice|step|case|part|equation|question|problem|figure|base|log)(?=\s*$))\b|n't\b"
@@ -37,12 +37,14 @@ AFTER = re.compile(
     r"\s*(?:[-+*/^=<>±≠≤≥∞!]|(?:per|and) \d|and (?:a|one) (?:half|third|quarter)|(?:in )?base\b|(?:plus|minus"
     r"|divided|multiplied|squared|cubed|or|to|(?:more|less|fewer|greater) than)\b|times (?:\d|[a-z]+teen|two|three"
     r"|four|five|six|seven|eight|nine|ten)\b|-?\s*[xyznπ](?![A-Za-z])|:\s*\d|[.,]\d)"
-    r"|(?![mgshlLkKWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
+    r"|(?![mgshlLkKMWVANJCFc])[A-Za-z](?![A-Za-z])"  # 7r, 5i: a letter that is no unit is a variable
+    r"|(?:st|nd|rd|th)\b|[^.,]*\bbelow\b"
 )
 SETTING = re.compile(
     r"\s[^\d=]*\b(?:in|per|for|after|every|from|at|when|if|on|because|since|as|with|within|each|during)\b[^=]*"
 )
 SOFT = re.compile(r"(?:,\s+(?=[a-z])|\s(?:because|since|which|so|where|as|given)\b).*", re.S)
+ATTAINED = re.compile(r",?\s(?:attained|achieved|reached|occurring|with equality)\s(?:at|when|if|for|by)\b.*", re.S)
 SECOND = re.compile(r"(?:[,;]|\band\b)\s*[A-Za-z]\w*\s*$")  # x = 1, y: before the next "="
 FORMULA = re.compile(  # a side of an equation that is more than a name or arithmetic: 3x + 2y, x^2, a - b
     r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
@@ -78,7 +80,7 @@ def same(value: Fraction, percent: bool, gold: Fraction, gold_percent: bool) -> 
     if percent == gold_percent:
         return value == gold
     if percent:
-        return value / 100 == gold or (value == gold and (abs(gold) >= 1 or not gold))
+        return value / 100 == gold or (value == gold and (abs(gold) > 1 or not gold))
     return value == gold / 100 or (value == gold and abs(gold) >= 1)
 
 
@@ -91,8 +93,15 @@ def read_number(phrase: str) -> Number | None:
     phrase = phrase[: LONGEST + 1]
     if len(phrase) > LONGEST or DENIED.search(phrase):
         raise Unclear
+    phrase = ATTAINED.sub("", phrase)
     money = _money(phrase)
-    clean = plain(phrase)
+    clean = plain(re.sub(r"(?<=\d)\s?M\b(?=\W*$)", " million", phrase) if money else phrase)
+    if (parts := compound(clean)) is not None:
+        return parts
+    if doubled := re.fullmatch(r"([A-Za-z -]+?)\s*\(\s*([\d,.]+)\s*([A-Za-z ]*)\)", clean):  # fifteen (15)
+        worded, written = _spelled(doubled[1]), _side(f"{doubled[2]} {doubled[3]}", money)
+        if worded is not None and written is not None and worded.values == written.values:
+            return written
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
         if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
@@ -153,7 +162,10 @@ def _side(side: str, money: Unit | None = None) -> Number | None:
 
 
 def _spelled(text: str) -> Number | None:
-    found = spelled(text)
+    negative = re.match(r"\s*(?:minus|negative)\s+(?=[a-z])", text, re.I)
+    found = spelled(text[negative.end() :] if negative else text)
+    if found is not None and negative:
+        return Number((-found[0],), False, _unit(found[1]))
     return None if found is None else Number((found[0],), False, _unit(found[1]))
 
 
@@ -209,7 +221,7 @@ def _exponent(digits: str, largest: int = LARGEST) -> int:
     return value
 
 
-PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?")
+PAIR = re.compile(r"\s*(?:,|and\b)?\s*(\d+(?:\.\d+)?)[\s-]*([A-Za-z]+)\.?")
 
 
 def compound(text: str) -> Number | None:

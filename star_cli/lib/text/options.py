@@ -15,7 +15,8 @@ LETTERS = "ABCDEFGHIJ"
 MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]
 NAMED = re.compile(r"\b(?:options?|choices?|letter|answer)\s+\(?([A-Ja-j])\b\)?", re.I)  # option e
 LEADING = re.compile(  # e) blotter, E: blotter, E, "E because", "E or F"; but not the article in "a cat"
-    r"\s*(?:([A-Ja-j])\s*(?:[):\]]|\.(?!\w)|-\s|$)|([A-J])(?=\s*(?:\(|,|/|&|[–—]|(?:or|and|because|since|as)\s)))"
+    r"\s*(?:([A-Ja-j])\s*(?:[):\]]|\.(?!\w)|-\s|$)|([A-J])(?=\s*[(,/&–—]"
+    r"|\s+(?:or|and|because|since|as|but|though|although|which|rather|instead|not|over)\s))"
 )
 SEVERAL = re.compile(
     r"(?<![\w'’])\(?([A-J])\)?\s*(?:,\s*(?:and\s+|or\s+)?|/|&|\+|\b(?:and|or)\b)\s*(?:option\s+)?\(?([A-J])\)?(?![\w'’])"
@@ -39,7 +40,7 @@ def simple(text: str) -> str:
         text = re.sub(r"\\sqrt\s*\{([^{}]*)\}", r"sqrt(\1)", text)
     text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
     text = re.sub(r"\\sqrt\s*\(?(\d+|[a-z])\)?", r"sqrt(\1)", text)
-    text = re.sub(r"\\(?:times|cdot)|×", "*", text)
+    text = re.sub(r"\\(?:times|cdot)|×|(?<=\d)\s*x\s*(?=10\s*\^)", "*", text)
     text = re.sub(r"\\(?:leq?|leqslant)(?![a-z])|≤", "<=", re.sub(r"\\(?:geq?|geqslant)(?![a-z])|≥", ">=", text))
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;:() \[\]]|~", " ", text)
     text = re.sub(r"(?<=\d)\{,\}(?=\d)|(?<=\d),(?=\d{3}(?!\d))", "", text)
@@ -132,7 +133,8 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
     None: it names none; an empty set: it offers several, or two that contradict each other. With ``whole`` the phrase
     must be nothing but an option.
     """
-    phrase = re.sub(r"^[\s:*_`\"'>-]+(?=[A-Za-z(\[])", "", simple(phrase))
+    phrase = re.sub(r"^[\s:*_`\"'‘’#>-]+(?=[A-Za-z(\[])", "", simple(phrase))
+    phrase = re.sub(r"(?<=[A-Za-z)\]])['’]+(?=\s*[.,;:!]?\s*$)", "", phrase)
     spans = text_spans(phrase, choices)
     end = next(
         (m.start() for m in CLAUSE.finditer(phrase) if not any(a < m.end() and m.start() < b for a, b, _ in spans)),

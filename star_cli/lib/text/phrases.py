@@ -21,8 +21,27 @@ WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|textnormal|textit
 SPACING = re.compile(r"\\[,!;:> ]|\\q?quad\b|\\[()\[\]]|(?<!\\)\$|~|[*_`]{2,}|[`]")
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 CLAUSE = re.compile(
-    r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according)\b.*", re.S
+    r",?\s+(?:because|since|which|as (?:the|it|this|we|there)|where|so that|i\.e\.|given|by the|according"
+    r"|rather than|instead of|(?:and )?not|attained|achieved|reached|occurring|with equality"
+    r"|or (?:about|approximately|roughly|around))\b.*|\s*\(or (?:about|approximately|roughly"
+    r"|around)\b[^()]*\)\s*\.?$|\s*\((?:and )?not\b[^()]*\)\s*\.?$"
+    r"|[,;]?(?:\s|\\[ ,;:]|\\q?quad)*\(?\s*\\(?:text|mathrm|mbox)\s*\{\s*\(?(?:because|since|where|given|by the)\b.*",
+    re.S,
 )
+OPTION = re.compile(  # (D) 42 and \textbf{(D)}\ 42: an option's letter and its value
+    r"\s*(?:\\(?:text|textbf|mathrm|mathbf|textrm)\s*\{\s*(?:\(\s*[A-J]\s*\)|[A-J][.:)])\s*\}|\([A-J]\)|[A-J][.:)](?=\s))"
+    r"(?:\s|\\[ ,;:]|~|\\q?quad|[:.])*(?=[^\s,;:.])"
+)
+POINT = re.compile(
+    r"\s*\$?\s*[A-Z](?:_\{?\d\}?)?'?\s*(?=(?:\\left\s*)?\([^()]*,[^()]*\)\s*\$?\s*$)"
+)  # the point A(3, 4)
+WHOLE_NUMBERS = re.compile(  # x = k \pi, k \in \mathbb{Z}: what k is, at the end
+    r"(?:[,;\s]|\\[ ,;:]|\\q?quad)*(?:\\text\s*\{\s*,?\s*(?:where|for|with|for any|for all)?\s*\}\s*)?\(?\s*"
+    r"(?:[a-z]\s*\\in\s*(?:\\mathbb\s*\{?\s*Z\s*\}?|\\mathbf\s*\{\s*Z\s*\}|Z|ℤ)"
+    r"|\\text\s*\{\s*,?\s*(?:where|for|with)[^{}]{0,20}\binteger[^{}]{0,20}\}"
+    r"|where [a-z] is an(?:y)? integer)\s*\)?\s*\.?\s*\$*\s*$"
+)
+SAME_WORDS = {"dne": "does not exist"}
 VERB = re.compile(
     r"\b(?:is|are|equals?|be|becomes|was|were)\b(?:\s+(?:equal to|approximately|about|exactly|therefore|then"
     r"|thus|given by))?[\s:]+"
@@ -33,14 +52,27 @@ AROUND = re.compile(  # words around a formula that change what it says
     r"|percent of)\b|n't\b",
     re.I,
 )
-PROSE = re.compile(r"[\w\s.,$€£¥₹%°'’/:()+−–-]+")
+PROSE = re.compile(
+    r"[\w\s.,$€£¥₹%°'’/:()+−–-]+"
+    r"|[^\d=]*[A-Za-z]{3}[\w\s.,$€£¥₹%°'’/:()+−–*×÷=-]+"
+)  # with a sum, if there are words
 NOUN = re.compile(
     r"^(?:the|a|an)\s+(?:ordered\s+)?(?:pair|triple|point|polynomial|interval|equation|line|value|number|set|function|expression|vector|matrix"
     r"|fraction|ratio|formula|domain|range|solution|root|roots|solutions|values)\s+(?=[^a-zA-Z\s]|[a-zA-Z]\b)",
     re.I,
 )
 KNOWN_WORDS = frozenset("yes no odd even true false none all zero red both neither always never".split())
-EMPTY_SET = re.compile(r"the empty set|empty set|null set", re.I)
+SPOKEN = (  # sets in words
+    (re.compile(r"(?:the )?(?:empty|null) set|(?:there (?:is|are) )?no solutions?(?: exists?)?", re.I), r"\emptyset"),
+    (re.compile(r"(?:the set of )?(?:all )?(?:the )?(?:reals|real numbers)", re.I), r"\mathbb{R}"),
+    (
+        re.compile(
+            r"(?:all )?real(?: number|s)s? (?:except|excluding|other than)(?: for)? (?:[a-z] ?= ?)?(?P<but>[^a-z,;]+)",
+            re.I,
+        ),
+        r"\mathbb{R} \setminus \{BUT\}",
+    ),
+)
 
 
 def unwrapped(text: str) -> str:
@@ -53,8 +85,8 @@ def unwrapped(text: str) -> str:
 def same_text(known: str, said: str) -> bool:
     """Whether two answers are written the same, spaces and wrappers aside; capitals count in short ones."""
     a, b = (re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", unwrapped(t).rstrip("\\")) for t in (known, said))
-    if not a or "…" in b or b.endswith("..."):
-        return False
+    if not a or re.search(r"\.\.\.|…|\\[lc]?dots", said):
+        return a == b and known.strip() == said.strip()
     return a == b or (len(a) > 3 and a.isalpha() and a.casefold() == b.casefold())
 
 
@@ -82,11 +114,27 @@ def words(text: str) -> str | None:
         return None
     wrapped = bool(WRAP.search(text))
     folded = " ".join(re.sub(r"[,.’'-]", " ", plain).casefold().split())
-    if not (wrapped or re.search(r"[^\W\d_]{4}", plain) or folded in KNOWN_WORDS):
+    folded = re.sub(r"\b(solution|root|answer|value|number|integer)s\b", r"\1", SAME_WORDS.get(folded, folded))
+    if not (wrapped or re.search(r"[^\W\d_]{4}", folded) or folded in KNOWN_WORDS):
         return None
-    if EMPTY_SET.fullmatch(folded):
+    if spoken_set(plain):
         return None
     return re.sub(r"^(?:an?|the) (?=\w)", "", folded)
+
+
+def yes_or_no(said: str) -> str | None:
+    """What "No, it is not." answers: the word before the comma; None where it begins with no such word."""
+    found = re.match(r"(yes|no|true|false)\s*[,.;:–—-]", unwrapped(said) + ".", re.I)
+    return found[1].casefold() if found else None
+
+
+def spoken_set(text: str) -> str:
+    """The formula of a set in words, such as "all real numbers except 2"; "" where it is none."""
+    for pattern, formula in SPOKEN:
+        found = pattern.fullmatch(text.strip(" .")) if len(text) < 100 else None
+        if found:
+            return formula.replace("BUT", found.groupdict().get("but") or "")
+    return ""
 
 
 def tail(said: str) -> str:
@@ -102,14 +150,16 @@ def tail(said: str) -> str:
 
 def forms(said: str) -> list[str]:
     """The ways to take a phrase as a formula, the whole first: without a clause, the one formula in it, its tail."""
-    found = [said.strip()]
-    if EMPTY_SET.fullmatch(unwrapped(said)):
-        return ["∅"]
+    said = re.sub(r",?\s\(?or,? equivalently,?\s", " or ", said.replace('\\"', '"'))
+    found = [said.strip(), said.strip().strip('"')]
+    for text in (said, CLAUSE.sub("", said), tail(said)):
+        if named_set := spoken_set(unwrapped(text)):
+            return [named_set]
     if DENIED.search(said):
         return []
     cut = CLAUSE.sub("", said).strip().strip('*_"“”')
     last = tail(said).strip().strip('*_"“”')
-    for text in (cut, last):
+    for text in (cut, OPTION.sub("", cut, count=1), POINT.sub("", cut, count=1), last):
         if text:
             found += [text, _only_formula(text), NOUN.sub("", text)]
     return [f for f in dict.fromkeys(found) if f]
@@ -140,6 +190,8 @@ def _only_formula(text: str) -> str:
 def number(said: str) -> Number | None:
     """The one number of a phrase in plain words, such as "12 distinct sequences"; None where it holds a formula."""
     plain = unwrapped(said) if not re.search(r"(?<!\\)\\(?!text|mathrm|[,;!: $%])[A-Za-z]", said) else ""
+    if re.search(r"\d\s*(?:\.\.\.|…)", said):
+        return None
     if not plain or len(plain) > 300 or not PROSE.fullmatch(plain) or len(plain) > LONGEST:
         return None
     if re.search(

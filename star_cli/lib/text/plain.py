@@ -19,6 +19,10 @@ SEPARATOR = re.compile(  # what LaTeX and typography put between groups of three
 REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:(\d*)\\dot\s*(?:\{\s*(\d)\s*\}|(\d)))?|\((\d+)\)(?![\d(]))"
 )
+POWER = re.compile(
+    r"\b((?:centi|milli|kilo)?met(?:er|re)s?|cm|km|mm|m|ft|feet|in|inch(?:es)?|yd|mi|miles?)\s?\^\s*\{?\s*([23])\b\}?"
+    r"|\b(cm|km|mm|m|ft)([23])\b"
+)
 DOTS = re.compile(r"(\d*)\.(\d+)\s*(?:\.\.\.|…|\\(?:l|c)?dots(?![A-Za-z]))")
 
 
@@ -45,7 +49,7 @@ def repeating(text: str, form: str = " {} ") -> str:
             times = 3 if size == 1 else 2
             if len(digits) >= size * times and digits.endswith(period * times):
                 return form.format(_fraction(m[1] or "0", digits[: -size * times], period))
-        return " § " if len(digits) > 3 else m.group()  # 1.41421...: how it goes on is not said
+        return " § "  # 1.41421...: how it goes on is not said
 
     return DOTS.sub(dots, REPEATING.sub(bar, text))
 
@@ -56,6 +60,11 @@ def _fraction(whole: str, fixed: str, period: str) -> str:
     nines = 10 ** len(period) - 1
     value = Fraction(whole + "." + (fixed or "0")) + Fraction(int(period), nines * 10 ** len(fixed))
     return f"{value.numerator}/{value.denominator}"
+
+
+def _power(m: re.Match[str]) -> str:
+    """cm^2 as "square cm"."""
+    return f"{'square' if (m[2] or m[4]) == '2' else 'cubic'} {m[1] or m[3]}"
 
 
 def plain(text: str) -> str:
@@ -73,7 +82,9 @@ def plain(text: str) -> str:
     text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
     text = re.sub(r"\\leq?(?![a-z])|<=", "≤", re.sub(r"\\geq?(?![a-z])|>=|=>", "≥", text))
     text = re.sub(r"\\neq?(?![a-z])|!=", "≠", text)
-    text = re.sub(r"\b[Nn]egative\s+(?=\d)", "-", text)
+    text = re.sub(r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\d)", "-", text) if not re.search(r"\d\s+minus", text) else text
+    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=[$€£]?\d)", "*", text)
+    text = re.sub(r"(?<=\d):00(?=\s*[ap]\.?\s?m\b)", "", text, flags=re.I)
     text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
     text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
@@ -82,6 +93,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
     text = re.sub(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])", "", text)
     text = re.sub(rf"[{CURRENCY}]", " ", text)
+    text = POWER.sub(_power, text)
     text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
     text = re.sub(r"[{}]", "", text) if "^" not in text else text
     return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")

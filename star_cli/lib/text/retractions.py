@@ -9,12 +9,14 @@ NEAR = 160
 CHATTER = re.compile(  # what is said about an answer that was given before
     r"(?:indeed|also|already|now|therefore|thus|hence|in fact)?[,\s]*(?:(?:very|quite|fully|most likely|probably)\s+)?"
     r"(?:correct|right|clear|helpful|useful|obvious|reasonable|consistent|verified|confirmed|valid|unique|simplified"
+    r"|positive|negative|whole|finite|non-?zero|greater|real"
     r"|rounded|expressed|written|given|found|obtained|determined|derived|calculated|computed|checked|as follows|below"
     r"|above|in (?:the|its) (?:simplest|lowest|required|form)|the same|an? (?:positive |negative )?(?:integer"
     r"|whole number|fraction"
     r"|decimal|number|prime)|reached|complete|accurate|satisfied|what (?:we|you)|based on|supported)\b",
     re.I,
 )
+BECAUSE = re.compile(r",?\s(?:because|since|which|so)\b", re.I)
 VAGUE = re.compile(  # the answer is taken back, or there is none
     r"(?:still|completely|simply|just)?\s*(?:wrong|incorrect|unclear|uncertain|in doubt|not (?:clear|known"
     r"|right|correct|certain|given))\b",
@@ -39,9 +41,16 @@ RETRACTED = re.compile(
     re.I,
 )
 AT_ONCE = re.compile(  # in the very next sentence these are enough
-    r"[\s\"'*_)\]$.!?\\]*(?:(?:wait|hmm+|oops|no|sorry|actually|but)[,.!\s—–-]*)*"
-    r"(?:that|this|it)(?:'s| is| was| cannot be| can't be)"
-    rf" (?:{WRONG}\b(?!-)(?=\s*(?:[.,;:!?)\n—–]|$|because|since|as\b|so\b|and\b))|right\?)"
+    r"[\s\"'*_)\]$.!?\\]*(?P<turn>(?:wait|hmm+|oops|no|nope|sorry|actually|but|however|hold on)[,.!\s—–-]*)*"
+    r"(?:(?:that|this|it)(?:'s| is| was)"
+    rf" (?:{WRONG}\b(?!-)(?=\s*(?:[.,;:!?)\n—–]|$|because|since|as\b|so\b|and\b)))"
+    r"|(?:that|this|it) (?:can't|cannot|can not|could not|couldn't) be (?:right|correct|the answer)\b"
+    r"|(?:that|this|it) (?:does not|doesn't|did not|didn't) (?:seem|look|sound|feel) (?:right|correct|plausible"
+    r"|possible)\b"
+    r"|(?P<fails>(?:that|this|it|the answer) (?:does not|doesn't) (?:satisfy|work|match|fit|agree|check out"
+    r"|make sense|add up)\b)"
+    r"|(?:that|this)(?:'s| is) (?:right|correct)\?)"
+    rf"|[\s\"'*_)\]$\\]*(?:is|was|would be|must be) {WRONG}\b"
     rf"|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
     re.I,
 )
@@ -50,7 +59,9 @@ UNLESS = re.compile(r"\b(?:if|not|no|n't|never|without|any|whether|nor)\b[^.!?\n
 
 def idle(phrase: str) -> bool:
     """Whether "the answer is" goes on with something that is no answer: "thus confirmed", "in simplest form"."""
-    return bool(CHATTER.match(phrase)) and not TURN.search(phrase)
+    if re.match(r"(?:found|obtained|determined|calculated|computed|derived|reached) by \w+ing\b[^=]*$", phrase, re.I):
+        return True
+    return bool(CHATTER.match(phrase)) and not TURN.search(BECAUSE.split(phrase)[0])
 
 
 def vague(phrase: str) -> bool:
@@ -61,6 +72,7 @@ def vague(phrase: str) -> bool:
 def retracted(text: str, end: int) -> bool:
     """Whether what follows the answer that ends at ``end`` takes it back without giving another."""
     rest = text[end : end + REACH]
-    if AT_ONCE.match(rest[:NEAR]):
+    at_once = AT_ONCE.match(rest[:NEAR])
+    if at_once and (at_once["turn"] or not at_once["fails"]):
         return True
     return any(not UNLESS.search(rest[max(0, m.start() - 40) : m.start()]) for m in RETRACTED.finditer(rest))

@@ -16,8 +16,9 @@ TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy
 PARTS = {w: i for i, w in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)}
 PARTS |= {"half": 2, "halve": 2, "quarter": 4}
 STOPS = frozenset(  # behind a number they make another one of it
-    "of or and half third quarter more less point hundred thousand million billion trillion dozen".split()
+    "of or and half third quarter more less point hundred thousand million billion trillion".split()
 )
+SCALES = {"dozen": 12, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 
 def spelled(text: str) -> tuple[Fraction, str] | None:
@@ -32,9 +33,13 @@ def spelled(text: str) -> tuple[Fraction, str] | None:
     if start is None or start > (1 if found[0] in ("the", "a", "exactly", "about") else 0):
         return None
     value, end, last = _read(found, start)
-    following = found[end] if end < len(found) else ""
     if value is None or last == "and":
         return None
+    if found[end : end + 1] and (scale := SCALES.get(found[end].rstrip("s"))):
+        value, end, last = value * scale, end + 1, "scale"
+    following = found[end] if end < len(found) else ""
+    if following == "and" and (mixed := _mixed(found[end + 1 : end + 4])) is not None and last == "one":
+        return Fraction(value) + mixed[0], _behind(text, end + 1 + mixed[1])
     if following.rstrip("s") in PARTS and last == "one" and value < 20:
         return Fraction(value, PARTS[following.rstrip("s")]), _behind(text, end + 1)
     if following in ONES or following in TENS or following in STOPS:
@@ -55,7 +60,7 @@ def _read(words: list[str], start: int) -> tuple[int | None, int, str]:
         elif word in TENS and last in ("", "hundred", "thousand", "and"):
             small += TENS[word]
             last = "tens"
-        elif word == "hundred" and last == "one" and 0 < small < 10:
+        elif word == "hundred" and last in ("one", "tens") and 0 < small < 100:
             small *= 100
             last = "hundred"
         elif word == "thousand" and last and last != "and" and not total:
@@ -66,6 +71,15 @@ def _read(words: list[str], start: int) -> tuple[int | None, int, str]:
             break
         end += 1
     return total + small, end, last
+
+
+def _mixed(words: list[str]) -> tuple[Fraction, int] | None:
+    """(the part, how many words it takes) of "a half", "one third", "three quarters"; None for anything else."""
+    count = 1 if words[:1] in (["a"], ["an"]) else ONES.get(words[0], 0) if words else 0
+    part = words[1].rstrip("s") if len(words) > 1 else ""
+    if not 0 < count < 10 or part not in PARTS or words[2:3] == ["of"]:
+        return None
+    return Fraction(count, PARTS[part]), 2
 
 
 def _behind(text: str, count: int) -> str:

@@ -15,19 +15,26 @@ THOUGHTS = (  # where a thought begins and ends, as reasoning models write it
     "<think> </think>",
     "<thinking> </thinking>",
     "<thought> </thought>",
+    "<thoughts> </thoughts>",
     "<reasoning> </reasoning>",
+    "<analysis> </analysis>",
+    "<scratchpad> </scratchpad>",
     "<reflection> </reflection>",
     "<seed:think> </seed:think>",
     "[THINK] [/THINK]",
     "<|begin_of_thought|> <|end_of_thought|>",
     "◁think▷ ◁/think▷",
+    "<|START_THINKING|> <|END_THINKING|>",
     "<|channel|>analysis<|message|> <|end|>",
+    "<|channel|>analysis<|message|> <|channel|>final<|message|>",
+    "analysis assistantfinal",  # the same where special tokens were dropped
 )
 NEXT = re.compile(
     r"^[ \t>*#]*(?:(?:[Nn]ext|[Nn]ew)[ \t]+)?(?:Q|[Qq]uestion|Problem|Exercise|Human|User"
     r"|Instruction)\b[ \t]*\d*[ \t]*\**"
     r"[ \t]*[:.)]|^[ \t>*#]*(?:Question|Problem|Exercise|Example)[ \t]+\d+[ \t]*\**[ \t]*[:.)]?[ \t]*\**[ \t]*$"
-    r"|(?<=\s)Q:|<\|(?:im_start|im_end|eot_id|endoftext|end_of_text|user|start_header_id)\|>|</s>|<end_of_turn>"
+    r"|(?<=\s)Q:|<\|(?:im_start|im_end|eot_id|eom_id|endoftext|end_of_text|EOT|user|assistant|start_header_id|start|end|return"
+    r"|END_RESPONSE|END_OF_TURN_TOKEN)\|>|<｜(?:end▁of▁sentence|User|Assistant)｜>|</s>|<eos>|<end_of_turn>"
     r"|<start_of_turn>|\[/?INST\]",
     re.M,
 )
@@ -35,7 +42,7 @@ BLOCK = re.compile(r"^[ \t]*```.*\n(?:.*\n)*?[ \t]*```", re.M)  # a fenced block
 MARKS = (  # a text without any of these does not run on
     "Q:", "Q ", "Q.", "Q)", "Q*", "Q1", "uestion", "roblem", "xercise", "xample", "Human", "User",
     "nstruction", "<|", "</s>",
-    "_turn>", "INST]",
+    "_turn>", "INST]", "<eos>", "<｜",
 )  # fmt: skip
 
 
@@ -72,40 +79,67 @@ def read(text: str, thoughts: Sequence[str] = THOUGHTS) -> Reading:
     return Reading(mine, unfinished, ran_on)
 
 
+@dataclass(frozen=True)
+class _Tokens:
+    """The tokens around thoughts: a pattern of all, those that begin and end one, and their first characters.
+
+    ``late`` are ends that are unlike their beginning (``<|end|>``): they end only what was begun. ``words`` are pairs
+    of bare words, which frame a thought at the beginning of a text alone.
+    """
+
+    pattern: re.Pattern[str] | None
+    ends: frozenset[str]
+    late: frozenset[str]
+    firsts: frozenset[str]
+    words: tuple[tuple[str, str], ...]
+
+
 @lru_cache(maxsize=16)
-def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str], frozenset[str]]:
-    """(a pattern of all tokens, those that end a thought, their first characters)."""
-    pairs = [pair.split() for pair in thoughts]
-    if not pairs:
-        return None, frozenset(), frozenset()
-    tokens = [token for pair in pairs for token in pair]
-    pattern = re.compile("|".join(map(re.escape, tokens)), re.I)
-    firsts = {first for token in tokens for first in (token[0].lower(), token[0].upper())}
-    return pattern, frozenset(pair[1].lower() for pair in pairs), frozenset(firsts)
+def _tokens(thoughts: tuple[str, ...]) -> _Tokens:
+    split = [tuple(pair.split()) for pair in thoughts]
+    words = tuple((a, b) for a, b in split if a.isalpha() and b.isalpha())
+    pairs = [(a.lower(), b.lower()) for a, b in split if (a, b) not in words]
+    tokens = sorted({token for pair in pairs for token in pair}, key=len, reverse=True)
+    heads = dict.fromkeys(token[0] for token in tokens)  # a token is looked for only where its first letter stands
+    grouped = [
+        re.escape(head) + "(?:" + "|".join(re.escape(t[1:]) for t in tokens if t[0] == head) + ")" for head in heads
+    ]
+    pattern = re.compile("|".join(grouped), re.I) if tokens else None
+    firsts = {first for token in tokens for first in (token[0], token[0].upper())}
+    late = {b for a, b in pairs if (known := _words(a)) and (mine := _words(b)) and not known & mine}
+    return _Tokens(pattern, frozenset(b for _, b in pairs), frozenset(late), frozenset(firsts), words)
+
+
+def _words(token: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", token))
 
 
 def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
     """(the text with newlines in place of its thoughts, whether the last thought is open).
 
-    An end without a beginning ends a thought that began in the prompt.
+    An end without a beginning ends a thought that began in the prompt, but not one that is unlike its beginning.
     """
-    pattern, ends, firsts = _tokens(tuple(thoughts))
-    if pattern is None or not any(first in text for first in firsts):
-        return text, False
+    tokens = _tokens(tuple(thoughts))
     spans: list[tuple[int, int]] = []
+    for word, end in tokens.words:
+        lead = len(text) - len(text.lstrip())
+        if text.startswith(word, lead) and (at := text.rfind(end)) > 0:
+            spans = [(0, at + len(end))]
     opened: int | None = None
-    for token in pattern.finditer(text):
-        if token.group().lower() not in ends:
-            opened = token.start() if opened is None else opened
-        elif opened is None:
-            spans = [(0, token.end())]
-        else:
-            spans.append((opened, token.end()))
-            opened = None
+    if tokens.pattern is not None and any(first in text for first in tokens.firsts):
+        for token in tokens.pattern.finditer(text, spans[0][1] if spans else 0):
+            name = token.group().lower()
+            if name not in tokens.ends:
+                opened = token.start() if opened is None else opened
+            elif opened is not None:
+                spans.append((opened, token.end()))
+                opened = None
+            elif name not in tokens.late:
+                spans = [(0, token.end())]
     if opened is not None:
         spans.append((opened, len(text)))
     done, pieces = 0, []
-    for start, end in spans:
-        pieces += [text[done:start], "\n" * (end - start)]
-        done = end
+    for start, end_ in spans:
+        pieces += [text[done:start], "\n" * (end_ - start)]
+        done = end_
     return "".join([*pieces, text[done:]]) if pieces else text, opened is not None

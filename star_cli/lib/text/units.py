@@ -180,5 +180,10 @@ def _words(text: str) -> Unit:
     return Unit(words=frozenset(_singular(w) for w in words) or frozenset([text.lower()]))
 
 
+PEOPLE = {"people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse", "geese": "goose"}
+
+
 def _singular(word: str) -> str:
+    if word in PEOPLE:
+        return PEOPLE[word]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
