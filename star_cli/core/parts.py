@@ -17,7 +17,7 @@ from typing import (
 )
 
 from star_cli.core.keys import seed_of
-from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Verdict
+from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
 
@@ -248,15 +248,30 @@ class Grader(Part):
         raise NotImplementedError
 
     @staticmethod
-    def verdict(rationale: Rationale, reason: str, answer: str | None = None) -> Verdict:
-        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS)."""
+    def verdict(
+        rationale: Rationale, reason: str, answer: str | None = None, answer_class: str | None = None
+    ) -> Verdict:
+        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS).
+
+        ``answer_class`` is one text for all spellings of an answer, whatever the known answer is; votes go by it.
+        """
         return Verdict(
             problem_id=rationale.problem_id,
             sample=rationale.sample,
             correct=reason == "MATCH",
             answer=answer,
             reason=reason,
+            answer_class=answer_class if reason not in NO_VOTE else None,
         )
+
+    def same_answer(self, a: str, b: str) -> bool:
+        """Whether two different answer classes are one answer; asked where ``merges_classes``."""
+        return False
+
+    @property
+    def merges_classes(self) -> bool:
+        """Whether its answer classes are no normal form, so that those of a problem are compared with each other."""
+        return False
 
     def gold_fault(self, problem: Problem) -> str | None:
         """Why no text can be judged by this problem's known answer or tests; None where it can.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import hashlib
 import re
+import textwrap
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -25,7 +27,7 @@ RIGHT = "def double(x):\n    return 2 * x\n"
 BODY = {"prompt": "def double(x):\n    '''Twice x.'''\n", "names": ["double"]}
 
 
-@register("grader", "code", version=2)
+@register("grader", "code", version=3)
 class Code(Reader):
     """The first fenced block is the program, or the whole text where there is none.
 
@@ -96,7 +98,7 @@ class Code(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer_class(answer))
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the program; with GRADER_ERROR what went wrong)."""
@@ -128,6 +130,17 @@ class Code(Reader):
             given=str(problem.meta.get("given", "")),
         )
         return REASONS[done.status], done.why if done.status == "broken" else program
+
+
+def answer_class(program: str | None) -> str | None:
+    """A hash of a program as its statements are: comments, spaces, quotes and brackets without effect do not count."""
+    if program is None:
+        return None
+    try:
+        same = ast.unparse(parse(textwrap.dedent(program)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        same = program
+    return "program " + hashlib.sha256(same.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def tests_of(problem: Problem) -> list[str]:

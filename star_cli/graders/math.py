@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from star_cli.core.extras import command
-from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.records import NO_VOTE, Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
 from star_cli.graders._reading import Reader
 from star_cli.lib.clock import Overdue, limited
-from star_cli.lib.formulas.equality import equal
+from star_cli.lib.formulas.equality import equal, rational
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import phrases
@@ -27,7 +27,7 @@ EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
 
 
-@register("grader", "math", version=2)
+@register("grader", "math", version=3)
 class Math(Reader):
     r"""The last final answer before a run-on counts: in ``\boxed{}``, after "the answer is", on a line of its own.
 
@@ -135,7 +135,19 @@ class Math(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        try:
+            with limited(self.seconds):
+                name = answer_class(answer) if reason not in NO_VOTE else None
+        except Overdue:
+            name = answer
+        return self.verdict(rationale, reason, answer, answer_class=name)
+
+    def same_answer(self, a: str, b: str) -> bool:
+        return not (RATIONAL.fullmatch(a) and RATIONAL.fullmatch(b)) and "MATCH" in (compare(a, b), compare(b, a))
+
+    @property
+    def merges_classes(self) -> bool:
+        return True
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
@@ -179,6 +191,28 @@ def final_of(text: str, known: str) -> Final | None:
     ):
         return last
     return None
+
+
+RATIONAL = re.compile(r"-?\d+(?:/\d+)?")
+
+
+def answer_class(phrase: str | None) -> str | None:
+    """A number as an exact fraction, a letter as "(C)", words in one form; any other formula as it is written, to be
+    compared with the others of its problem (``Math.same_answer``).
+    """
+    if not phrase:
+        return None
+    if (letter := phrases.letter(phrase, leading=True)) is not None:
+        return f"({letter})"
+    if (words := phrases.words(phrase)) is not None:
+        return words
+    for form in phrases.forms(phrase):
+        try:
+            if (number := rational(form)) is not None:
+                return str(number)
+        except NotFormula:
+            continue
+    return " ".join(phrase.split())
 
 
 def _formula(text: str) -> bool:

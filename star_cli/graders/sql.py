@@ -39,7 +39,7 @@ NAMES, OLDEST = "SELECT name FROM pet WHERE age > 2", "SELECT name FROM pet ORDE
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
 
-@register("grader", "sql", version=2)
+@register("grader", "sql", version=3)
 class Sql(Reader):
     """The last fenced block of SQL counts, or the final statement; a block that holds something else is passed over.
     The known answer is the gold query.
@@ -207,7 +207,7 @@ class Sql(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer)
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the name of the result, or what went wrong)."""
@@ -235,7 +235,7 @@ class Sql(Reader):
         answer = ""
         for path, wanted in golds:
             found = run(path, sql, deadline, self.limits)
-            answer = answer or result_name(found, ordered(sql), self.rules)
+            answer = answer or result_name(found, lists, self.rules)
             if not same(wanted, found, lists, self.rules):
                 return "MISMATCH", answer
         if self.empty == "match" and not any(result.rows for _, result in golds) and not exact_match(gold, sql):
