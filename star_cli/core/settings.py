@@ -225,7 +225,7 @@ class Filtering:
 
     limit: int = 1
     dedupe: bool | str = True
-    sound: bool = False  # leave out a right rationale with an annotated equation (<<2*3=6>>) that does not hold
+    sound: bool = False  # leave out a right rationale with an equation (<<2*3=6>> or 2 * 3 = 6) that does not hold
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
     control: str = "none"

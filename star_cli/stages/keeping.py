@@ -14,18 +14,18 @@ from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.core.settings import CONTROLS, DEDUPE
 from star_cli.errors import need
-from star_cli.lib.text.equations import equations, pick, sound
+from star_cli.lib.text.equations import equations, sound, unlike
 from star_cli.stages.grading.judge import Errors
 
 
-@tagged("keep_rule", 1)
+@tagged("keep_rule", 2)
 @dataclass(frozen=True, kw_only=True)
 class KeepRule:
     """At most ``limit`` examples a problem (0: all), one of each set of equals.
 
     ``dedupe``: "text" counts equal texts once (the first), "equations" equal ordered lists of equations (the text that
-    is farthest from the others; one without equations counts by its text), "none" keeps all. ``sound`` leaves out
-    a right rationale with an annotated equation that does not hold. ``control="random"`` keeps as many as the rule
+    RFT's published selection keeps: ``equations.unlike``), "none" keeps all. ``sound`` leaves out a right rationale
+    with an equation that does not hold. ``control="random"`` keeps as many as the rule
     would, drawn by ``seed`` from all rationales of the problem whatever their verdicts.
     """
 
@@ -175,11 +175,11 @@ def same_as(candidate: Candidate, dedupe: str) -> Any:
 def distinct(candidates: Sequence[Candidate], dedupe: str) -> list[Candidate]:
     """One candidate of each set of equal ones, in the order of the sets' first members.
 
-    That is the first one; with ``dedupe="equations"`` the one whose text is farthest from the others (RFT).
+    That is the first one; with ``dedupe="equations"`` the one that RFT's published selection keeps.
     """
-    groups: dict[Any, list[Candidate]] = {}
+    if dedupe == "equations":
+        return [candidates[i] for i in unlike([c.text for c in candidates])]
+    firsts: dict[Any, Candidate] = {}
     for candidate in candidates:
-        groups.setdefault(same_as(candidate, dedupe), []).append(candidate)
-    if dedupe != "equations":
-        return [group[0] for group in groups.values()]
-    return [group[pick([c.text for c in group])] if len(group) > 1 else group[0] for group in groups.values()]
+        firsts.setdefault(same_as(candidate, dedupe), candidate)
+    return list(firsts.values())
