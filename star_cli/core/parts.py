@@ -199,6 +199,10 @@ class Task(Part):
         """What to know of how a split came about (rows held out by a hash, ...), as a sentence; None if nothing."""
         return None
 
+    def whole_population(self, split: str) -> bool:
+        """Whether a split holds every problem there is, not a sample of them: then only the answers vary by chance."""
+        return False
+
     def check_split(self, split: str) -> None:
         """Raise StarError for a split that the task does not have."""
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
