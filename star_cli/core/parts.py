@@ -361,6 +361,7 @@ class Verifier(Part):
 
     learns_from: ClassVar[str] = "pairs"  # pairs | labelled | nothing
     likelihood: ClassVar[bool] = False  # the score is log P(solution | problem): an engine can compute it, too
+    reads_ends: ClassVar[bool] = False  # ``score`` takes ``ended``: which solutions have an end of text
     lr: float | None
     steps: int | None
 

@@ -163,10 +163,12 @@ class Example(Record, kw_only=True, frozen=True):
 class Labelled(Record, kw_only=True, frozen=True):
     """One solution with its verdict, for a verifier: which round's generator wrote it, and the text it is judged by.
 
-    ``origin`` is own, rationalized or gold; ``generator`` is the key of the model that wrote it ("" for gold).
+    ``origin`` is own, rationalized or gold; ``generator`` is the key of the model that wrote it ("" for gold). One that
+    ran out of tokens is not ``ended``: a verifier reads it without an end of text.
     """
 
-    schema = "labelled/1"
+    schema = "labelled/2"
+    older = ("labelled/1",)
     file = "labelled.jsonl"
     unique = ("problem_id", "round", "sample", "origin")
     problem_id: str
@@ -177,18 +179,25 @@ class Labelled(Record, kw_only=True, frozen=True):
     correct: bool
     origin: str
     generator: str
+    ended: bool = True
 
 
 class Pair(Record, kw_only=True, frozen=True):
-    """A right and a wrong solution of one problem, for preference training."""
+    """A right and a wrong solution of one problem, for preference training.
 
-    schema = "pair/1"
+    A solution that ran out of tokens is not ``..._ended``: it is read without an end of text.
+    """
+
+    schema = "pair/2"
+    older = ("pair/1",)
     file = "pairs.jsonl"
-    unique = ("problem_id", "chosen", "rejected")
+    unique = ("problem_id", "chosen", "rejected", "chosen_ended", "rejected_ended")
     problem_id: str
     prompt: str
     chosen: str
     rejected: str
+    chosen_ended: bool = True
+    rejected_ended: bool = True
 
 
 class Score(Record, kw_only=True, frozen=True):
