@@ -128,15 +128,23 @@ class Verification:
 class Evaluation:
     """How accuracy on held-out problems is measured after every round.
 
-    On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``.
+    On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``. With ``final`` the
+    round that is best there is measured once more at the end, on the whole of that other split (``final=test``): no
+    round is chosen on the problems that are reported.
     """
 
     split: str = "dev"
+    final: str | None = None
     limit: int = 0
     samples: int = 1
     temperature: float = 0.0
 
     def check(self) -> None:
+        need(
+            self.final != self.split,
+            f"evaluation.final={self.final} is the split that rounds are chosen on",
+            "choose on evaluation.split=dev and report evaluation.final=test",
+        )
         need(self.samples >= 1, f"evaluation.samples must be >= 1, got {self.samples}")
         need(self.limit >= 0, f"evaluation.limit must be >= 0 (0: the whole split), got {self.limit}")
         need(self.temperature >= 0, f"evaluation.temperature must be >= 0, got {self.temperature}", "0 is greedy")
@@ -147,13 +155,16 @@ class Schedule:
     """How long each round fine-tunes.
 
     Round n takes ``int(start * grow**(n-1)) + add*(n-1)`` optimiser steps, or ``epochs`` passes over its examples where
-    that is set. The defaults are STaR's: 40 steps, 20 % more each round (Zelikman et al. 2022, section 4).
+    that is set. The defaults are STaR's: 40 steps, 20 % more each round (Zelikman et al. 2022, section 4). With
+    ``patience`` a run ends before its last round once that many rounds in a row were no better on the held-out split
+    than the best before them (STaR ends at a plateau; 0: never).
     """
 
     start: int = 40
     grow: float = 1.2
     add: int = 0
     epochs: float | None = None
+    patience: int = 0
 
     def steps(self, round: int) -> int | None:
         """Optimiser steps of round ``round`` (1 is the first), or None when ``epochs`` decides."""
@@ -165,6 +176,7 @@ class Schedule:
         need(self.epochs is None or self.epochs > 0, f"schedule.epochs must be > 0, got {self.epochs}")
         need(self.start >= 1, f"schedule.start must be >= 1, got {self.start}")
         need(self.grow > 0, f"schedule.grow must be > 0, got {self.grow}")
+        need(self.patience >= 0, f"schedule.patience must be >= 0 (0: never), got {self.patience}")
 
 
 @dataclass(kw_only=True)

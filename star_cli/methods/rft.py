@@ -47,7 +47,7 @@ class Rft(Method):
         kept = [lab.gold(problems)] if self.gold else []
         model = lab.finetune(base, kept, round=0) if kept else base
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             kept.append(lab.filter(problems, lab.generate(model, problems, round=n)))
             model = lab.finetune(base, [lab.merge(kept, round=n)], round=n)
             lab.evaluate(model, round=n)

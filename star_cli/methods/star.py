@@ -31,7 +31,7 @@ class STaR(Method):
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             kept = [lab.filter(problems, lab.generate(model, problems, round=n))]
             if self.rationalize:  # the unsolved again, with the answer as a hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from star_cli.core.settings import (
     Tracking,
     Verification,
 )
-from star_cli.errors import StarError, need
+from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
 from star_cli.stages.answers import Answers
 from star_cli.stages.base import Stage
@@ -105,6 +106,8 @@ class Experiment:
             if hasattr(part, "check"):
                 part.check()
         self.task.check_split(self.evaluation.split)
+        if self.evaluation.final is not None:
+            self.task.check_split(self.evaluation.final)
         name = name_of(self.method)
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
@@ -125,6 +128,7 @@ class Lab:
         self.x, self.builder = experiment, builder
         self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
         self._healths: dict[int, Artifact] = {}  # by round, the last one
+        self._evaluated: dict[int, tuple[Artifact, Artifact]] = {}  # by round: the model, and what it was found to be
 
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
         """The artifact of a stage: found by its key, or built now, and known as ``round-N/name``.
@@ -267,7 +271,13 @@ class Lab:
     def evaluate(self, model: Artifact, *, round: int) -> Artifact:
         """Accuracy of a model on the held-out split, with its interval and by group."""
         e = self.x.evaluation
-        problems = self.problems(e.split, round=0, limit=e.limit)
+        artifact = self._evaluate(model, e.split, round=round, limit=e.limit, name="evaluate")
+        self._evaluated[round] = (model, artifact)
+        return artifact
+
+    def _evaluate(self, model: Artifact, split: str, *, round: int, limit: int, name: str) -> Artifact:
+        e = self.x.evaluation
+        problems = self.problems(split, round=0, limit=limit)
         drawn = e.temperature > 0
         stage = Generate(
             task=self.x.task,
@@ -277,8 +287,41 @@ class Lab:
             seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
             round=round if drawn else 0,
         )
-        answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{e.split}")
-        return self.judge(problems, answers, round=round)
+        answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{split}")
+        return self.judge(problems, answers, round=round, name=name)
+
+    def rounds(self, last: int) -> Iterator[int]:
+        """The rounds 1 to ``last``; fewer where ``schedule.patience`` rounds in a row were no better than one before.
+
+        A method that evaluates every round goes through these. In a plan, which measures nothing, they are all there.
+        """
+        patience = self.x.schedule.patience
+        for n in range(1, last + 1):
+            yield n
+            accuracies = self._accuracies()
+            if patience and n < last and len(accuracies) > patience:
+                in_order = [accuracies[r] for r in sorted(accuracies)]
+                if max(in_order[-patience:]) <= max(in_order[:-patience]):
+                    self.say(f"round {n}: no better for {patience} rounds, so the run ends here (schedule.patience)")
+                    return
+
+    def _accuracies(self) -> dict[int, float]:
+        """The accuracy of each round that was measured, by round."""
+        measured = {n: artifact.metrics.get("accuracy") for n, (_, artifact) in self._evaluated.items()}
+        return {n: float(value) for n, value in measured.items() if value is not None}
+
+    def finish(self) -> None:
+        """After the last round: the round that is best on the held-out split, measured on ``evaluation.final``."""
+        e = self.x.evaluation
+        if e.final is None or not self._evaluated:
+            return
+        accuracies = self._accuracies()
+        if len(accuracies) < len(self._evaluated):
+            raise NotBuilt(f"which round is measured on {e.final} is known only once all are measured on {e.split}")
+        best = max(sorted(accuracies), key=lambda n: accuracies[n])  # of equals the earliest
+        result = self._evaluate(self._evaluated[best][0], e.final, round=best, limit=0, name=f"evaluate-{e.final}")
+        summary = Evaluate.summary(result.metrics)
+        self.say(f"{e.final}: {summary}, by round {best}, the best on {e.split} ({accuracies[best]:.3f})")
 
     def judge(self, problems: Artifact, answers: Artifact, *, round: int, name: str = "evaluate") -> Artifact:
         """Accuracy of answers that are there already."""

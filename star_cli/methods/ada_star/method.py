@@ -51,7 +51,7 @@ class AdaStar(Method):
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         problems, heap = lab.problems("train", round=1), None
-        for t in range(1, self.rounds + 1):
+        for t in lab.rounds(self.rounds):
             looked = self._sample(lab, model, problems, heap, t)
             model = lab.finetune(base if self.start == "base" else model, [looked], round=t)
             if t < self.rounds:

@@ -65,7 +65,7 @@ class BStar(Method):
             model = lab.finetune(model, [lab.gold(problems)], round=0)
         lab.evaluate(model, round=0)
         verifier = self._reward_model(lab, model, problems)
-        for t in range(1, self.rounds + 1):
+        for t in lab.rounds(self.rounds):
             problems = lab.problems("train", round=t)
             choice = self._balance(lab, model, verifier, problems, t)
             drafts = lab.generate(model, problems, round=t, sampling=self._chosen(lab, choice))

@@ -51,7 +51,7 @@ class SeeThinkLearn(Method):
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             model = lab.finetune(base, self._data(lab, model, problems, n), round=n)
             lab.evaluate(model, round=n)
