@@ -130,11 +130,13 @@ class Evaluation:
 
     On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``. With ``final`` the
     round that is best there is measured once more at the end, on the whole of that other split (``final=test``): no
-    round is chosen on the problems that are reported.
+    round is chosen on the problems that are reported. ``rules`` are further rules of the grader, such as
+    ``[spider,bird]``, by which the same answers are graded once more, beside ours and never instead.
     """
 
     split: str = "dev"
     final: str | None = None
+    rules: list[str] = field(default_factory=list)
     limit: int = 0
     samples: int = 1
     temperature: float = 0.0

@@ -34,13 +34,16 @@ class Code(Reader):
     The known answer is the tests. Of a problem's ``meta``: ``tests`` (a list, instead of the answer), ``names`` (what a
     program may define for them; else whatever they use and do not define), ``given`` (trusted code the tests need) and
     ``prompt`` (what a program continues). ``seconds`` and ``memory_mb`` bound one program. ``weak`` allows a machine
-    without namespaces: docs/sandbox.md says what that means.
+    without namespaces: docs/sandbox.md says what that means. ``rules=official`` runs the tests of the published metric
+    alone where a problem's ``meta`` has them (``official_tests``: MBPP's three), to be reported beside ours
+    (evaluation.rules).
     """
 
     seconds: float = 10.0
     memory_mb: int = 512
     truncated: bool = False
     weak: bool = False
+    rules: str = "strict"
     CASES: ClassVar[list[tuple[Any, ...]]] = [
         (TESTS, f"Multiply by two.\n```python\n{RIGHT}```\nDone.", "MATCH"),
         (TESTS, f"```\n{RIGHT}```", "MATCH"),
@@ -71,6 +74,7 @@ class Code(Reader):
         super().check()
         need(self.seconds > 0, f"grader.seconds must be > 0, got {self.seconds}")
         need(self.memory_mb >= 64, f"grader.memory_mb must be >= 64, got {self.memory_mb}")
+        need(self.rules in ("strict", "official"), f"grader.rules must be strict or official, got {self.rules!r}")
         sandbox.best_mode(self.weak)
 
     @property
@@ -106,6 +110,8 @@ class Code(Reader):
         if fault:
             return "GRADER_ERROR", fault
         tests = tests_of(problem)
+        if self.rules == "official":
+            tests = list(problem.meta.get("official_tests") or tests)
         reading = self.reading(text)
         program = code_of(reading.text)
         if reading.unfinished or (finish == "length" and not self.truncated):

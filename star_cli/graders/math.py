@@ -19,12 +19,13 @@ from star_cli.lib.clock import Overdue, limited
 from star_cli.lib.formulas.equality import equal, rational
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
-from star_cli.lib.text import phrases
+from star_cli.lib.text import math_strings, phrases
 from star_cli.lib.text.answers import READ, Final, boxed, conclusion, finals, idle, vague
 from star_cli.lib.text.retractions import retracted
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
+RULES = ("strict", "last_box")
 
 
 @register("grader", "math", version=3)
@@ -34,12 +35,14 @@ class Math(Reader):
     Terms are compared by exact arithmetic or to 300 decimals, words as words, tuples, sets, intervals, matrices and
     equations each by its own rule (docs/grading.md). Integrals, sums and limits need math-verify (install: ``pip
     install "star-cli[math]"``). ``seconds`` bounds one verdict. With ``truncated`` a text that ran out of tokens may
-    be right.
+    be right. ``rules=last_box`` is MATH's own metric (lib/text/math_strings.py), to be reported beside ours
+    (evaluation.rules).
     """
 
     packages = ("math_verify",)
     seconds: int = 5
     truncated: bool = False
+    rules: str = "strict"
     CASES: ClassVar[list[tuple[Any, ...]]] = [
         (r"\frac{1}{2}", r"So it is $\boxed{\frac{1}{2}}$.", "MATCH"),
         (r"\frac{1}{2}", r"\boxed{0.5}", "MATCH"),
@@ -114,6 +117,7 @@ class Math(Reader):
     def check(self) -> None:
         super().check()
         need(self.seconds >= 1, f"grader.seconds must be >= 1, got {self.seconds}")
+        need(self.rules in RULES, f"grader.rules must be {' or '.join(RULES)}, got {self.rules!r}")
 
     @property
     def isolated(self) -> bool:
@@ -154,6 +158,10 @@ class Math(Reader):
         known = unboxed(gold)
         if not known:
             return False, EMPTY.format(gold), "GRADER_ERROR"
+        if self.rules == "last_box":
+            box = math_strings.last_box(text)
+            right = box is not None and math_strings.equivalent(known, box)
+            return right, box, "NO_ANSWER" if box is None else "MATCH" if right else "MISMATCH"
         reading = self.reading(text)
         said: str | None = None
         if HARD.search(known):

@@ -108,12 +108,30 @@ class Experiment:
         self.task.check_split(self.evaluation.split)
         if self.evaluation.final is not None:
             self.task.check_split(self.evaluation.final)
+        self._check_rules()
         name = name_of(self.method)
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
             f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
             "leave sampling.stop_after out",
         )
+
+    def _check_rules(self) -> None:
+        """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
+        grader: Any = self.grader
+        used = getattr(grader, "rules", "strict")
+        need(
+            used == "strict",
+            f"grader.rules={used} would also decide what is trained on",
+            f"set evaluation.rules=[{used}] to report it beside ours",
+        )
+        for rules in self.evaluation.rules:
+            need(
+                hasattr(grader, "rules") and rules != "strict",
+                f"evaluation.rules names {rules!r}, and grader={name_of(grader)} has no such rules",
+                "sql has spider and bird, math last_box, code official",
+            )
+            replace(grader, rules=rules).check()
 
     def equipment(self) -> Equipment:
         """What its stages work with."""
@@ -288,6 +306,9 @@ class Lab:
             round=round if drawn else 0,
         )
         answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{split}")
+        for rules in e.rules:
+            official: Any = replace(self.x.grader, rules=rules)  # type: ignore[call-arg]
+            self.judge(problems, answers, round=round, name=f"{name}-{rules}", grader=official)
         return self.judge(problems, answers, round=round, name=name)
 
     def rounds(self, last: int) -> Iterator[int]:
@@ -323,9 +344,18 @@ class Lab:
         summary = Evaluate.summary(result.metrics)
         self.say(f"{e.final}: {summary}, by round {best}, the best on {e.split} ({accuracies[best]:.3f})")
 
-    def judge(self, problems: Artifact, answers: Artifact, *, round: int, name: str = "evaluate") -> Artifact:
-        """Accuracy of answers that are there already."""
-        stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
+    def judge(
+        self,
+        problems: Artifact,
+        answers: Artifact,
+        *,
+        round: int,
+        name: str = "evaluate",
+        grader: Grader | None = None,
+    ) -> Artifact:
+        """Accuracy of answers that are there already, by the run's grader or another one."""
+        x = self.x
+        stage = Evaluate(task=x.task, grader=grader or x.grader, round=round, max_errors=x.filter.max_errors)
         return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
 
     # ---- verifiers and candidates
