@@ -140,9 +140,9 @@ class Task(Part):
         """What the model reads; with ``hint`` the bare final answer, too (STaR's rationalization)."""
         raise NotImplementedError
 
-    def training_prompt(self, problem: Problem) -> str:
-        """The prompt of a training example: never hinted, without few-shot examples."""
-        return self.prompt(problem).text
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
+        """The prompt of a training example: without few-shot examples, and hinted only where a method asks for it."""
+        return self.prompt(problem, hint).text
 
     def answer_only(self, problem: Problem) -> str:
         """The completion of the ``direct`` baseline: the answer without a rationale."""

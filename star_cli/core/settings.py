@@ -13,6 +13,7 @@ from star_cli.errors import need
 
 DEDUPE = ("text", "none", "equations")
 CONTROLS = ("none", "random")
+SAMPLING_SHOTS = ("task", "first", "none")
 
 
 @tagged("sampling", 1)
@@ -25,6 +26,9 @@ class Sampling:
 
     With ``stop_after`` a problem that has that many right rationales gets no further samples in this round (0: it gets
     all). Samples are asked for in waves of 1, 1, 2, 4, ..., so that the result depends on seeds alone, not on timing.
+
+    ``shots`` says whether prompts hold the task's worked examples: as the ``task`` has them, in the ``first`` round
+    alone (STaR's code can leave them out later), or ``none``.
     """
 
     temperature: float = 0.0
@@ -32,8 +36,14 @@ class Sampling:
     top_k: int = 0
     max_tokens: int | None = None
     stop_after: int = 0
+    shots: str = field(default="task", metadata={"identity": False})  # the task that asks has it in its own key
 
     def check(self, name: str = "sampling") -> None:
+        need(
+            self.shots in SAMPLING_SHOTS,
+            f"{name}.shots must be {', '.join(SAMPLING_SHOTS)}, got {self.shots!r}",
+            "task: the task's worked examples in every prompt; first: in the first round alone; none: never",
+        )
         need(
             self.temperature >= 0,
             f"{name}.temperature must be >= 0, got {self.temperature}",
@@ -131,12 +141,14 @@ class Evaluation:
     On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``. With ``final`` the
     round that is best there is measured once more at the end, on the whole of that other split (``final=test``): no
     round is chosen on the problems that are reported. ``rules`` are further rules of the grader, such as
-    ``[spider,bird]``, by which the same answers are graded once more, beside ours and never instead.
+    ``[spider,bird]``, by which the same answers are graded once more, beside ours and never instead. ``shots=none``
+    asks without the task's worked examples.
     """
 
     split: str = "dev"
     final: str | None = None
     rules: list[str] = field(default_factory=list)
+    shots: str = "task"
     limit: int = 0
     samples: int = 1
     temperature: float = 0.0
@@ -148,8 +160,19 @@ class Evaluation:
             "choose on evaluation.split=dev and report evaluation.final=test",
         )
         need(self.samples >= 1, f"evaluation.samples must be >= 1, got {self.samples}")
+        need(self.shots in ("task", "none"), f"evaluation.shots must be task or none, got {self.shots!r}")
         need(self.limit >= 0, f"evaluation.limit must be >= 0 (0: the whole split), got {self.limit}")
         need(self.temperature >= 0, f"evaluation.temperature must be >= 0, got {self.temperature}", "0 is greedy")
+
+
+@dataclass(kw_only=True)
+class Training:
+    """What a training text is. With ``shots`` its prompt holds the task's worked examples, as in sampling (ReST-EM)."""
+
+    shots: bool = False
+
+    def check(self) -> None:
+        """Nothing can be wrong with it alone."""
 
 
 @dataclass(kw_only=True)

@@ -20,6 +20,7 @@ from star_cli.core.settings import (
     Sampling,
     Schedule,
     Tracking,
+    Training,
     Verification,
 )
 from star_cli.errors import NotBuilt, StarError, need
@@ -93,6 +94,7 @@ class Experiment:
     tracking: Tracking
     problems: int = 0  # training problems drawn afresh each round; 0: the whole split
     pilot: Pilot = field(default_factory=Pilot)
+    training: Training = field(default_factory=Training)
     verifier: Verifier | None = None
     verification: Verification = field(default_factory=Verification)
     forecast: bool = False  # say first what to expect, from the pilot
@@ -101,6 +103,7 @@ class Experiment:
     def check(self) -> None:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
+        self._check_shots()
         for f in fields(self):
             part = getattr(self, f.name)
             if hasattr(part, "check"):
@@ -115,6 +118,23 @@ class Experiment:
             f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
             "leave sampling.stop_after out",
         )
+
+    def _check_shots(self) -> None:
+        """Whether worked examples stand in a prompt can be set for a task that has some; training's is its form."""
+        task: Any = self.task
+        asked = {
+            "sampling.shots": self.sampling.shots != "task",
+            "evaluation.shots": self.evaluation.shots != "task",
+            "training.shots": self.training.shots,
+        }
+        for name in (name for name, wanted in asked.items() if wanted):
+            need(
+                hasattr(task, "shots") and task.form != "chat",
+                f"{name} has no effect: the prompts of task={name_of(task)} hold no worked examples",
+                "leave it out",
+            )
+        if self.training.shots:
+            self.task = replace(task, form="few-shot-always")
 
     def _check_rules(self) -> None:
         """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
@@ -217,7 +237,7 @@ class Lab:
         """Rationales for problems. ``unless`` leaves out those a filter found solved; ``hint`` shows the answer."""
         sampling = sampling or self.x.sampling
         stage = Generate(
-            task=self.x.task,
+            task=self.asking(self.x.sampling.shots, round),
             engine=self.x.engine,
             sampling=sampling,
             samples=samples or self.x.method.samples,
@@ -228,6 +248,15 @@ class Lab:
         )
         inputs = {"model": model, "problems": problems, **({"solved": unless} if unless is not None else {})}
         return self.build(stage, inputs, round, name or ("rationalize" if hint else "generate"))
+
+    def asking(self, shots: str, round: int) -> Task:
+        """The task as it asks in a round: with its worked examples, or without them (``sampling.shots``, ...)."""
+        task: Any = self.x.task
+        if shots == "task" or (shots == "first" and round <= 1) or task.shots == "none":
+            return self.x.task
+        bare: Task = replace(task, shots="none", shots_content=None)
+        bare.check()
+        return bare
 
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
@@ -240,12 +269,14 @@ class Lab:
     def keep_rule(self, *, limit: int | None = None) -> KeepRule:
         """What the settings say of keeping; ``limit`` takes the place of ``filter.limit``."""
         f = self.x.filter
+        show_hint = float(getattr(self.x.method, "show_hint", 0.0))
         return KeepRule(
             limit=f.limit if limit is None else limit,
             dedupe=f.mode,
             sound=f.sound,
             control=f.control,
-            seed=self.x.seed if f.control == "random" else 0,
+            seed=self.x.seed if f.control == "random" or show_hint else 0,
+            show_hint=show_hint,
         )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
@@ -298,7 +329,7 @@ class Lab:
         problems = self.problems(split, round=0, limit=limit)
         drawn = e.temperature > 0
         stage = Generate(
-            task=self.x.task,
+            task=self.asking(e.shots, round),
             engine=self.x.engine,
             sampling=Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens),
             samples=e.samples,
@@ -397,7 +428,7 @@ class Lab:
         x, v, e = self.x, self.x.verification, self.x.evaluation
         problems = self.problems(e.split, limit=e.limit)
         stage = Generate(
-            task=x.task,
+            task=self.asking(e.shots, round),
             engine=x.engine,
             sampling=replace(x.sampling, temperature=v.temperature, stop_after=0),
             samples=v.candidates,

@@ -26,7 +26,8 @@ class KeepRule:
     ``dedupe``: "text" counts equal texts once (the first), "equations" equal ordered lists of equations (the text that
     RFT's published selection keeps: ``equations.unlike``), "none" keeps all. ``sound`` leaves out a right rationale
     with an equation that does not hold. ``control="random"`` keeps as many as the rule
-    would, drawn by ``seed`` from all rationales of the problem whatever their verdicts.
+    would, drawn by ``seed`` from all rationales of the problem whatever their verdicts. ``show_hint`` is the share of
+    the hinted ones, drawn by ``seed``, whose training prompt shows the hint.
     """
 
     limit: int = 1
@@ -34,8 +35,10 @@ class KeepRule:
     sound: bool = False
     control: str = "none"
     seed: int = 0
+    show_hint: float = 0.0
 
     def __post_init__(self) -> None:
+        need(0 <= self.show_hint <= 1, f"show_hint must be a share from 0 to 1, got {self.show_hint}")
         need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
         need(self.dedupe in DEDUPE, f"filter.dedupe must be one of {', '.join(DEDUPE)}, got {self.dedupe!r}")
         need(self.control in CONTROLS, f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}")
@@ -136,12 +139,15 @@ class Keeper:
         if rule.control == "random":
             kept = self._drawn(problem.id, candidates, len(kept))
         kept = sorted(kept, key=lambda c: c.sample)
-        prompt = self.task.training_prompt(problem)
+        prompts = {
+            hint: self.task.training_prompt(problem, hint=True) if hint else self.task.training_prompt(problem)
+            for hint in {self._shows_hint(problem, c) for c in kept}
+        }
         examples = [
             Example(
                 problem_id=problem.id,
                 sample=c.sample,
-                prompt=prompt,
+                prompt=prompts[self._shows_hint(problem, c)],
                 completion=c.text,
                 origin="rationalized" if c.hinted else "own",
                 round=self.round,
@@ -152,6 +158,13 @@ class Keeper:
         ]
         right = sum(c.correct and (not rule.sound or sound(c.text)) for c in kept)
         return Kept(examples, right, len(fit) - len(unlike), unsound)
+
+    def _shows_hint(self, problem: Problem, candidate: Candidate) -> bool:
+        """Whether the training prompt of a candidate holds the hint that it was written with."""
+        if not candidate.hinted or not self.rule.show_hint:
+            return False
+        drawn = seed_of(self.rule.seed, "show_hint", self.round, problem.id, candidate.sample, bits=32)
+        return drawn < self.rule.show_hint * 2**32
 
     def _drawn(self, problem: str, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
         """``n`` of all rationales of a problem by seed, none equal to another."""

@@ -63,7 +63,7 @@ class AdaStar(Method):
         """Rationales, verdicts and beta^t examples of the problems that are due, in the order of the heap."""
         x = lab.x
         stage = AdaSample(
-            task=x.task,
+            task=lab.asking(x.sampling.shots, t),
             engine=x.engine,
             grader=x.grader,
             sampling=x.sampling,

@@ -111,8 +111,8 @@ class VisualTask(Task):
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
         return Prompt(self.prompt_text(problem, hint), tuple(self.picture(name) for name in problem.images))
 
-    def training_prompt(self, problem: Problem) -> str:
-        return self.prompt_text(problem, hint=False)
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
+        return self.prompt_text(problem, hint)
 
     def answer_only(self, problem: Problem) -> str:
         return f"{self.tag('CONCLUSION')}: ({problem.answer.lower()})"
