@@ -142,7 +142,7 @@ class Lmsi(Method):
         rule = KeepRule(limit=f.limit, dedupe=f.mode, sound=f.sound, control=f.control, seed=seed)
         model = base
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             samples = lab.generate(model, problems, round=n)
             vote = Majority(task=x.task, grader=x.grader, rule=rule, round=n, max_errors=f.max_errors)

@@ -17,7 +17,7 @@ from typing import (
 )
 
 from star_cli.core.keys import seed_of
-from star_cli.core.records import Example, Labelled, Pair, Problem, Rationale, Verdict
+from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
 
@@ -140,9 +140,9 @@ class Task(Part):
         """What the model reads; with ``hint`` the bare final answer, too (STaR's rationalization)."""
         raise NotImplementedError
 
-    def training_prompt(self, problem: Problem) -> str:
-        """The prompt of a training example: never hinted, without few-shot examples."""
-        return self.prompt(problem).text
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
+        """The prompt of a training example: without few-shot examples, and hinted only where a method asks for it."""
+        return self.prompt(problem, hint).text
 
     def answer_only(self, problem: Problem) -> str:
         """The completion of the ``direct`` baseline: the answer without a rationale."""
@@ -199,6 +199,10 @@ class Task(Part):
         """What to know of how a split came about (rows held out by a hash, ...), as a sentence; None if nothing."""
         return None
 
+    def whole_population(self, split: str) -> bool:
+        """Whether a split holds every problem there is, not a sample of them: then only the answers vary by chance."""
+        return False
+
     def check_split(self, split: str) -> None:
         """Raise StarError for a split that the task does not have."""
         need(split in self.splits, f"unknown split {split!r}, expected one of {', '.join(self.splits)}")
@@ -248,15 +252,30 @@ class Grader(Part):
         raise NotImplementedError
 
     @staticmethod
-    def verdict(rationale: Rationale, reason: str, answer: str | None = None) -> Verdict:
-        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS)."""
+    def verdict(
+        rationale: Rationale, reason: str, answer: str | None = None, answer_class: str | None = None
+    ) -> Verdict:
+        """The verdict for a reason: MATCH is right, MISMATCH, NO_ANSWER, ... are not (records.REASONS).
+
+        ``answer_class`` is one text for all spellings of an answer, whatever the known answer is; votes go by it.
+        """
         return Verdict(
             problem_id=rationale.problem_id,
             sample=rationale.sample,
             correct=reason == "MATCH",
             answer=answer,
             reason=reason,
+            answer_class=answer_class if reason not in NO_VOTE else None,
         )
+
+    def same_answer(self, a: str, b: str) -> bool:
+        """Whether two different answer classes are one answer; asked where ``merges_classes``."""
+        return False
+
+    @property
+    def merges_classes(self) -> bool:
+        """Whether its answer classes are no normal form, so that those of a problem are compared with each other."""
+        return False
 
     def gold_fault(self, problem: Problem) -> str | None:
         """Why no text can be judged by this problem's known answer or tests; None where it can.
@@ -342,6 +361,7 @@ class Verifier(Part):
 
     learns_from: ClassVar[str] = "pairs"  # pairs | labelled | nothing
     likelihood: ClassVar[bool] = False  # the score is log P(solution | problem): an engine can compute it, too
+    reads_ends: ClassVar[bool] = False  # ``score`` takes ``ended``: which solutions have an end of text
     lr: float | None
     steps: int | None
 

@@ -45,7 +45,8 @@ def _declare(kind: type[Record]) -> None:
             f"{kind.__module__}.{kind.__qualname__}",
             hint="give one of them another name",
         )
-    _kinds[kind.schema] = kind
+    for schema in (kind.schema, *kind.older):
+        _kinds[schema] = kind
 
 
 def kind_of(schema: str) -> type[Record] | None:
@@ -55,15 +56,17 @@ def kind_of(schema: str) -> type[Record] | None:
 
 def kinds() -> list[type[Record]]:
     """Every kind of record whose class was imported so far, by schema."""
-    return [_kinds[schema] for schema in sorted(_kinds)]
+    return [_kinds[schema] for schema in sorted(_kinds) if _kinds[schema].schema == schema]
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A line of a JSONL file. ``schema`` is its versioned name, ``file`` where it lives in an artifact, ``unique`` the
-    fields that tell one line from another. A subclass that changes its fields takes the next version.
+    fields that tell one line from another. A subclass that changes its fields takes the next version; ``older`` are
+    those whose lines it still reads (its new fields have defaults).
     """
 
     schema: ClassVar[str] = ""
+    older: ClassVar[tuple[str, ...]] = ()
     file: ClassVar[str] = ""
     unique: ClassVar[tuple[str, ...]] = ()
 
@@ -112,9 +115,16 @@ class Rationale(Record, kw_only=True, frozen=True):
 
 
 class Verdict(Record, kw_only=True, frozen=True):
-    """A grader's judgement of one sample. ``wrong_steps`` counts wrong steps where the task knows the true ones."""
+    """A grader's judgement of one sample.
 
-    schema = "verdict/1"
+    ``answer`` are the words it read the answer from; ``answer_class`` is one text for all spellings of an answer of
+    this problem, which votes and counts of distinct answers go by (None: nothing was read, or the grader has no such
+    form).
+    ``wrong_steps`` counts wrong steps where the task knows the true ones.
+    """
+
+    schema = "verdict/2"
+    older = ("verdict/1",)
     file = "verdicts.jsonl"
     unique = ("problem_id", "sample")
     problem_id: str
@@ -123,8 +133,10 @@ class Verdict(Record, kw_only=True, frozen=True):
     answer: str | None
     reason: str
     wrong_steps: int | None = None
+    answer_class: str | None = None
 
 
+NO_VOTE = ("NO_ANSWER", "TIMEOUT", "GRADER_ERROR")  # reasons of a verdict that names no answer
 REASONS = ("MATCH", "MISMATCH", "NO_ANSWER", "TRUNCATED", "RUN_ON", "TIMEOUT", "GRADER_ERROR")
 
 
@@ -151,10 +163,12 @@ class Example(Record, kw_only=True, frozen=True):
 class Labelled(Record, kw_only=True, frozen=True):
     """One solution with its verdict, for a verifier: which round's generator wrote it, and the text it is judged by.
 
-    ``origin`` is own, rationalized or gold; ``generator`` is the key of the model that wrote it ("" for gold).
+    ``origin`` is own, rationalized or gold; ``generator`` is the key of the model that wrote it ("" for gold). One that
+    ran out of tokens is not ``ended``: a verifier reads it without an end of text.
     """
 
-    schema = "labelled/1"
+    schema = "labelled/2"
+    older = ("labelled/1",)
     file = "labelled.jsonl"
     unique = ("problem_id", "round", "sample", "origin")
     problem_id: str
@@ -165,18 +179,25 @@ class Labelled(Record, kw_only=True, frozen=True):
     correct: bool
     origin: str
     generator: str
+    ended: bool = True
 
 
 class Pair(Record, kw_only=True, frozen=True):
-    """A right and a wrong solution of one problem, for preference training."""
+    """A right and a wrong solution of one problem, for preference training.
 
-    schema = "pair/1"
+    A solution that ran out of tokens is not ``..._ended``: it is read without an end of text.
+    """
+
+    schema = "pair/2"
+    older = ("pair/1",)
     file = "pairs.jsonl"
-    unique = ("problem_id", "chosen", "rejected")
+    unique = ("problem_id", "chosen", "rejected", "chosen_ended", "rejected_ended")
     problem_id: str
     prompt: str
     chosen: str
     rejected: str
+    chosen_ended: bool = True
+    rejected_ended: bool = True
 
 
 class Score(Record, kw_only=True, frozen=True):
@@ -205,11 +226,6 @@ class Metric(Record, kw_only=True, frozen=True):
     round: int
 
 
-# The schemas whose names enter every key, whatever a stage reads and writes.
-SCHEMAS = (
-    "example/1", "labelled/1", "metric/1", "pair/1", "peek/1", "priority/1", "problem/1", "rationale/1", "score/1",
-    "verdict/1",
-)  # fmt: skip
 R = TypeVar("R", bound=Record)
 
 _encoder = msgspec.json.Encoder()

@@ -13,6 +13,7 @@ from star_cli.errors import need
 
 DEDUPE = ("text", "none", "equations")
 CONTROLS = ("none", "random")
+SAMPLING_SHOTS = ("task", "first", "none")
 
 
 @tagged("sampling", 1)
@@ -25,6 +26,9 @@ class Sampling:
 
     With ``stop_after`` a problem that has that many right rationales gets no further samples in this round (0: it gets
     all). Samples are asked for in waves of 1, 1, 2, 4, ..., so that the result depends on seeds alone, not on timing.
+
+    ``shots`` says whether prompts hold the task's worked examples: as the ``task`` has them, in the ``first`` round
+    alone (STaR's code can leave them out later), or ``none``.
     """
 
     temperature: float = 0.0
@@ -32,8 +36,14 @@ class Sampling:
     top_k: int = 0
     max_tokens: int | None = None
     stop_after: int = 0
+    shots: str = field(default="task", metadata={"identity": False})  # the task that asks has it in its own key
 
     def check(self, name: str = "sampling") -> None:
+        need(
+            self.shots in SAMPLING_SHOTS,
+            f"{name}.shots must be {', '.join(SAMPLING_SHOTS)}, got {self.shots!r}",
+            "task: the task's worked examples in every prompt; first: in the first round alone; none: never",
+        )
         need(
             self.temperature >= 0,
             f"{name}.temperature must be >= 0, got {self.temperature}",
@@ -128,18 +138,41 @@ class Verification:
 class Evaluation:
     """How accuracy on held-out problems is measured after every round.
 
-    On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``.
+    On ``limit`` problems of ``split`` (0: all of them), ``samples`` answers each at ``temperature``. With ``final`` the
+    round that is best there is measured once more at the end, on the whole of that other split (``final=test``): no
+    round is chosen on the problems that are reported. ``rules`` are further rules of the grader, such as
+    ``[spider,bird]``, by which the same answers are graded once more, beside ours and never instead. ``shots=none``
+    asks without the task's worked examples.
     """
 
     split: str = "dev"
+    final: str | None = None
+    rules: list[str] = field(default_factory=list)
+    shots: str = "task"
     limit: int = 0
     samples: int = 1
     temperature: float = 0.0
 
     def check(self) -> None:
+        need(
+            self.final != self.split,
+            f"evaluation.final={self.final} is the split that rounds are chosen on",
+            "choose on evaluation.split=dev and report evaluation.final=test",
+        )
         need(self.samples >= 1, f"evaluation.samples must be >= 1, got {self.samples}")
+        need(self.shots in ("task", "none"), f"evaluation.shots must be task or none, got {self.shots!r}")
         need(self.limit >= 0, f"evaluation.limit must be >= 0 (0: the whole split), got {self.limit}")
         need(self.temperature >= 0, f"evaluation.temperature must be >= 0, got {self.temperature}", "0 is greedy")
+
+
+@dataclass(kw_only=True)
+class Training:
+    """What a training text is. With ``shots`` its prompt holds the task's worked examples, as in sampling (ReST-EM)."""
+
+    shots: bool = False
+
+    def check(self) -> None:
+        """Nothing can be wrong with it alone."""
 
 
 @dataclass(kw_only=True)
@@ -147,13 +180,16 @@ class Schedule:
     """How long each round fine-tunes.
 
     Round n takes ``int(start * grow**(n-1)) + add*(n-1)`` optimiser steps, or ``epochs`` passes over its examples where
-    that is set. The defaults are STaR's: 40 steps, 20 % more each round (Zelikman et al. 2022, section 4).
+    that is set. The defaults are STaR's: 40 steps, 20 % more each round (Zelikman et al. 2022, section 4). With
+    ``patience`` a run ends before its last round once that many rounds in a row were no better on the held-out split
+    than the best before them (STaR ends at a plateau; 0: never).
     """
 
     start: int = 40
     grow: float = 1.2
     add: int = 0
     epochs: float | None = None
+    patience: int = 0
 
     def steps(self, round: int) -> int | None:
         """Optimiser steps of round ``round`` (1 is the first), or None when ``epochs`` decides."""
@@ -165,6 +201,7 @@ class Schedule:
         need(self.epochs is None or self.epochs > 0, f"schedule.epochs must be > 0, got {self.epochs}")
         need(self.start >= 1, f"schedule.start must be >= 1, got {self.start}")
         need(self.grow > 0, f"schedule.grow must be > 0, got {self.grow}")
+        need(self.patience >= 0, f"schedule.patience must be >= 0 (0: never), got {self.patience}")
 
 
 @dataclass(kw_only=True)
@@ -225,7 +262,7 @@ class Filtering:
 
     limit: int = 1
     dedupe: bool | str = True
-    sound: bool = False  # leave out a right rationale with an annotated equation (<<2*3=6>>) that does not hold
+    sound: bool = False  # leave out a right rationale with an equation (<<2*3=6>> or 2 * 3 = 6) that does not hold
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
     control: str = "none"

@@ -31,6 +31,13 @@ class Several(Grader):
     def packages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(p for m in self.members() for p in m.packages))
 
+    def same_answer(self, a: str, b: str) -> bool:
+        return any(m.same_answer(a, b) for m in self.members() if m.merges_classes)
+
+    @property
+    def merges_classes(self) -> bool:
+        return any(m.merges_classes for m in self.members())
+
     @property
     def isolated(self) -> bool:
         return any(m.isolated for m in self.members())

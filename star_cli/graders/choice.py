@@ -43,7 +43,7 @@ TINT = {"choices": ["red", "red, white and blue", "because of rain", "blue"]}
 ANGLES = {"choices": [r"$30^\circ$", r"$60^\circ$", r"$90^{\circ}$"]}
 
 
-@register("grader", "choice", version=2)
+@register("grader", "choice", version=3)
 class Choice(Reader):
     """The last final answer before a run-on counts. A letter that contradicts the text beside it, two options, or a
     letter inside a word are never right.
@@ -145,22 +145,43 @@ class Choice(Reader):
         return None if known_option(problem.answer, choices) is not None else unknown_option(problem.answer, choices)
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
-        correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        choices = problem.choices or []
+        answer, options, reason = self.read_options(problem.answer, choices, rationale.text, rationale.finish)
+        return self.verdict(rationale, reason, answer, answer_class=answer_class(options, choices))
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
+        answer, _, reason = self.read_options(gold, choices, text, finish)
+        return reason == "MATCH", answer, reason
+
+    def read_options(
+        self, gold: str, choices: list[str], text: str, finish: str
+    ) -> tuple[str | None, set[int] | None, str]:
+        """(extracted answer, the options it names, reason) of a text."""
         known = known_option(gold, choices)
         if known is None:
-            return False, unknown_option(gold, choices), "GRADER_ERROR"
+            return unknown_option(gold, choices), None, "GRADER_ERROR"
         reading = self.reading(text)
         said, options = extract(reading.text, choices)
         if reading.unfinished or (finish == "length" and not self.truncated):
-            return False, said, "TRUNCATED"
+            return said, options, "TRUNCATED"
         if options is None:
-            return False, said, "RUN_ON" if reading.ran_on and said is None else "NO_ANSWER"
+            return said, None, "RUN_ON" if reading.ran_on and said is None else "NO_ANSWER"
         correct = known in options and len({simple(choices[o]) if choices else o for o in options}) == 1
-        return correct, said, "MATCH" if correct else "MISMATCH"
+        return said, options, "MATCH" if correct else "MISMATCH"
+
+
+def answer_class(options: set[int] | None, choices: list[str]) -> str | None:
+    """The letters of the options that an answer names, of options with the same text the first; None without one.
+
+    A letter beyond the choices (its option is negative) is "none".
+    """
+    if not options:
+        return None
+    texts = [simple(c) for c in choices]
+    if min(options) < 0 or (choices and max(options) >= len(choices)):
+        return "none"
+    return "".join(LETTERS[o] for o in sorted({texts.index(texts[o]) if choices else o for o in options}))
 
 
 def known_option(gold: str, choices: list[str]) -> int | None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import hashlib
 import re
+import textwrap
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -25,20 +27,23 @@ RIGHT = "def double(x):\n    return 2 * x\n"
 BODY = {"prompt": "def double(x):\n    '''Twice x.'''\n", "names": ["double"]}
 
 
-@register("grader", "code", version=2)
+@register("grader", "code", version=3)
 class Code(Reader):
     """The first fenced block is the program, or the whole text where there is none.
 
     The known answer is the tests. Of a problem's ``meta``: ``tests`` (a list, instead of the answer), ``names`` (what a
     program may define for them; else whatever they use and do not define), ``given`` (trusted code the tests need) and
     ``prompt`` (what a program continues). ``seconds`` and ``memory_mb`` bound one program. ``weak`` allows a machine
-    without namespaces: docs/sandbox.md says what that means.
+    without namespaces: docs/sandbox.md says what that means. ``rules=official`` runs the tests of the published metric
+    alone where a problem's ``meta`` has them (``official_tests``: MBPP's three), to be reported beside ours
+    (evaluation.rules).
     """
 
     seconds: float = 10.0
     memory_mb: int = 512
     truncated: bool = False
     weak: bool = False
+    rules: str = "strict"
     CASES: ClassVar[list[tuple[Any, ...]]] = [
         (TESTS, f"Multiply by two.\n```python\n{RIGHT}```\nDone.", "MATCH"),
         (TESTS, f"```\n{RIGHT}```", "MATCH"),
@@ -69,6 +74,7 @@ class Code(Reader):
         super().check()
         need(self.seconds > 0, f"grader.seconds must be > 0, got {self.seconds}")
         need(self.memory_mb >= 64, f"grader.memory_mb must be >= 64, got {self.memory_mb}")
+        need(self.rules in ("strict", "official"), f"grader.rules must be strict or official, got {self.rules!r}")
         sandbox.best_mode(self.weak)
 
     @property
@@ -96,7 +102,7 @@ class Code(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         reason, answer = self.judge(problem, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer_class(answer))
 
     def judge(self, problem: Problem, text: str, finish: str) -> tuple[str, str | None]:
         """(reason, the program; with GRADER_ERROR what went wrong)."""
@@ -104,6 +110,8 @@ class Code(Reader):
         if fault:
             return "GRADER_ERROR", fault
         tests = tests_of(problem)
+        if self.rules == "official":
+            tests = list(problem.meta.get("official_tests") or tests)
         reading = self.reading(text)
         program = code_of(reading.text)
         if reading.unfinished or (finish == "length" and not self.truncated):
@@ -128,6 +136,17 @@ class Code(Reader):
             given=str(problem.meta.get("given", "")),
         )
         return REASONS[done.status], done.why if done.status == "broken" else program
+
+
+def answer_class(program: str | None) -> str | None:
+    """A hash of a program as its statements are: comments, spaces, quotes and brackets without effect do not count."""
+    if program is None:
+        return None
+    try:
+        same = ast.unparse(parse(textwrap.dedent(program)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        same = program
+    return "program " + hashlib.sha256(same.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def tests_of(problem: Problem) -> list[str]:

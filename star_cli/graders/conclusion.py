@@ -17,7 +17,7 @@ LETTER = re.compile(r"\(\s*([A-Ja-j])\s*\)|^[ \t*]*([A-Ja-j])[ \t*.]*$", re.M)
 TWO = {"choices": ["red", "blue"]}
 
 
-@register("grader", "conclusion", version=2)
+@register("grader", "conclusion", version=3)
 class Conclusion(Reader):
     """``tag`` is the heading; the last place where it begins a line counts. No letter there is NO_ANSWER, which is
     wrong.
@@ -53,7 +53,7 @@ class Conclusion(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, problem.choices or [], rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer)
 
     def judge(self, gold: str, choices: list[str], text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted letter, reason) of a text."""

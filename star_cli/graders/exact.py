@@ -12,7 +12,7 @@ from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 
 
-@register("grader", "exact", version=2)
+@register("grader", "exact", version=3)
 class Exact(Reader):
     """The answer is the one line after the last ``after`` (the whole text where it does not occur); thoughts are passed
     over.
@@ -40,7 +40,7 @@ class Exact(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer)
 
     def judged(self, text: str) -> str:
         return text

@@ -11,36 +11,39 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from star_cli.core.extras import command
-from star_cli.core.records import Problem, Rationale, Verdict
+from star_cli.core.records import NO_VOTE, Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
 from star_cli.graders._reading import Reader
 from star_cli.lib.clock import Overdue, limited
-from star_cli.lib.formulas.equality import equal
+from star_cli.lib.formulas.equality import equal, rational
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
-from star_cli.lib.text import phrases, retractions
+from star_cli.lib.text import math_strings, phrases, retractions
 from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
 ONE_FORMULA = re.compile(r"\$\$[^$]+\$\$\.?|\$[^$]+\$\.?|\\\[(?:(?!\\\]).)+\\\]\.?|\\\((?:(?!\\\)).)+\\\)\.?", re.S)
+RULES = ("strict", "last_box")
 
 
-@register("grader", "math", version=2)
+@register("grader", "math", version=3)
 class Math(Reader):
     r"""The last final answer before a run-on counts: in ``\boxed{}``, after "the answer is", on a line of its own.
 
     Terms are compared by exact arithmetic or to 300 decimals, words as words, tuples, sets, intervals, matrices and
     equations each by its own rule (docs/grading.md). Integrals, sums and limits need math-verify (install: ``pip
     install "star-cli[math]"``). ``seconds`` bounds one verdict. With ``truncated`` a text that ran out of tokens may
-    be right.
+    be right. ``rules=last_box`` is MATH's own metric (lib/text/math_strings.py), to be reported beside ours
+    (evaluation.rules).
     """
 
     packages = ("math_verify",)
     seconds: int = 5
     truncated: bool = False
+    rules: str = "strict"
     CASES: ClassVar[list[tuple[Any, ...]]] = [
         (r"\frac{1}{2}", r"So it is $\boxed{\frac{1}{2}}$.", "MATCH"),
         (r"\frac{1}{2}", r"\boxed{0.5}", "MATCH"),
@@ -115,6 +118,7 @@ class Math(Reader):
     def check(self) -> None:
         super().check()
         need(self.seconds >= 1, f"grader.seconds must be >= 1, got {self.seconds}")
+        need(self.rules in RULES, f"grader.rules must be {' or '.join(RULES)}, got {self.rules!r}")
 
     @property
     def isolated(self) -> bool:
@@ -136,13 +140,29 @@ class Math(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        try:
+            with limited(self.seconds):
+                name = answer_class(answer) if reason not in NO_VOTE else None
+        except Overdue:
+            name = answer
+        return self.verdict(rationale, reason, answer, answer_class=name)
+
+    def same_answer(self, a: str, b: str) -> bool:
+        return not (RATIONAL.fullmatch(a) and RATIONAL.fullmatch(b)) and "MATCH" in (compare(a, b), compare(b, a))
+
+    @property
+    def merges_classes(self) -> bool:
+        return True
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
         known = unboxed(gold)
         if not known:
             return False, EMPTY.format(gold), "GRADER_ERROR"
+        if self.rules == "last_box":
+            box = math_strings.last_box(text)
+            right = box is not None and math_strings.equivalent(known, box)
+            return right, box, "NO_ANSWER" if box is None else "MATCH" if right else "MISMATCH"
         reading = self.reading(text)
         said: str | None = None
         if HARD.search(known):
@@ -185,6 +205,28 @@ def final_of(text: str, known: str) -> Final | None:
     ):
         return last
     return None
+
+
+RATIONAL = re.compile(r"-?\d+(?:/\d+)?")
+
+
+def answer_class(phrase: str | None) -> str | None:
+    """A number as an exact fraction, a letter as "(C)", words in one form; any other formula as it is written, to be
+    compared with the others of its problem (``Math.same_answer``).
+    """
+    if not phrase:
+        return None
+    if (letter := phrases.letter(phrase, leading=True)) is not None:
+        return f"({letter})"
+    if (words := phrases.words(phrase)) is not None:
+        return words
+    for form in phrases.forms(phrase):
+        try:
+            if (number := rational(form)) is not None:
+                return str(number)
+        except NotFormula:
+            continue
+    return " ".join(phrase.split())
 
 
 def _formula(text: str) -> bool:

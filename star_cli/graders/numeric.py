@@ -30,7 +30,7 @@ TELLS = re.compile(  # a phrase with one of these says something of a number, ev
 )
 
 
-@register("grader", "numeric", version=2)
+@register("grader", "numeric", version=3)
 class Numeric(Reader):
     r"""The last final answer before a run-on counts: after ``####``, in ``\boxed{}``, after "the answer is", or a text
     that is bare number.
@@ -176,7 +176,7 @@ class Numeric(Reader):
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
-        return self.verdict(rationale, reason, answer)
+        return self.verdict(rationale, reason, answer, answer_class=answer_class(answer, problem.answer))
 
     def judge(self, gold: str, text: str, finish: str = "stop") -> tuple[bool, str | None, str]:
         """(correct, extracted answer, reason) of a text."""
@@ -242,6 +242,16 @@ def _number(phrase: str) -> Number | None:
         return read_number(phrase)
     except Unclear:
         return None
+
+
+def answer_class(phrase: str | None, gold: str) -> str | None:
+    """One text for all spellings of a number, in the unit and the percentage of the known answer."""
+    if phrase is None:
+        return None
+    if SPACED.fullmatch(gold.strip()):
+        return phrase.replace(" ", "").lstrip("0") or "0"
+    number, known = _number(phrase), known_number(gold)
+    return None if number is None or known is None else number.in_terms_of(known)
 
 
 def known_number(gold: str) -> Number | None:

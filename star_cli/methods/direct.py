@@ -17,7 +17,7 @@ class Direct(Method):
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             answers = lab.answers(lab.problems("train", round=n), round=n)
             model = lab.finetune(base, [answers], round=n)
             lab.evaluate(model, round=n)

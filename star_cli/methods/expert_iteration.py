@@ -35,7 +35,7 @@ class ExpertIteration(Method):
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         kept: list[Artifact] = []
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n if self.fresh else 1)
             judged = lab.filter(problems, lab.generate(model, problems, round=n))
             kept = [*kept, judged] if self.accumulate else [judged]

@@ -29,7 +29,7 @@ class RestEM(Method):
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         problems = lab.problems("train", round=1)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             kept = lab.filter(problems, lab.generate(model, problems, round=n))
             model = lab.finetune(base, [kept], round=n)
             lab.evaluate(model, round=n)

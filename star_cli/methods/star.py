@@ -4,7 +4,7 @@
                          + {right rationales of M_{n-1} with the answer as a hint, where it failed without}
                    M_n = train(M, D_n)                              M is the *base* model, not M_{n-1}
 
-Every round collects its data afresh and fine-tunes the base anew; the hint is never in the training text.
+Every round collects its data afresh and fine-tunes the base anew; the hint is not in the training text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from star_cli.core.registry import register
+from star_cli.errors import need
 from star_cli.run.lab import Lab, Method
 from star_cli.store.artifacts import Artifact
 
@@ -20,18 +21,30 @@ from star_cli.store.artifacts import Artifact
 class STaR(Method):
     """STaR (Zelikman et al. 2022, arXiv 2203.14465): train the base anew on each round's right rationales.
 
-    ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation.
+    ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation. ``show_hint`` is the share
+    of the rationalized examples whose training prompt keeps the hint (``p_show_hint_save`` of the published code, 0
+    there unless set; the paper's algorithm shows none): it keeps a small model able to use one.
     """
 
     weights_continue: ClassVar[bool] = False
     rounds: int = 5
     samples: int = 1
     rationalize: bool = True
+    show_hint: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        need(0 <= self.show_hint <= 1, f"method.show_hint must be a share from 0 to 1, got {self.show_hint}")
+        need(
+            self.rationalize or not self.show_hint,
+            f"method.show_hint={self.show_hint} has no effect with method.rationalize=false",
+            "leave one of them out",
+        )
 
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             kept = [lab.filter(problems, lab.generate(model, problems, round=n))]
             if self.rationalize:  # the unsolved again, with the answer as a hint

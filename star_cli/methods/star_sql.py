@@ -51,7 +51,7 @@ class StarSQL(Method):
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         seen = []
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             samples = lab.generate(model, problems, round=n)
             kept = [lab.filter(problems, samples)]
@@ -63,5 +63,5 @@ class StarSQL(Method):
                     seen.append((problems, hinted, kept[1]))
             model = lab.finetune(base, kept, round=n)
             lab.evaluate(model, round=n)
-        lab.choose(model, model, lab.collect(seen, round=self.rounds), round=self.rounds)
+        lab.choose(model, model, lab.collect(seen, round=n), round=n)
         return model

@@ -50,7 +50,7 @@ class VStar(Method):
         first = model if kept else None
         lab.evaluate(model, round=0)
         seen = []
-        for t in range(1, self.rounds + 1):
+        for t in lab.rounds(self.rounds):
             samples = lab.generate(model, problems, round=t)
             judged = lab.filter(problems, samples)
             kept.append(judged)
@@ -60,5 +60,5 @@ class VStar(Method):
             lab.evaluate(model, round=t)
         start = first if self.verifier_start == "sft" or (self.verifier_start == "auto" and self.gold) else model
         assert start is not None
-        lab.choose(model, start, lab.collect(seen, gold=gold, round=self.rounds), round=self.rounds)
+        lab.choose(model, start, lab.collect(seen, gold=gold, round=t), round=t)
         return model

@@ -38,6 +38,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         if x.forecast:
             display.forecast(lab, run)
         x.method.run(lab)
+        lab.finish()
         run.update(built=builder.built)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not tear the note

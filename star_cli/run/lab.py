@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,9 +20,10 @@ from star_cli.core.settings import (
     Sampling,
     Schedule,
     Tracking,
+    Training,
     Verification,
 )
-from star_cli.errors import StarError, need
+from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
 from star_cli.stages.answers import Answers
 from star_cli.stages.base import Stage
@@ -92,6 +94,7 @@ class Experiment:
     tracking: Tracking
     problems: int = 0  # training problems drawn afresh each round; 0: the whole split
     pilot: Pilot = field(default_factory=Pilot)
+    training: Training = field(default_factory=Training)
     verifier: Verifier | None = None
     verification: Verification = field(default_factory=Verification)
     forecast: bool = False  # say first what to expect, from the pilot
@@ -100,17 +103,55 @@ class Experiment:
     def check(self) -> None:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
+        self._check_shots()
         for f in fields(self):
             part = getattr(self, f.name)
             if hasattr(part, "check"):
                 part.check()
         self.task.check_split(self.evaluation.split)
+        if self.evaluation.final is not None:
+            self.task.check_split(self.evaluation.final)
+        self._check_rules()
         name = name_of(self.method)
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
             f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
             "leave sampling.stop_after out",
         )
+
+    def _check_shots(self) -> None:
+        """Whether worked examples stand in a prompt can be set for a task that has some; training's is its form."""
+        task: Any = self.task
+        asked = {
+            "sampling.shots": self.sampling.shots != "task",
+            "evaluation.shots": self.evaluation.shots != "task",
+            "training.shots": self.training.shots,
+        }
+        for name in (name for name, wanted in asked.items() if wanted):
+            need(
+                hasattr(task, "shots") and task.form != "chat",
+                f"{name} has no effect: the prompts of task={name_of(task)} hold no worked examples",
+                "leave it out",
+            )
+        if self.training.shots:
+            self.task = replace(task, form="few-shot-always")
+
+    def _check_rules(self) -> None:
+        """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
+        grader: Any = self.grader
+        used = getattr(grader, "rules", "strict")
+        need(
+            used == "strict",
+            f"grader.rules={used} would also decide what is trained on",
+            f"set evaluation.rules=[{used}] to report it beside ours",
+        )
+        for rules in self.evaluation.rules:
+            need(
+                hasattr(grader, "rules") and rules != "strict",
+                f"evaluation.rules names {rules!r}, and grader={name_of(grader)} has no such rules",
+                "sql has spider and bird, math last_box, code official",
+            )
+            replace(grader, rules=rules).check()
 
     def equipment(self) -> Equipment:
         """What its stages work with."""
@@ -125,6 +166,7 @@ class Lab:
         self.x, self.builder = experiment, builder
         self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
         self._healths: dict[int, Artifact] = {}  # by round, the last one
+        self._evaluated: dict[int, tuple[Artifact, Artifact]] = {}  # by round: the model, and what it was found to be
 
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
         """The artifact of a stage: found by its key, or built now, and known as ``round-N/name``.
@@ -195,7 +237,7 @@ class Lab:
         """Rationales for problems. ``unless`` leaves out those a filter found solved; ``hint`` shows the answer."""
         sampling = sampling or self.x.sampling
         stage = Generate(
-            task=self.x.task,
+            task=self.asking(self.x.sampling.shots, round),
             engine=self.x.engine,
             sampling=sampling,
             samples=samples or self.x.method.samples,
@@ -206,6 +248,15 @@ class Lab:
         )
         inputs = {"model": model, "problems": problems, **({"solved": unless} if unless is not None else {})}
         return self.build(stage, inputs, round, name or ("rationalize" if hint else "generate"))
+
+    def asking(self, shots: str, round: int) -> Task:
+        """The task as it asks in a round: with its worked examples, or without them (``sampling.shots``, ...)."""
+        task: Any = self.x.task
+        if shots == "task" or (shots == "first" and round <= 1) or task.shots == "none":
+            return self.x.task
+        bare: Task = replace(task, shots="none", shots_content=None)
+        bare.check()
+        return bare
 
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
@@ -218,12 +269,14 @@ class Lab:
     def keep_rule(self, *, limit: int | None = None) -> KeepRule:
         """What the settings say of keeping; ``limit`` takes the place of ``filter.limit``."""
         f = self.x.filter
+        show_hint = float(getattr(self.x.method, "show_hint", 0.0))
         return KeepRule(
             limit=f.limit if limit is None else limit,
             dedupe=f.mode,
             sound=f.sound,
             control=f.control,
-            seed=self.x.seed if f.control == "random" else 0,
+            seed=self.x.seed if f.control == "random" or show_hint else 0,
+            show_hint=show_hint,
         )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
@@ -267,22 +320,73 @@ class Lab:
     def evaluate(self, model: Artifact, *, round: int) -> Artifact:
         """Accuracy of a model on the held-out split, with its interval and by group."""
         e = self.x.evaluation
-        problems = self.problems(e.split, round=0, limit=e.limit)
+        artifact = self._evaluate(model, e.split, round=round, limit=e.limit, name="evaluate")
+        self._evaluated[round] = (model, artifact)
+        return artifact
+
+    def _evaluate(self, model: Artifact, split: str, *, round: int, limit: int, name: str) -> Artifact:
+        e = self.x.evaluation
+        problems = self.problems(split, round=0, limit=limit)
         drawn = e.temperature > 0
         stage = Generate(
-            task=self.x.task,
+            task=self.asking(e.shots, round),
             engine=self.x.engine,
             sampling=Sampling(temperature=e.temperature, max_tokens=self.x.sampling.max_tokens),
             samples=e.samples,
             seed=seed_of(self.x.seed, "evaluate") if drawn else 0,  # never the training samples' own seeds
             round=round if drawn else 0,
         )
-        answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{e.split}")
-        return self.judge(problems, answers, round=round)
+        answers = self.build(stage, {"model": model, "problems": problems}, round, f"generate-{split}")
+        for rules in e.rules:
+            official: Any = replace(self.x.grader, rules=rules)  # type: ignore[call-arg]
+            self.judge(problems, answers, round=round, name=f"{name}-{rules}", grader=official)
+        return self.judge(problems, answers, round=round, name=name)
 
-    def judge(self, problems: Artifact, answers: Artifact, *, round: int, name: str = "evaluate") -> Artifact:
-        """Accuracy of answers that are there already."""
-        stage = Evaluate(task=self.x.task, grader=self.x.grader, round=round, max_errors=self.x.filter.max_errors)
+    def rounds(self, last: int) -> Iterator[int]:
+        """The rounds 1 to ``last``; fewer where ``schedule.patience`` rounds in a row were no better than one before.
+
+        A method that evaluates every round goes through these. In a plan, which measures nothing, they are all there.
+        """
+        patience = self.x.schedule.patience
+        for n in range(1, last + 1):
+            yield n
+            accuracies = self._accuracies()
+            if patience and n < last and len(accuracies) > patience:
+                in_order = [accuracies[r] for r in sorted(accuracies)]
+                if max(in_order[-patience:]) <= max(in_order[:-patience]):
+                    self.say(f"round {n}: no better for {patience} rounds, so the run ends here (schedule.patience)")
+                    return
+
+    def _accuracies(self) -> dict[int, float]:
+        """The accuracy of each round that was measured, by round."""
+        measured = {n: artifact.metrics.get("accuracy") for n, (_, artifact) in self._evaluated.items()}
+        return {n: float(value) for n, value in measured.items() if value is not None}
+
+    def finish(self) -> None:
+        """After the last round: the round that is best on the held-out split, measured on ``evaluation.final``."""
+        e = self.x.evaluation
+        if e.final is None or not self._evaluated:
+            return
+        accuracies = self._accuracies()
+        if len(accuracies) < len(self._evaluated):
+            raise NotBuilt(f"which round is measured on {e.final} is known only once all are measured on {e.split}")
+        best = max(sorted(accuracies), key=lambda n: accuracies[n])  # of equals the earliest
+        result = self._evaluate(self._evaluated[best][0], e.final, round=best, limit=0, name=f"evaluate-{e.final}")
+        summary = Evaluate.summary(result.metrics)
+        self.say(f"{e.final}: {summary}, by round {best}, the best on {e.split} ({accuracies[best]:.3f})")
+
+    def judge(
+        self,
+        problems: Artifact,
+        answers: Artifact,
+        *,
+        round: int,
+        name: str = "evaluate",
+        grader: Grader | None = None,
+    ) -> Artifact:
+        """Accuracy of answers that are there already, by the run's grader or another one."""
+        x = self.x
+        stage = Evaluate(task=x.task, grader=grader or x.grader, round=round, max_errors=x.filter.max_errors)
         return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
 
     # ---- verifiers and candidates
@@ -324,7 +428,7 @@ class Lab:
         x, v, e = self.x, self.x.verification, self.x.evaluation
         problems = self.problems(e.split, limit=e.limit)
         stage = Generate(
-            task=x.task,
+            task=self.asking(e.shots, round),
             engine=x.engine,
             sampling=replace(x.sampling, temperature=v.temperature, stop_after=0),
             samples=v.candidates,

@@ -23,7 +23,9 @@ def planned(args: list[str]) -> tuple[str, list[Step], str | None]:
         planner = Planner(x.equipment(), open_store(x.home), Silent())
         open_end = None
         try:
-            x.method.run(Lab(x, planner))
+            lab = Lab(x, planner)
+            x.method.run(lab)
+            lab.finish()
         except NotBuilt as e:
             open_end = e.what
         return x.name, planner.steps, open_end

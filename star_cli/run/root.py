@@ -14,6 +14,7 @@ from star_cli.core.settings import (
     Runtime,
     Sampling,
     Schedule,
+    Training,
     Verification,
 )
 
@@ -41,6 +42,7 @@ class Root:
     sampling: Sampling = field(default_factory=Sampling)
     filter: Filtering = field(default_factory=Filtering)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    training: Training = field(default_factory=Training)
     schedule: Schedule = field(default_factory=Schedule)
     pretraining: Pretraining = field(default_factory=Pretraining)
     runtime: Runtime = field(default_factory=Runtime)

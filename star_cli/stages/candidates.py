@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from star_cli.core.records import Problem, Rationale, Score, Verdict
+from star_cli.core.records import NO_VOTE, Problem, Rationale, Score, Verdict
 from star_cli.errors import StarError, unknown
 from star_cli.lib.selection import Floats, Ints, best_of_k, pass_at_k, vote_at_k, vote_weights
 from star_cli.store.artifacts import Artifact
 
 OWN = "likelihood"  # the selector by the log-probability that the generator gave its sample
-NOT_PARSED = ("NO_ANSWER", "GRADER_ERROR", "TIMEOUT")
 NAME = re.compile(r"(pass|oracle|majority|weighted|best_of)@(\d+)(?:/(.+))?")
 
 
@@ -185,9 +184,21 @@ def _score(scores: dict[tuple[str, int], float], at: tuple[str, int], name: str)
 
 
 def numbered(verdicts: list[Verdict]) -> list[int]:
-    """The answers of one problem as numbers, equal ones alike (spaces aside); -1 where nothing was parsed."""
-    names: dict[str, int] = {}
+    """The answers of one problem as numbers, equal ones alike; -1 where nothing was parsed.
+
+    Equal are those of one class; of a verdict without one (an older one, or a grader without classes) the words count,
+    spaces aside.
+    """
+    numbers: dict[tuple[bool, str], int] = {}
     return [
-        -1 if v.answer is None or v.reason in NOT_PARSED else names.setdefault(" ".join(v.answer.split()), len(names))
+        -1 if name is None else numbers.setdefault((v.answer_class is not None, name), len(numbers))
         for v in verdicts
+        for name in (class_of(v),)
     ]
+
+
+def class_of(verdict: Verdict) -> str | None:
+    """The class of a verdict's answer, or its words where it has none; None where nothing was parsed."""
+    if verdict.answer is None or verdict.reason in NO_VOTE:
+        return None
+    return verdict.answer_class if verdict.answer_class is not None else " ".join(verdict.answer.split())

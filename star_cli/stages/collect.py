@@ -11,15 +11,16 @@ from star_cli.core.records import Example, Labelled, Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import with_verdicts
+from star_cli.stages.score import has_end
 from star_cli.store.artifacts import Artifact
 
 
-@stage("collect")
+@stage("collect", version=2)
 class Collect(Stage):
     """Inputs: ``problems.i``, ``rationales.i`` and ``verdicts.i`` of each round, and ``gold`` examples where there are.
 
     Equal texts of a problem count once, whoever wrote them. Each is cut where the grader stopped reading, right or
-    wrong. What the grader could not judge is left out.
+    wrong; one that ran out of tokens has no end of text (``ended``). What the grader could not judge is left out.
     """
 
     reads, writes = (Problem, Rationale, Verdict, Example), (Labelled,)
@@ -32,9 +33,9 @@ class Collect(Stage):
         by_round: Counter[str] = Counter()
 
         def rows() -> Iterator[Labelled]:
-            seen: set[tuple[str, str]] = set()
+            seen: set[tuple[str, str, bool]] = set()
             for row in self._all(context):
-                at = (row.problem_id, row.completion)
+                at = (row.problem_id, row.completion, row.ended)
                 if at in seen:
                     counts["duplicates"] += 1
                     continue
@@ -87,13 +88,15 @@ class Collect(Stage):
                     hint="choose a method without a verifier",
                 )
             if verdict.reason != "GRADER_ERROR":
+                text = self.grader.judged(rationale.text)
                 yield Labelled(
                     problem_id=problem.id,
                     round=round,
                     sample=rationale.sample,
                     prompt=self.task.training_prompt(problem),
-                    completion=self.grader.judged(rationale.text),
+                    completion=text,
                     correct=verdict.correct,
                     origin="rationalized" if rationale.hinted else "own",
                     generator=generator,
+                    ended=has_end(rationale, text),
                 )

@@ -14,9 +14,13 @@ from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import Errors, grade_all
 
 
-@stage("evaluate")
+@stage("evaluate", version=2)
 class Evaluate(Stage):
-    """Inputs: ``problems``, ``rationales``. Unparsed answers count as wrong."""
+    """Inputs: ``problems``, ``rationales``. Unparsed answers count as wrong.
+
+    Intervals are over problems; where these are all there are (``Task.whole_population``) only the answers vary, and
+    each is a trial of its own.
+    """
 
     reads, writes = (Problem, Rationale), (Verdict, Metric)
     measures = True
@@ -34,7 +38,9 @@ class Evaluate(Stage):
         if not measured.answers:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")
         measured.errors.refuse(self.max_errors)
-        metrics = list(self._metrics(measured))
+        tag = problems.tag
+        whole = not (tag.get("limit") or tag.get("draw")) and self.task.whole_population(str(tag.get("split")))
+        metrics = list(self._metrics(measured, whole))
         context.draft.write(Metric, metrics)
         accuracy = metrics[0]
         return {
@@ -49,10 +55,10 @@ class Evaluate(Stage):
     def summary(metrics: dict[str, Any]) -> str:
         return "accuracy {accuracy:.3f}  [{low:.3f}, {high:.3f}]  n={n}".format(**metrics)
 
-    def _metrics(self, measured: Measured) -> Iterator[Metric]:
+    def _metrics(self, measured: Measured, whole: bool) -> Iterator[Metric]:
         """Accuracy first, then the task's own measures, each over all problems and by group; then the rest."""
         for name, values in {"accuracy": measured.correct, **measured.measures}.items():
-            yield from self._grouped(name, values, measured.groups)
+            yield from self._grouped(name, values, measured.groups, whole)
         answers = measured.answers
         yield self._plain("unparsed", measured.reasons["NO_ANSWER"] / answers, answers)
         yield self._plain("tokens_per_answer", measured.tokens / answers, answers)
@@ -63,16 +69,22 @@ class Evaluate(Stage):
         if measured.wrong_steps:
             yield self._with_interval("right_with_wrong_step", measured.wrong_steps)
 
-    def _grouped(self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]]) -> Iterator[Metric]:
+    def _grouped(
+        self, name: str, values: dict[str, list[float]], groups: dict[str, list[str]], whole: bool
+    ) -> Iterator[Metric]:
         """A measure over all problems, then over each group of them."""
-        shares = {i: sum(v) / len(v) for i, v in values.items()}
-        yield self._with_interval(name, list(shares.values()))
-        for group in sorted({g for i in shares for g in groups[i]}):
-            yield self._with_interval(f"{name}/{group}", [s for i, s in shares.items() if group in groups[i]])
+        named = {name: list(values.values())}
+        for group in sorted({g for i in values for g in groups[i]}):
+            named[f"{name}/{group}"] = [v for i, v in values.items() if group in groups[i]]
+        for label, answers in named.items():
+            if whole:
+                yield self._with_interval(label, [x for v in answers for x in v], len(answers))
+            else:
+                yield self._with_interval(label, [sum(v) / len(v) for v in answers])
 
-    def _with_interval(self, name: str, shares: list[float]) -> Metric:
+    def _with_interval(self, name: str, shares: list[float], problems: int = 0) -> Metric:
         value, low, high = share_interval(shares)
-        return Metric(name=name, value=value, low=low, high=high, n=len(shares), round=self.round)
+        return Metric(name=name, value=value, low=low, high=high, n=problems or len(shares), round=self.round)
 
     def _plain(self, name: str, value: float, n: int) -> Metric:
         return Metric(name=name, value=value, n=n, round=self.round)

@@ -14,19 +14,20 @@ from star_cli.core.parts import Grader, Task
 from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.core.settings import CONTROLS, DEDUPE
 from star_cli.errors import need
-from star_cli.lib.text.equations import equations, pick, sound
+from star_cli.lib.text.equations import equations, sound, unlike
 from star_cli.stages.grading.judge import Errors
 
 
-@tagged("keep_rule", 1)
+@tagged("keep_rule", 2)
 @dataclass(frozen=True, kw_only=True)
 class KeepRule:
     """At most ``limit`` examples a problem (0: all), one of each set of equals.
 
     ``dedupe``: "text" counts equal texts once (the first), "equations" equal ordered lists of equations (the text that
-    is farthest from the others; one without equations counts by its text), "none" keeps all. ``sound`` leaves out
-    a right rationale with an annotated equation that does not hold. ``control="random"`` keeps as many as the rule
-    would, drawn by ``seed`` from all rationales of the problem whatever their verdicts.
+    RFT's published selection keeps: ``equations.unlike``), "none" keeps all. ``sound`` leaves out a right rationale
+    with an equation that does not hold. ``control="random"`` keeps as many as the rule
+    would, drawn by ``seed`` from all rationales of the problem whatever their verdicts. ``show_hint`` is the share of
+    the hinted ones, drawn by ``seed``, whose training prompt shows the hint.
     """
 
     limit: int = 1
@@ -34,8 +35,10 @@ class KeepRule:
     sound: bool = False
     control: str = "none"
     seed: int = 0
+    show_hint: float = 0.0
 
     def __post_init__(self) -> None:
+        need(0 <= self.show_hint <= 1, f"show_hint must be a share from 0 to 1, got {self.show_hint}")
         need(self.limit >= 0, f"filter.limit must be >= 0 (0 keeps all), got {self.limit}")
         need(self.dedupe in DEDUPE, f"filter.dedupe must be one of {', '.join(DEDUPE)}, got {self.dedupe!r}")
         need(self.control in CONTROLS, f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}")
@@ -136,12 +139,15 @@ class Keeper:
         if rule.control == "random":
             kept = self._drawn(problem.id, candidates, len(kept))
         kept = sorted(kept, key=lambda c: c.sample)
-        prompt = self.task.training_prompt(problem)
+        prompts = {
+            hint: self.task.training_prompt(problem, hint=True) if hint else self.task.training_prompt(problem)
+            for hint in {self._shows_hint(problem, c) for c in kept}
+        }
         examples = [
             Example(
                 problem_id=problem.id,
                 sample=c.sample,
-                prompt=prompt,
+                prompt=prompts[self._shows_hint(problem, c)],
                 completion=c.text,
                 origin="rationalized" if c.hinted else "own",
                 round=self.round,
@@ -152,6 +158,13 @@ class Keeper:
         ]
         right = sum(c.correct and (not rule.sound or sound(c.text)) for c in kept)
         return Kept(examples, right, len(fit) - len(unlike), unsound)
+
+    def _shows_hint(self, problem: Problem, candidate: Candidate) -> bool:
+        """Whether the training prompt of a candidate holds the hint that it was written with."""
+        if not candidate.hinted or not self.rule.show_hint:
+            return False
+        drawn = seed_of(self.rule.seed, "show_hint", self.round, problem.id, candidate.sample, bits=32)
+        return drawn < self.rule.show_hint * 2**32
 
     def _drawn(self, problem: str, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
         """``n`` of all rationales of a problem by seed, none equal to another."""
@@ -175,11 +188,11 @@ def same_as(candidate: Candidate, dedupe: str) -> Any:
 def distinct(candidates: Sequence[Candidate], dedupe: str) -> list[Candidate]:
     """One candidate of each set of equal ones, in the order of the sets' first members.
 
-    That is the first one; with ``dedupe="equations"`` the one whose text is farthest from the others (RFT).
+    That is the first one; with ``dedupe="equations"`` the one that RFT's published selection keeps.
     """
-    groups: dict[Any, list[Candidate]] = {}
+    if dedupe == "equations":
+        return [candidates[i] for i in unlike([c.text for c in candidates])]
+    firsts: dict[Any, Candidate] = {}
     for candidate in candidates:
-        groups.setdefault(same_as(candidate, dedupe), []).append(candidate)
-    if dedupe != "equations":
-        return [group[0] for group in groups.values()]
-    return [group[pick([c.text for c in group])] if len(group) > 1 else group[0] for group in groups.values()]
+        firsts.setdefault(same_as(candidate, dedupe), candidate)
+    return list(firsts.values())

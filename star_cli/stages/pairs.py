@@ -12,8 +12,10 @@ from star_cli.core.records import Labelled, Pair
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage
 
+Side = tuple[str, bool]  # a solution, and whether its text ended
 
-@stage("pairs")
+
+@stage("pairs", version=2)
 class Pairs(Stage):
     """Input: ``labelled``. All right x wrong pairs of a problem, at most ``limit`` of them (0: all) drawn by ``seed``.
 
@@ -27,10 +29,10 @@ class Pairs(Stage):
     seed: int = 0
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        sides: dict[str, tuple[str, list[str], list[str]]] = {}
+        sides: dict[str, tuple[str, list[Side], list[Side]]] = {}
         for row in context.inputs["labelled"].read(Labelled):
             prompt, right, wrong = sides.setdefault(row.problem_id, (row.prompt, [], []))
-            (right if row.correct else wrong).append(row.completion)
+            (right if row.correct else wrong).append((row.completion, row.ended))
         possible = sum(len(r) * len(w) for _, r, w in sides.values())
         if not possible:
             raise StarError(
@@ -41,8 +43,15 @@ class Pairs(Stage):
 
         def rows() -> Iterator[Pair]:
             for problem, (prompt, right, wrong) in sides.items():
-                for chosen, rejected in self._drawn(problem, right, wrong):
-                    yield Pair(problem_id=problem, prompt=prompt, chosen=chosen, rejected=rejected)
+                for (chosen, chosen_ended), (rejected, rejected_ended) in self._drawn(problem, right, wrong):
+                    yield Pair(
+                        problem_id=problem,
+                        prompt=prompt,
+                        chosen=chosen,
+                        rejected=rejected,
+                        chosen_ended=chosen_ended,
+                        rejected_ended=rejected_ended,
+                    )
 
         pairs = context.draft.write(Pair, rows())
         counts = [len(r) * len(w) for _, r, w in sides.values()]
@@ -59,7 +68,7 @@ class Pairs(Stage):
     def summary(metrics: dict[str, Any]) -> str:
         return "{pairs} of {possible} pairs, of {problems} problems; {without_both} have no pair".format(**metrics)
 
-    def _drawn(self, problem: str, right: list[str], wrong: list[str]) -> list[tuple[str, str]]:
+    def _drawn(self, problem: str, right: list[Side], wrong: list[Side]) -> list[tuple[Side, Side]]:
         if not self.limit or len(right) * len(wrong) <= self.limit:
             return list(product(right, wrong))
         rng = random.Random(seed_of(self.seed, "pairs", problem))

@@ -19,7 +19,7 @@ from star_cli.store.artifacts import Artifact
 CHUNK = 2048  # solutions scored between two steps of the display
 
 
-@stage("score")
+@stage("score", version=2)
 class ScoreStage(Stage):
     """Inputs: ``verifier``, ``generator`` (whose tokenizer it must share), ``problems``, ``rationales``.
 
@@ -27,6 +27,8 @@ class ScoreStage(Stage):
     without examples. A likelihood is computed by the living engine (``by=engine``) or by a forward pass of the weights
     (``by=forward``); both give the same numbers within rounding, so how is not part of the address. ``auto`` takes the
     engine on a GPU and the forward pass elsewhere, which is what ``scripts/bench/scoring.py`` finds faster.
+
+    A likelihood is that of the solution and its end; a verifier with a head reads one that ran out of tokens without.
     """
 
     reads, writes = (Problem, Rationale), (Score,)
@@ -53,7 +55,8 @@ class ScoreStage(Stage):
                 for p, r in joined(context.inputs["problems"], rationales)
             )
             while chunk := list(islice(items, CHUNK)):
-                scores = self._scores(context, trained, [texts for _, texts in chunk])
+                ended = [has_end(r, texts[1]) for r, texts in chunk]
+                scores = self._scores(context, trained, [texts for _, texts in chunk], ended)
                 for (r, _), value in zip(chunk, scores, strict=True):
                     yield Score(problem_id=r.problem_id, sample=r.sample, score=round(value, 4) + 0.0, verifier=name)
                 meter.step(len(chunk))
@@ -67,7 +70,9 @@ class ScoreStage(Stage):
     def summary(metrics: dict[str, Any]) -> str:
         return f"{metrics['scores']} scores"
 
-    def _scores(self, context: StageContext, trained: Artifact, items: list[tuple[str, str]]) -> list[float]:
+    def _scores(
+        self, context: StageContext, trained: Artifact, items: list[tuple[str, str]], ended: list[bool]
+    ) -> list[float]:
         if self._by_engine():
             if not self.verifier.likelihood:
                 raise StarError(
@@ -76,13 +81,19 @@ class ScoreStage(Stage):
                     hint="set verification.score_by=auto",
                 )
             return list(context.session(trained).score(items))
-        return self.verifier.score(context.model(trained), items, context.runtime)
+        more: dict[str, Any] = {"ended": ended} if self.verifier.reads_ends else {}
+        return self.verifier.score(context.model(trained), items, context.runtime, **more)
 
     def _by_engine(self) -> bool:
         return self.verifier.engine_is_faster() if self.by == "auto" else self.by == "engine"
 
     def cost(self, inputs: dict[str, Artifact]) -> dict[str, int]:
         return {"scores": inputs["rationales"].count(Rationale)}
+
+
+def has_end(rationale: Rationale, solution: str) -> bool:
+    """Whether a solution has an end: the model ended it, or the grader stopped reading before its last word."""
+    return rationale.finish != "length" or len(solution) < len(rationale.text.rstrip())
 
 
 def same_tokenizer(verifier: Artifact, generator: Artifact) -> None:

@@ -106,7 +106,7 @@ class Artifact:
                 hint=f"give an artifact with {kind.file}",
             )
         schema = self.manifest.files[kind.file].schema
-        if schema not in (None, kind.schema):
+        if schema not in (None, kind.schema, *kind.older):
             raise StarError(
                 f"{self.path / kind.file} holds {schema} records, and this version of star reads {kind.schema}",
                 hint="use the version of star that wrote it",

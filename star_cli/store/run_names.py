@@ -30,6 +30,6 @@ def default_name(experiment: str | None, overrides: list[str]) -> str:
     """A run's name made of experiment and overrides: the same command gives the same name."""
     bare = [o.lstrip("+~") for o in overrides]
     telling = [o for o in bare if o.split("=")[0].split(".")[0] not in UNNAMED]
-    parts = [experiment or "star", *sorted(re.sub(r"[^A-Za-z0-9._,=+-]+", "_", o) for o in telling)]
+    parts = [(experiment or "star").replace("/", "-"), *sorted(re.sub(r"[^A-Za-z0-9._,=+-]+", "_", o) for o in telling)]
     name = "-".join(p.strip("._-") for p in parts)
     return name if len(name) <= 80 else f"{name[:66]}-{key(sorted(telling))[:12]}"

@@ -14,13 +14,19 @@ from typing import Any, ClassVar
 
 from star_cli.core.records import Problem
 from star_cli.core.registry import register
-from star_cli.errors import StarError
+from star_cli.errors import StarError, need
 from star_cli.tasks.base.dataset import FewShotDatasetTask
 
 
-@register("task", "gsm8k", version=2)
+@register("task", "gsm8k", version=3)
 class GSM8K(FewShotDatasetTask):
-    """The known answer is what stands after ``####``; the gold rationale comes without its ``<<calculator>>`` marks."""
+    """The known answer is what stands after ``####``.
+
+    ``annotations`` says whether the gold rationale keeps its ``<<48/2=24>>`` calculator marks: keep, strip, or auto
+    (strip, unless the method learns from them, as RFT does).
+    """
+
+    annotations: str = "auto"
 
     hub: ClassVar[str] = "openai/gsm8k"
     hub_revision: ClassVar[str | None] = "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"
@@ -31,6 +37,15 @@ class GSM8K(FewShotDatasetTask):
     grader: ClassVar[dict[str, Any]] = {"name": "numeric"}
     max_tokens: ClassVar[int] = 320
 
+    def check(self) -> None:
+        need(
+            self.annotations in ("auto", "keep", "strip"),
+            f"task.annotations must be keep, strip or auto, got {self.annotations!r}",
+        )
+        if self.annotations == "auto":
+            self.annotations = "strip"
+        super().check()
+
     def problem(self, row: dict[str, Any], id: str, where: str) -> Problem:
         solution, mark, answer = row["answer"].rpartition("####")
         if not mark or not answer.strip():
@@ -38,7 +53,7 @@ class GSM8K(FewShotDatasetTask):
                 f"{where}: the answer has no '####' before its number: {row['answer'][-40:]!r}",
                 hint="end it like GSM8K's, '...\\n#### 72', or use task=jsonl grader=numeric for bare answers",
             )
-        rationale = re.sub(r"<<[^<>]*>>", "", solution).strip()
+        rationale = (solution if self.annotations == "keep" else re.sub(r"<<[^<>]*>>", "", solution)).strip()
         return Problem(
             id=id,
             question=row["question"].strip(),

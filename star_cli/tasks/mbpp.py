@@ -24,7 +24,7 @@ from star_cli.tasks.base.dataset import FewShotDatasetTask
 MUST_PASS = "It must pass:"
 
 
-@register("task", "mbpp", version=2)
+@register("task", "mbpp", version=3)
 class MBPP(FewShotDatasetTask):
     """``shown_tests`` is how many tests an unhinted prompt shows (published figures show all three)."""
 
@@ -49,6 +49,7 @@ class MBPP(FewShotDatasetTask):
             raise StarError(
                 f"{where}: test_list is empty, so nothing can be graded", hint="add tests, or remove this row"
             )
+        official = [t for t in (setup, *row["test_list"]) if t.strip()]
         code = row["code"].replace("\r\n", "\n")
         try:
             names = provided(code, tests)
@@ -62,6 +63,7 @@ class MBPP(FewShotDatasetTask):
             answer="\n".join(t.strip() for t in row["test_list"]),
             meta={
                 "tests": tests,
+                **({"official_tests": official} if official != tests else {}),
                 "names": names,
                 "shown": [t.strip() for t in row["test_list"][: self.shown_tests]],
                 "gold": f"```python\n{code.strip()}\n```",

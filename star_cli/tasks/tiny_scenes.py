@@ -93,6 +93,7 @@ class TinyScenes(VisualTask):
             "negative_no_caption": 500,
         },
     )
+    between: ClassVar[str] = "\n"
     template_file: ClassVar[str] = "see_think_learn_tiny.txt"
     max_tokens: ClassVar[int] = 200
 

@@ -70,6 +70,9 @@ class Zip(Task):
                 id=name, question=state(letters, 0), answer=state(letters, self.length), meta={"steps": self.length}
             )
 
+    def whole_population(self, split: str) -> bool:
+        return True
+
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
         return Prompt(f"{problem.question} -> {problem.answer}\n" if hint else f"{problem.question}\n")
 

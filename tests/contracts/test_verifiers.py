@@ -13,9 +13,11 @@ import torch
 from safetensors import safe_open
 
 from star_cli.backends.models.tiny import Tiny
+from star_cli.backends.tokens import load_tokenizer
 from star_cli.backends.trainers.sft import Sft
-from star_cli.backends.training.forward import likelihoods
-from star_cli.backends.verifiers.dpo import Dpo
+from star_cli.backends.training import verifier_training
+from star_cli.backends.training.forward import encode_pairs, likelihoods
+from star_cli.backends.verifiers.dpo import Dpo, PairData
 from star_cli.backends.verifiers.orm import Orm, weights
 from star_cli.backends.weights import weights_sha256
 from star_cli.core.parts import ModelRef, TrainJob, VerifyJob
@@ -274,3 +276,34 @@ def test_orm_without_a_problem_of_both_kinds_is_a_sentence(sft, tmp_path):
     rows = [x for x in LABELLED if x.correct == (int(x.problem_id[1:]) % 2 == 0)]
     with pytest.raises(StarError, match="30 right and 30 wrong solutions, but none of both kinds of one problem"):
         Orm(balance="problem").train(job(sft, tmp_path, labelled=rows))
+
+
+def test_a_solution_that_ran_out_of_tokens_is_read_without_an_end(sft):
+    tokenizer = load_tokenizer(ref(sft))
+    items = [("1?", " so 2"), ("1?", " so 2")]
+    whole, cut_off = encode_pairs(ref(sft), tokenizer, items, [True, False])
+    assert whole[1] == [*cut_off[1], tokenizer.eos_token_id] and encode_pairs(ref(sft), tokenizer, items)[1] == whole
+    pair = Pair(problem_id="p", prompt="1?", chosen=" so 2", rejected=" so 3", rejected_ended=False)
+    row = PairData.of(job(sft, sft.parent / "ends", pairs=[pair])).rows[0]
+    assert row["chosen_ids"][-1] == tokenizer.eos_token_id != row["rejected_ids"][-1]
+
+
+def test_an_outcome_head_scores_a_cut_off_solution_at_its_last_token(orm):
+    items = [("7?", " so 7 4"), ("7?", " so 7 4")]
+    alike = Orm().score(ref(orm[0]), items, RUNTIME)
+    whole, cut_off = Orm().score(ref(orm[0]), items, RUNTIME, ended=[True, False])
+    assert alike[0] == pytest.approx(whole) and whole != pytest.approx(cut_off, abs=1e-4)
+
+
+def test_forward_passes_of_different_sizes_weigh_their_pairs_alike(sft, tmp_path, monkeypatch):
+    """A step of three pairs in passes of one and two trains like the same step in one pass."""
+    ends = {}
+    for parts, room in (("one", 10_000), ("two", 40)):
+        monkeypatch.setattr(verifier_training, "tokens_at_once", lambda room=room: room)
+        told = Dpo().train(job(sft, tmp_path / parts, pairs=PAIRS[:3], batch=3, steps=3))
+        ends[parts] = (
+            told["loss_last"],
+            Dpo().score(ref(tmp_path / parts / "model"), [(p, w) for _, p, _, w in DATA[:9]], RUNTIME),
+        )
+    assert ends["two"][0] == pytest.approx(ends["one"][0], rel=1e-3)
+    assert ends["two"][1] == pytest.approx(ends["one"][1], rel=1e-3)

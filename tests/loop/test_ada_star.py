@@ -31,7 +31,9 @@ ARGS = [
     "problems=150",
     "name=ada",
     "runtime.sync_seconds=0.02",
+    "method.alpha=train",
 ]
+DEFAULT = [a for a in ARGS if not a.startswith("method.alpha")]
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +187,7 @@ def test_a_grader_in_processes_of_its_own_changes_nothing(home, tmp_path, monkey
 
 
 def test_the_published_codes_settings(tmp_path):
-    done = call(
-        tmp_path, "run", *ARGS, "rounds=2", "method.alpha=sampling", "method.rounding=round", "method.start=base"
-    )
+    done = call(tmp_path, "run", *DEFAULT, "rounds=2", "method.rounding=round", "method.start=base")
     assert done.code == 0, done.err
     book = Book(tmp_path, "ada")
     told = book(1, "ada_sample").metrics
@@ -195,7 +195,9 @@ def test_the_published_codes_settings(tmp_path):
     alpha = acc + (1 - acc) * told["hinted_right"] / told["hinted"]
     assert book(1, "ada_state").metrics["alpha"] == pytest.approx(alpha)
     assert book(1, "ada_state").metrics["sampled"] == round(told["problems"] * alpha**2)
-    assert not {e.name for e in book.events} & {"generate-peeked", "evaluate-peeked"}
+    assert not {e.name for e in book.events} & {"generate-peeked", "evaluate-peeked"}, "measuring alpha is billed"
+    sampling = book(1, "ada_sample").tag["sampling"]
+    assert (sampling["temperature"], sampling["top_p"]) == (1.0, 0.9)
     assert book(2, "finetune").manifest.inputs["start"] == book(0, "pretrain").key
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from conftest import SMALL, call
 
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict
+from star_cli.methods.see_think_learn.stages import Oppose, Positives
 from star_cli.store.artifacts import Artifact, Store
 from star_cli.store.runs import Run
+from star_cli.tasks.visual_qa import VisualQA
 
 SCENES = [*SMALL, "task=tiny_scenes", "method=see_think_learn", "+pretraining.lessons={full:8}", "problems=60"]
 
@@ -45,7 +49,8 @@ def where(tmp_path_factory):
 def test_every_wrong_option_of_every_question_answered_right_is_explained(where):
     book = Book(where, "both")
     for n in (1, 2):
-        solved = {v.problem_id for v in book(n, "filter").read(Verdict) if v.correct}
+        solved = {e.problem_id for e in book(n, "positives").read(Example)}
+        assert solved <= {v.problem_id for v in book(n, "filter").read(Verdict) if v.correct}
         problems = {p.id: p for p in book(n, "problems").read(Problem) if p.id in solved}
         wanted = {(i, x) for i, p in problems.items() for x in "ABCDE"[: len(p.choices)] if x != p.answer}
         opposed = {(p.id.rpartition("/")[0], p.meta["against"]) for p in book(n, "oppose").read(Problem)}
@@ -59,7 +64,10 @@ def test_the_mix_is_positives_and_negatives_and_is_reported(where):
     book = Book(where, "both")
     for n in (1, 2):
         origins = book(n, "finetune").metrics["origins"]
-        assert origins == {"own": book(n, "filter").metrics["kept"], "negative": book(n, "negatives").metrics["kept"]}
+        assert origins == {
+            "own": book(n, "positives").metrics["kept"],
+            "negative": book(n, "negatives").metrics["kept"],
+        }
         assert origins["negative"] > origins["own"]
 
 
@@ -127,3 +135,57 @@ def test_pictures_are_in_the_page_and_their_paths_in_what_is_shown(where):
 def test_a_text_task_is_a_sentence(home):
     done = call(home, "run", *SMALL, "method=see_think_learn")
     assert done.code == 1 and "needs a task that asks about pictures" in done.err and "Traceback" not in done.err
+
+
+PROBLEM = Problem(id="p", question="How many?", answer="B", choices=["1", "2", "3", "4"], images=["x.png"])
+
+
+class Kept:
+    """A draft that holds what is written to it."""
+
+    def __init__(self) -> None:
+        self.rows = []
+
+    def write(self, kind, rows):
+        self.rows = list(rows)
+        return len(self.rows)
+
+
+class Held:
+    """An artifact of rows in memory."""
+
+    def __init__(self, *rows) -> None:
+        self.rows = rows
+
+    def read(self, kind):
+        return iter(self.rows)
+
+
+def ran(stage, **inputs):
+    context = SimpleNamespace(draft=Kept(), inputs=inputs)
+    return stage.run(context), context.draft.rows
+
+
+def test_a_text_without_all_its_sections_is_no_positive_and_the_others_have_one_form():
+    good = "**CAPTION**: two dots\n\nREASONING:\none and one\nCONCLUSION: (B) is right.\n"
+    texts = [good, "REASONING: a guess\nCONCLUSION: (b)", "CAPTION:\nREASONING: x\nCONCLUSION: (b)", "CONCLUSION: b"]
+    rows = [Example(problem_id=str(i), sample=0, prompt="?", completion=t, origin="own") for i, t in enumerate(texts)]
+    metrics, kept = ran(Positives(task=VisualQA()), problems=Held(), examples=Held(*rows))
+    assert metrics == {"kept": 1, "unparsed": 3}
+    assert kept[0].completion == "CAPTION: two dots\n\nREASONING: one and one\n\nCONCLUSION: (b)"
+    blind, _ = ran(Positives(task=VisualQA(asks="no_caption")), problems=Held(), examples=Held(*rows))
+    assert blind == {"kept": 3, "unparsed": 1}, "without a caption two sections are asked for"
+
+
+def test_wrong_options_are_drawn_by_seed():
+    positive = Example(problem_id="p", sample=0, prompt="?", completion="x", origin="own")
+    one = Held(positive)
+    drawn = {
+        seed: [p.meta["against"] for p in ran(Oppose(limit=1, seed=seed), problems=Held(PROBLEM), positives=one)[1]]
+        for seed in range(30)
+    }
+    assert {x for letters in drawn.values() for x in letters} == {"A", "C", "D"}
+    assert all(len(letters) == 1 for letters in drawn.values())
+    everything = ran(Oppose(), problems=Held(PROBLEM), positives=Held(positive))[1]
+    assert [p.meta["against"] for p in everything] == ["A", "C", "D"]
+    assert not ran(Oppose(), problems=Held(PROBLEM), positives=Held())[1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
-from star_cli.methods.b_star.stages import Answer, balance_of, rewarded
+from star_cli.methods.b_star.stages import Answer, balance_of, fewest_a_query, rewarded
 
 
 def answers(*rows):
@@ -63,3 +64,23 @@ def test_a_verifier_lets_the_threshold_choose_among_right_answers():
     rows = answers(("a", True, 1.8), ("b", True, 0.4), ("x", False, 0.6))
     assert balance_of(rows, 0.5, 1) == pytest.approx(1 / 2)
     assert balance_of(rows, 0.7, 1) == 1.0
+
+
+def test_the_cap_is_the_fewest_a_query_that_reach_what_is_wanted():
+    """Against the published loop, which raises the cap by one until enough is selected (at most 64)."""
+    draw = random.Random(3)
+    for _ in range(300):
+        sizes = [draw.choice((0, 1, 2, 5, 9, 30)) for _ in range(draw.randint(1, 12))]
+        wanted = draw.randint(1, sum(sizes) + 5)
+        cap = 1
+        while sum(min(n, cap) for n in sizes) < wanted and cap < 64:
+            cap += 1
+        assert [min(n, fewest_a_query(sizes, wanted)) for n in sizes] == [min(n, cap) for n in sizes]
+    assert fewest_a_query([3, 8], 0) == 8 and fewest_a_query([], 5) == 0
+
+
+def test_a_capped_query_counts_its_best_answers():
+    rows = answers(("a", True, 0.2), ("b", True, 1.0), ("c", False, 0.9), ("d", False, 0.1))
+    assert balance_of(rows, 0.0, 2) == pytest.approx(1.0 * 2 / 4)
+    assert balance_of(rows, 0.0, 2, cap=1) == pytest.approx(0.5 * 1 / 1)  # b alone
+    assert balance_of(rows, 0.0, 2, cap=2) == pytest.approx(0.5 * 1 / 2)  # b and c

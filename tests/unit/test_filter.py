@@ -1,5 +1,7 @@
 """The filter: what counts as equal, where a kept row comes from, and the control that keeps as much without looking."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +19,7 @@ from star_cli.stages.keeping import KeepRule
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run
 from star_cli.tasks.addition import Addition
+from star_cli.tasks.gsm8k import GSM8K
 
 TEXTS = {
     "1:1+1": ["a 2", "a 2", "b 2", "c 3", "d 4"],
@@ -105,14 +108,14 @@ def test_true_and_text_are_one_setting():
     assert [Filtering(dedupe=d).mode for d in (True, "text", False, "none")] == ["text", "text", "none", "none"]
 
 
-def test_equal_equations_are_kept_once_the_text_furthest_from_the_others(store):
+def test_equal_equations_are_kept_once_the_text_furthest_from_those_of_other_lists(store):
     texts = {
         "1:1+1": [f"{words} <<1+1=2>>\n</scratch>\n2" for words in ("so", "so", "a much longer way of saying it")]
         + ["by <<2*1=2>>\n</scratch>\n2", "no equation\n</scratch>\n2", "none either\n</scratch>\n2"]
     }
     examples, _, made = filtered(store, texts, dedupe="equations")
-    assert [e.sample for e in examples] == [2, 3, 4, 5] and made["duplicates"] == 2
-    assert [e.sample for e in filtered(store, texts, dedupe="equations", limit=2)[0]] == [2, 3]
+    assert [e.sample for e in examples] == [0, 3, 5] and made["duplicates"] == 3
+    assert [e.sample for e in filtered(store, texts, dedupe="equations", limit=2)[0]] == [0, 3]
 
 
 def test_the_limit_keeps_the_first_ones(store):
@@ -164,3 +167,24 @@ def test_settings_arrive_from_the_command_line(home):
     assert made["control"].metrics["kept"] == made["plain"].metrics["kept"] > made["control"].metrics["kept_right"]
     assert call(home, "run", *args, "filter.dedupe=words", "name=x").code == 1
     assert "filter.dedupe must be text" in call(home, "run", *args, "filter.dedupe=words", "name=x").err
+
+
+def test_rft_keeps_the_marks_that_its_equations_are_read_from(home):
+    """The data's calculator marks are stripped for methods that do not look at them, and kept for RFT."""
+    data = Path(__file__).parents[1] / "data" / "gsm8k.jsonl"
+    for method, wanted, extra in (
+        ("star", "strip", []),
+        ("rft", "keep", []),
+        ("rft", "strip", ["task.annotations=strip"]),
+        ("star", "keep", ["task.annotations=keep"]),
+    ):
+        asked = ["model=fake", "task=gsm8k", f"task.path={data}", f"method={method}", *extra]
+        shown = call(home, "run", "--cfg", "job", *asked)
+        assert shown.code == 0 and f"annotations: {wanted}" in shown.out, (method, extra, shown.err)
+    marked, plain = (GSM8K(path=str(data), annotations=a) for a in ("keep", "strip"))
+    for task in (marked, plain):
+        task.check()
+    with_marks, without = (task.gold(next(task.problems("train"))) for task in (marked, plain))
+    assert "<<3*4=12>>" in with_marks and re.sub(r"<<[^<>]*>>", "", with_marks) == without
+    with pytest.raises(StarError, match="task.annotations must be keep, strip or auto, got 'drop'"):
+        GSM8K(path=str(data), annotations="drop").check()

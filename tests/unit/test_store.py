@@ -54,8 +54,21 @@ def test_a_directory_without_a_manifest_does_not_exist_and_is_built_over(store):
 
 
 def test_what_is_asked_of_an_artifact_without_it_names_what_it_holds(store):
-    with pytest.raises(StarError, match=r"holds no verdict/1 records \(problems.jsonl\)"):
+    with pytest.raises(StarError, match=r"holds no verdict/2 records \(problems.jsonl\)"):
         made(store).read(Verdict)
+
+
+def test_verdicts_of_an_older_version_are_read_and_those_of_a_newer_one_refused(store, monkeypatch):
+    old = Verdict(problem_id="a", sample=0, correct=True, answer="1", reason="MATCH")
+    for schema, key in (("verdict/1", KEY), ("verdict/99", KEY[::-1])):
+        with store.lock(key), monkeypatch.context() as patch:
+            patch.setattr(Verdict, "schema", schema)
+            draft = store.draft(key)
+            draft.write(Verdict, [old])
+            committed(store, draft, "filter")
+    assert list(store.get(KEY).read(Verdict)) == [old] and old.answer_class is None
+    with pytest.raises(StarError, match="holds verdict/99 records, and this version of star reads verdict/2"):
+        list(store.get(KEY[::-1]).read(Verdict))
 
 
 def test_a_repeated_identity_is_refused_when_written(store):

@@ -17,13 +17,19 @@ from star_cli.errors import need
 Row = tuple[list[int], list[int]]  # token ids of the prompt, and of the completion with its end of text
 
 
-def encode_pairs(model: ModelRef, tokenizer: Any, items: Sequence[tuple[str, str]]) -> list[Row]:
-    """(prompt, completion) texts as token ids, exactly as ``sft`` trains on them."""
+def encode_pairs(
+    model: ModelRef, tokenizer: Any, items: Sequence[tuple[str, str]], ended: Sequence[bool] | None = None
+) -> list[Row]:
+    """(prompt, completion) texts as token ids, exactly as ``sft`` trains on them.
+
+    ``ended`` says which completions get an end of text (None: all); one that ran out of tokens has none.
+    """
     if not items:
         return []
     prompts = encode_prompts(model, tokenizer, list(dict.fromkeys(p for p, _ in items)))
     completions = tokenizer([c for _, c in items], add_special_tokens=False)["input_ids"]
-    return [(prompts[p], [*ids, tokenizer.eos_token_id]) for (p, _), ids in zip(items, completions, strict=True)]
+    ends = [[tokenizer.eos_token_id] if end else [] for end in (ended or [True] * len(items))]
+    return [(prompts[p], [*ids, *end]) for (p, _), ids, end in zip(items, completions, ends, strict=True)]
 
 
 def batches(rows: Sequence[Row], tokens: int | None = None) -> Iterator[list[int]]:

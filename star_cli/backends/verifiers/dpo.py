@@ -30,7 +30,7 @@ from star_cli.core.settings import Runtime
 from star_cli.errors import StarError, need
 
 
-@register("verifier", "dpo")
+@register("verifier", "dpo", version=2)
 class Dpo(Verifier):
     """TRL's DPO loss on (right, wrong) pairs of the same problem; ``beta`` weighs the distance to the reference.
 
@@ -101,6 +101,16 @@ class Dpo(Verifier):
             def get_train_dataloader(self) -> Any:
                 return training.loader(data.rows, self.data_collator)
 
+            def compute_loss(
+                self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+            ) -> Any:
+                """TRL's mean over the pairs of a forward pass, weighted by their share of the step's pairs: the forward
+                passes of a step may differ by one pair, and the Trainer takes their plain mean.
+                """
+                computed = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+                share = len(inputs["input_ids"]) / 2 * training.plan.parts / training.plan.batch
+                return (computed[0] * share, computed[1]) if return_outputs else computed * share
+
             def create_model_card(self, *args: Any, **kwargs: Any) -> None:
                 """A checkpoint needs no page about itself."""
 
@@ -142,7 +152,8 @@ class PairData:
         """The pairs of a job; one longer than the model reads is left out and counted. StarError where none is left."""
         tokenizer = load_tokenizer(job.start)
         texts = [(p.prompt, t) for p in job.pairs for t in (p.chosen, p.rejected)]
-        ids, limit = encode_pairs(job.start, tokenizer, texts), context_length(job.start) or ENDLESS
+        ended = [end for p in job.pairs for end in (p.chosen_ended, p.rejected_ended)]
+        ids, limit = encode_pairs(job.start, tokenizer, texts, ended), context_length(job.start) or ENDLESS
         rows: list[dict[str, Any]] = []
         examples: list[Example] = []
         for pair, (prompt, chosen), (_, rejected) in zip(job.pairs, ids[::2], ids[1::2], strict=True):
@@ -165,7 +176,7 @@ class PairData:
         return [len(r["prompt_ids"]) * 2 + len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in self.rows]
 
     def chosen(self) -> TrainingData:
-        """The right side of every pair as training examples."""
+        """The right side of every pair as training examples; one that ran out of tokens is none."""
         rows = [
             {
                 "input_ids": r["prompt_ids"] + r["chosen_ids"],
@@ -173,7 +184,8 @@ class PairData:
             }
             for r in self.rows
         ]
-        return TrainingData(rows, self.examples, 0, self.tokenizer)
+        ended = [i for i, r in enumerate(self.rows) if r["chosen_ids"][-1:] == [self.tokenizer.eos_token_id]]
+        return TrainingData([rows[i] for i in ended], [self.examples[i] for i in ended], 0, self.tokenizer)
 
     def add_reference_logprobs(self, model: Any) -> None:
         """Note the log-probability of both sides under the weights as they are now: the reference."""

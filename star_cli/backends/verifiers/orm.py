@@ -31,7 +31,7 @@ CONFIG = "orm.json"
 BALANCES = ("problem", "class", "none")
 
 
-@register("verifier", "orm")
+@register("verifier", "orm", version=2)
 class Orm(Verifier):
     """The score is the head's logit at the end of the text.
 
@@ -46,6 +46,7 @@ class Orm(Verifier):
 
     packages = ("torch", "transformers")
     learns_from: ClassVar[str] = "labelled"
+    reads_ends: ClassVar[bool] = True
     every_token: bool = True
     balance: str = "class"
     lr: float | None = None
@@ -151,8 +152,14 @@ class Orm(Verifier):
         trainer.model_accepts_loss_kwargs = True  # the loss is already divided by the whole step's solutions
         return trainer
 
-    def score(self, model: ModelRef, items: Sequence[tuple[str, str]], runtime: Runtime) -> list[float]:
-        """The logit at the end of each solution; 0 is undecided."""
+    def score(
+        self,
+        model: ModelRef,
+        items: Sequence[tuple[str, str]],
+        runtime: Runtime,
+        ended: Sequence[bool] | None = None,
+    ) -> list[float]:
+        """The logit at the end of each solution; 0 is undecided. One that ran out of tokens has no end of text."""
         import torch
 
         model = local_model(model)
@@ -161,7 +168,7 @@ class Orm(Verifier):
         scores = [0.0] * len(items)
         with training_environment(runtime.train_threads):
             tokenizer = load_tokenizer(model)
-            rows = cut(encode_pairs(model, tokenizer, items), model)
+            rows = cut(encode_pairs(model, tokenizer, items, ended), model)
             net = _with_head(model).eval()
             net.to("cuda" if torch.cuda.is_available() else "cpu")
             for indices in batches(rows):
@@ -185,7 +192,9 @@ class Solution(NamedTuple):
 def _encode(model: ModelRef, tokenizer: Any, solutions: Sequence[tuple[Labelled, float]]) -> list[Solution]:
     """Solutions as token ids without those the model cannot read whole; a StarError where none is left."""
     limit = context_length(model) or ENDLESS
-    pairs = encode_pairs(model, tokenizer, [(x.prompt, x.completion) for x, _ in solutions])
+    pairs = encode_pairs(
+        model, tokenizer, [(x.prompt, x.completion) for x, _ in solutions], [x.ended for x, _ in solutions]
+    )
     rows = [
         Solution(prompt, completion, float(x.correct), weight)
         for (prompt, completion), (x, weight) in zip(pairs, solutions, strict=True)

@@ -45,6 +45,23 @@ def equal(gold: str, answer: str) -> bool:
         raise NotFormula(str(e)) from None
 
 
+def rational(text: str) -> Fraction | None:
+    """The fraction that a formula is worth however it is read, a name before it aside (x = 5); None for any other kind,
+    and where it has a unit or is a percentage. Raises NotFormula where it is not understood.
+    """
+    values: set[Fraction] = set()
+    try:
+        for reading in readings(text):
+            kind = settled(reading)
+            kind = kind.value if isinstance(kind, Named) else kind
+            if not isinstance(kind, Scalar) or kind.unit is not None or kind.percent:
+                return None
+            values.add(exact(kind.term))
+    except (Undecided, ZeroDivisionError, RecursionError):
+        return None
+    return values.pop() if len(values) == 1 else None
+
+
 # ---- whether two of them are alike ------------------------------------------------------------------------
 def alike(gold: Any, answer: Any) -> bool:
     """Whether two settled readings are equal."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 TOLERANCE = 1e-3  # RFT's (Yuan et al. 2023)
@@ -17,13 +16,16 @@ LONGEST = 200  # characters of an expression that is still read
 DEEPEST = 20  # brackets and signs inside one another
 POWER = 64.0  # largest exponent
 COMPARED = 1500  # characters of a text that edit distances look at
-CANDIDATES = 128  # different texts one is picked from
-OTHERS = 32  # texts that one text is compared with
 NUMBER = r"(?:[0-9](?: [0-9])+(?![0-9.,])|[0-9]{1,40}(?:,[0-9]{3}){0,12}(?:\.[0-9]{1,40})?)"  # 883, 8 8 3, 1,234.5
 SIGNED = rf" ?[-−]?\$?{NUMBER}%?"
 RESULT = re.compile(rf"{SIGNED}(?: ?[-+*/×÷−^]{SIGNED}){{0,5}}")
 SIGNS = "+-*/×÷−^"
 ARITHMETIC = f"0123456789 .,$%(){SIGNS}"  # the letters of plain arithmetic
+TIMES = re.compile(r"(?<=[\d)%]) ?[xX] ?(?=[$\d(.])")  # 3 x 4
+UNCLEAR = re.compile(r"\d \d+ ?/|/ ?\d+(?:\.\d+)? ?/|[$\d] +\$?\d")
+LETTER = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]$")  # a variable
+GOES_ON = re.compile(r"[A-Za-z:]| ?[-+*/^(]")
+NOTE = re.compile(r"<<[^<>]*>>")
 SCRATCH = re.compile(r"[0-9 +,=*/×÷−-]+(?:C: ?[0-9]+)?")
 TOKEN = re.compile(r"\s*(?:([0-9][0-9,]*\.?[0-9]*|\.[0-9]+)|(\*\*|[-+*/^()%×÷−]))")
 
@@ -52,14 +54,25 @@ def equations(text: str) -> tuple[str, ...]:
 
 def _plain(line: str) -> Iterator[str]:
     """The equations of one line: around every ``=`` an expression with an operator, and what it is said to be."""
+    for run, result, _ in _around_equals(line):
+        expression = _bare(run.lstrip(" .,)%*/×÷^"))
+        if any(c in SIGNS for c in expression[1:]) and value(expression) is not None:
+            yield f"{expression}={result}"
+
+
+def _around_equals(line: str) -> Iterator[tuple[str, str, bool]]:
+    """Around every ``=`` of a line (the run of arithmetic before it, the result after it without spaces, whether these
+    stand alone: no variable before the run, no variable or further operator after the result).
+    """
     sides = line.split("=")
     for left, right in zip(sides, sides[1:], strict=False):
         near = left[-LONGEST:]
         near = near[len(near.rstrip(ARITHMETIC)) :]
-        expression = _bare(re.split(r"[.,] ", near)[-1].lstrip(" .,)%*/×÷^"))
         said = RESULT.match(right[:LONGEST])
-        if said and any(c in SIGNS for c in expression[1:]) and value(expression) is not None:
-            yield f"{expression}={_bare(said.group())}"
+        if said:
+            before = left[: len(left) - len(near)][-2:]
+            whole = not LETTER.search(before) and not GOES_ON.match(right[said.end() : said.end() + 3])
+            yield re.split(r"[.,] ", near)[-1], _bare(said.group()), whole
 
 
 def noted(text: str) -> list[str]:
@@ -69,10 +82,38 @@ def noted(text: str) -> list[str]:
 
 
 def sound(text: str) -> bool:
-    """Whether every annotated equation holds within 1e-3; one that cannot be read does not hold. None at all is
-    sound.
+    """Whether every equation of a text holds. None at all is sound.
+
+    An annotated one must be readable and hold within 1e-3 (RFT's rule); one in plain arithmetic may be rounded to the
+    decimals it is written with, and what is only a part of a formula (``x + 2 * 3 = 9``) is passed over.
     """
-    return all(holds(equation) for equation in noted(text))
+    marked = [_bare(body) for body, end, _ in (piece.partition(">>") for piece in text.split("<<")[1:]) if end]
+    if not all(holds(equation) for equation in marked):
+        return False
+    bare = TIMES.sub("*", NOTE.sub("", text))
+    return all(
+        _holds_roughly(run, result)
+        for line in bare.splitlines()
+        for run, result, whole in _around_equals(line)
+        if whole
+    )
+
+
+def _holds_roughly(run: str, result: str) -> bool:
+    """Whether a plain equation holds, its result rounded or a percentage; True for what cannot be judged: a part of a
+    formula (``x + 2``), mixed numbers (``1 1/2``), quotients of quotients, and a chain, whose end is judged on its own.
+    """
+    expression = _bare(run)
+    if not expression or expression[0] in SIGNS + ")%" or UNCLEAR.search(run) or any(c in SIGNS for c in result[1:]):
+        return True
+    worth = value(expression)
+    stated = {v for v in (value(result), value(result.replace("%", ""))) if v is not None}
+    if worth is None or not stated or not any(c in SIGNS for c in expression):
+        return True
+    decimals = len(result.rstrip("%").partition(".")[2])
+    slack = (0.5 * 10.0**-decimals if decimals else 0.0) + TOLERANCE
+    factors = (1, 100) if "%" in expression + result else (1,)
+    return any(abs(factor * worth - v) < slack for v in stated for factor in factors)
 
 
 def holds(equation: str) -> bool:
@@ -81,7 +122,7 @@ def holds(equation: str) -> bool:
         return False
     sides = [value(side) for side in equation.split("=")]
     known = [v for v in sides if v is not None]
-    return len(known) == len(sides) > 1 and all(abs(a - b) <= TOLERANCE for a, b in zip(known, known[1:], strict=False))
+    return len(known) == len(sides) > 1 and all(abs(a - b) < TOLERANCE for a, b in zip(known, known[1:], strict=False))
 
 
 def value(expression: str) -> float | None:
@@ -165,25 +206,31 @@ class _Reader:
         return worth
 
 
-def pick(texts: Sequence[str]) -> int:
-    """The index of the text with the largest summed Levenshtein distance to the others; of equals the first.
+def unlike(texts: Sequence[str]) -> list[int]:
+    """One text of each list of equations, as RFT's published selection goes (Yuan et al. 2023): the indices of the kept
+    texts, in the order in which their lists first came.
 
-    Distances look at the first 1500 characters of a text. Of very many different texts the first 128 are candidates,
-    and each of them is compared with 32 spread over these. Raises ValueError where there is no text.
+    The texts are gone through once. The first one of a list is kept; a later one takes its place where its summed
+    Levenshtein distance to the kept texts of the other lists is larger, so nothing moves while a problem has one list.
+    Texts without any equation are one list like another, but where no text has an equation each is its own. Distances
+    look at the first 1500 characters of a text.
     """
-    import numpy as np
     from rapidfuzz.distance import Levenshtein
-    from rapidfuzz.process import cdist
 
-    if not texts:
-        raise ValueError("pick needs at least one text")
-    times = Counter(texts)
-    candidates = list(times)[:CANDIDATES]
-    others = candidates[:: math.ceil(len(candidates) / OTHERS)]
-    starts = [[text[:COMPARED] for text in group] for group in (candidates, others)]
-    distances = cdist(*starts, scorer=Levenshtein.distance, dtype=np.int64)  # (candidates, others)
-    sums = distances @ [times[text] for text in others]
-    return texts.index(candidates[int(sums.argmax())])
+    lists = [equations(text) for text in texts]
+    marks: Sequence[object] = lists if any(lists) else texts
+    kept: dict[object, int] = {}
+
+    def distance(text: str, others: list[str]) -> int:
+        return sum(Levenshtein.distance(text[:COMPARED], other[:COMPARED]) for other in others)
+
+    for i, mark in enumerate(marks):
+        first = kept.setdefault(mark, i)
+        if first != i and texts[first] != texts[i]:
+            others = [texts[k] for k in kept.values() if texts[k] != texts[first]]
+            if distance(texts[i], others) > distance(texts[first], others):
+                kept[mark] = i
+    return list(kept.values())
 
 
 def _bare(text: str) -> str:

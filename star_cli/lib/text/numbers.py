@@ -74,6 +74,25 @@ class Number:
             return False  # per cent is no dollar
         return any(same(v, self.percent, gold.values[0], gold.percent) for v in self.values)
 
+    def in_terms_of(self, gold: Number) -> str:
+        """The value as an exact fraction in the unit of the known number, and in per cent where that is; its value
+        beside that does not matter.
+
+        "$72.00" and "72 clips" are "72", "300 minutes" where hours are asked for is "5", "50%" where a number below 1
+        is known is "1/2". A unit that measures something else stays: "5 km".
+        """
+        value = self.values[0]
+        if self.unit and gold.unit and not (self.percent or gold.percent):
+            if not self.unit.agrees(gold.unit):
+                kind = " ".join(sorted(self.unit.words) or (f"{name}^{n}" for name, n in self.unit.powers))
+                return f"{value * self.unit.factor} {kind}"
+            return str(value * self.unit.factor / gold.unit.factor)
+        if self.percent and not gold.percent and abs(gold.values[0]) < 1:
+            return str(value / 100)
+        if gold.percent and not self.percent and abs(value) < 1:
+            return str(value * 100)
+        return str(value)
+
 
 def same(value: Fraction, percent: bool, gold: Fraction, gold_percent: bool) -> bool:
     """Equal values; ``%`` is a factor (50 % for 1/2) or a unit (50 % for 50), but 0.5 % is never 1/2."""

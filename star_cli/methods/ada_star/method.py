@@ -2,7 +2,7 @@
 
 for t = 1..T:  look at problems in the order of (last sampled, share right then) until beta^t right rationales are there
                (each problem: an own attempt and, where it is wrong, one that is shown the answer)
-               M_t = train(M_{t-1}, these);  alpha = its accuracy on the problems looked at
+               M_t = train(M_{t-1}, these);  alpha = the share of the problems looked at that were solved
                the first floor(m * alpha^2) of the m problems count as sampled; the others stay due
 """
 
@@ -24,14 +24,15 @@ class AdaStar(Method):
     """``beta`` examples in round 1, ``grow`` times as many each round: the paper's 40 steps of batch 8
     (trainer.batch=8), 20 % more a round. All problems stay in one heap; with ``problems=N`` it is drawn once.
 
-    ``alpha=train`` is the paper's training accuracy, which it does not define: here the greedy accuracy, right after
-    training, on the problems looked at in this round. ``alpha=sampling`` is the published code's: the share of them
-    that was solved while sampling, hinted or not. ``rounding=round``, ``truncate=true``, ``start=base`` (several of its
-    released configurations) and ``until_right=true`` (matters only without rationalization) are the code's as well.
-    Weights continue otherwise. ``filter.limit`` has no effect: every right rationale counts.
+    ``alpha=sampling`` is the published code's: the share of the problems looked at that was solved while sampling,
+    hinted or not; it costs nothing. ``alpha=train`` is the paper's training accuracy, which it does not define: here
+    the greedy accuracy, right after training, on the same problems, for one more answer to each. ``rounding=round``,
+    ``truncate=true``, ``start=base`` (several of its released configurations) and ``until_right=true`` (matters only
+    without rationalization) are the code's as well. Weights continue otherwise. ``filter.limit`` has no effect: every
+    right rationale counts.
     """
 
-    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0}
+    defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0, "sampling.top_p": 0.9}
     needs_all_samples: ClassVar[bool] = True
     rounds: int = 5
     samples: int = 2
@@ -39,7 +40,7 @@ class AdaStar(Method):
     beta: int = 320
     grow: float = 1.2
     power: float = 2.0
-    alpha: str = "train"
+    alpha: str = "sampling"
     rounding: str = "floor"
     start: str = "previous"
     until_right: bool = False
@@ -50,7 +51,7 @@ class AdaStar(Method):
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         problems, heap = lab.problems("train", round=1), None
-        for t in range(1, self.rounds + 1):
+        for t in lab.rounds(self.rounds):
             looked = self._sample(lab, model, problems, heap, t)
             model = lab.finetune(base if self.start == "base" else model, [looked], round=t)
             if t < self.rounds:
@@ -62,7 +63,7 @@ class AdaStar(Method):
         """Rationales, verdicts and beta^t examples of the problems that are due, in the order of the heap."""
         x = lab.x
         stage = AdaSample(
-            task=x.task,
+            task=lab.asking(x.sampling.shots, t),
             engine=x.engine,
             grader=x.grader,
             sampling=x.sampling,

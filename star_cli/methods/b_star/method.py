@@ -38,9 +38,11 @@ class BStar(Method):
     below 1 the right ones, whichever it is, and only the temperature is really chosen. ``verifier=orm`` is trained
     once, on samples of the start; its logit becomes 2 * sigmoid - 1. ``gold=true`` starts from an SFT on the data's own
     solutions. ``inherit_optimizer=false`` keeps no optimiser state (8 bytes a weight in every round's artifact) and
-    begins it afresh. ``sampling.temperature`` is used for the verifier's data alone. ``published_code=true`` does what
-    the released code does where it differs: n* = 8, equal answers counted once in n, queries without a selected answer
-    left out of the mean, the data's solution added with reward 1, a fifth of the verifier's say.
+    begins it afresh. ``capped`` balances the queries as the published code does: of each the answers with the highest
+    rewards, no more than it takes until they have n* examples each on average (67,500 of 11,500 there).
+    ``sampling.temperature`` is used for the verifier's data alone. ``published_code=true`` does what the released code
+    does where it differs: n* = 8, equal answers counted once in n, queries without a selected answer left out of the
+    mean, the data's solution added with reward 1, a fifth of the verifier's say.
     """
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0, "filter.limit": 0}
@@ -53,6 +55,7 @@ class BStar(Method):
     thresholds: list[float] = field(default_factory=lambda: _grid(-10, 10))
     n_star: int = 6
     inherit_optimizer: bool = True
+    capped: bool = True
     published_code: bool = False
 
     def run(self, lab: Lab) -> Artifact:
@@ -62,7 +65,7 @@ class BStar(Method):
             model = lab.finetune(model, [lab.gold(problems)], round=0)
         lab.evaluate(model, round=0)
         verifier = self._reward_model(lab, model, problems)
-        for t in range(1, self.rounds + 1):
+        for t in lab.rounds(self.rounds):
             problems = lab.problems("train", round=t)
             choice = self._balance(lab, model, verifier, problems, t)
             drafts = lab.generate(model, problems, round=t, sampling=self._chosen(lab, choice))
@@ -113,6 +116,7 @@ class BStar(Method):
             round=t,
             n_star=8 if as_code else n_star,
             weight=0.2 if as_code else 1.0,
+            per_query=n_star if self.capped else 0,
             drop_empty=as_code,
             distinct_first=as_code,
             gold=as_code,
@@ -139,6 +143,7 @@ class BStar(Method):
             round=t,
             keep=lab.keep_rule(),
             weight=0.2 if self.published_code else 1.0,
+            per_query=(self.n_star or self._answers_wanted(lab, problems, t)) if self.capped else 0,
             max_errors=x.filter.max_errors,
         )
         return lab.build(stage, inputs, t, "filter")

@@ -5,7 +5,7 @@ to.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,27 +32,52 @@ def rewarded(correct: bool, score: float | None, weight: float) -> float:
     return float(correct) + (weight * math.tanh(score / 2) if score is not None else 0.0)
 
 
-def balance_of(answers: list[Answer], threshold: float, n_star: int, distinct_first: bool = False) -> float | None:
-    """bs = min(n'/n*, 1) * n'/n of one query: n answers have a reward above the threshold, n' of them are right and
-    unlike each other; None where none is selected. ``distinct_first`` counts equal answers once in n, too.
+def selected(answers: list[Answer], threshold: float, distinct_first: bool = False) -> list[Answer]:
+    """The answers with a reward above the threshold, the best first, of equals the first written; with
+    ``distinct_first`` equal texts once.
     """
-    chosen = [a for a in answers if a.reward > threshold]
-    if distinct_first:
-        chosen = list({a.text: a for a in chosen}.values())
+    chosen = sorted((a for a in answers if a.reward > threshold), key=lambda a: -a.reward)
+    if not distinct_first:
+        return chosen
+    firsts: dict[str, Answer] = {}
+    for answer in chosen:
+        firsts.setdefault(answer.text, answer)
+    return list(firsts.values())
+
+
+def fewest_a_query(counts: Iterable[int], wanted: int) -> int:
+    """The smallest cap c for which the sum of min(count, c) over all queries is ``wanted``; where even all are fewer,
+    the largest count. 0 asks for no cap. As the published code balances its queries.
+    """
+    sizes = sorted(counts)
+    if not wanted or sum(sizes) < wanted:
+        return max(sizes, default=0)
+    return next(c for c in range(1, sizes[-1] + 1) if sum(min(n, c) for n in sizes) >= wanted)
+
+
+def balance_of(
+    answers: list[Answer], threshold: float, n_star: int, distinct_first: bool = False, cap: int = 0
+) -> float | None:
+    """bs = min(n'/n*, 1) * n'/n of one query: n answers are selected, n' of them are right and unlike each other; None
+    where none is selected. ``cap`` is the most that may be selected (0: all).
+    """
+    chosen = selected(answers, threshold, distinct_first)[: cap or None]
     if not chosen:
         return None
     unlike = len({a.text for a in chosen if a.correct})
     return min(unlike / n_star, 1.0) * unlike / len(chosen)
 
 
-@stage("balance", version=2)
+@stage("balance", version=3)
 class Balance(Stage):
     """Inputs: ``problems`` (the queries) and, for every temperature i, ``rationales.i``, ``verdicts.i`` and, where a
     verifier judges, ``scores.i``.
 
     The chosen pair has the highest mean balance score over all queries (0 where nothing is selected; with
     ``drop_empty`` such queries are left out); of equals the first temperature, then the highest threshold. ``gold``
-    adds the data's own solution to every query with reward 1.
+    adds the data's own solution to every query with reward 1, ``distinct_first`` counts equal answers once in n.
+    ``per_query`` is how many examples a query should give on average: of each the best are selected, at most as many
+    as it takes until the queries have that many together (0: all above the threshold).
     """
 
     reads, writes = (Problem, Rationale, Verdict, Score), (Metric,)
@@ -63,6 +88,7 @@ class Balance(Stage):
     n_star: int
     round: int
     weight: float = 1.0
+    per_query: int = 0
     drop_empty: bool = False
     distinct_first: bool = False
     gold: bool = False
@@ -74,7 +100,8 @@ class Balance(Stage):
         for i, temperature in enumerate(self.temperatures):
             answers = self._answers(context, i)
             for threshold in self.thresholds:
-                balances = [balance_of(a, threshold, self.n_star, self.distinct_first) for a in answers]
+                cap = self._cap(answers, threshold)
+                balances = [balance_of(a, threshold, self.n_star, self.distinct_first, cap) for a in answers]
                 counted = [x or 0.0 for x in balances if x is not None or not self.drop_empty]
                 score = sum(counted) / len(counted) if counted else 0.0
                 rows.append(
@@ -113,6 +140,13 @@ class Balance(Stage):
     def summary(metrics: dict[str, Any]) -> str:
         return "temperature {temperature:g}, threshold {threshold:g}: balance {balance:.3f}".format(**metrics)
 
+    def _cap(self, answers: list[list[Answer]], threshold: float) -> int:
+        """The most answers of a query that may be selected at a threshold; 0: all."""
+        if not self.per_query:
+            return 0
+        counts = [len(selected(a, threshold, self.distinct_first)) for a in answers]
+        return fewest_a_query(counts, self.per_query * len(counts))
+
     def _answers(self, context: StageContext, i: int) -> list[list[Answer]]:
         """The responses of every query at one temperature."""
         verdicts = {v.identity(): v.correct for v in context.inputs[f"verdicts.{i}"].read(Verdict)}
@@ -133,12 +167,13 @@ def scores_of(artifact: Artifact | None) -> dict[tuple[Any, ...], float] | None:
     return None if artifact is None else {(s.problem_id, s.sample): s.score for s in artifact.read(Score)}
 
 
-@stage("reward", version=2)
+@stage("reward", version=3)
 class Reward(Stage):
     """Inputs: ``problems``, ``rationales``, ``choice`` (balance) and, where a verifier judges, ``scores``.
 
     Writes all verdicts, and as examples what has a reward above the chosen threshold and is kept by the rule, of a
-    problem the best first. A threshold below 0 can let wrong answers through (``kept_wrong``).
+    problem the best first. A threshold below 0 can let wrong answers through (``kept_wrong``). With ``per_query`` no
+    more of a problem stay than it takes until all problems together have that many each on average (``capped``).
     """
 
     reads, writes = (Problem, Rationale, Score), (Verdict, Example)
@@ -148,6 +183,7 @@ class Reward(Stage):
     round: int
     keep: KeepRule
     weight: float = 1.0
+    per_query: int = 0
     max_errors: float = 0.02
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -157,12 +193,15 @@ class Reward(Stage):
         generator = rationales.input("model") or ""
         keeper = Keeper(self.keep, task=self.task, grader=self.grader, round=self.round, generator=generator)
         meter = context.meter("filter", rationales.count(Rationale))
+        rewards: dict[tuple[Any, ...], float] = {}
+        right: dict[tuple[Any, ...], bool] = {}
 
         def verdicts() -> Iterator[Verdict]:
             workers = context.runtime.grade_workers
             for problem, rationale, verdict in grade_all(self.grader, self.task, problems, rationales, workers):
                 score = scores[rationale.identity()] if scores is not None else None
-                reward = rewarded(verdict.correct, score, self.weight)
+                reward = rewards[rationale.identity()] = rewarded(verdict.correct, score, self.weight)
+                right[rationale.identity()] = verdict.correct
                 keeper.add(problem, rationale, verdict, fit=reward > threshold, rank=reward)
                 meter.step(right=verdict.correct)
                 yield verdict
@@ -173,17 +212,35 @@ class Reward(Stage):
         finally:
             meter.close()
         keeper.errors.refuse(self.max_errors)
-        context.draft.write(Example, keeper.examples)
+        examples, cap = self._capped(keeper.examples, rewards, problems.count(Problem))
+        context.draft.write(Example, examples)
         return {
             "problems": problems.count(Problem),
             "solved": len(keeper.solved),
             "selected": keeper.fit,
-            "kept": len(keeper.examples),
-            "kept_wrong": len(keeper.examples) - keeper.right,
+            "kept": len(examples),
+            "kept_wrong": sum(not right[e.problem_id, e.sample] for e in examples),
+            "capped": len(keeper.examples) - len(examples),
+            "cap": cap,
             "threshold": threshold,
             "kept_wrong_steps": keeper.wrong_steps,
             "reasons": dict(keeper.reasons),
         }
+
+    def _capped(
+        self, examples: list[Example], rewards: dict[tuple[Any, ...], float], problems: int
+    ) -> tuple[list[Example], int]:
+        """The examples without those beyond the cap of a problem, and the cap."""
+        by_problem: dict[str, list[Example]] = {}
+        for example in examples:
+            by_problem.setdefault(example.problem_id, []).append(example)
+        cap = fewest_a_query(map(len, by_problem.values()), self.per_query * problems)
+        best = {
+            (e.problem_id, e.sample)
+            for rows in by_problem.values()
+            for e in sorted(rows, key=lambda e: -rewards[e.problem_id, e.sample])[:cap]
+        }
+        return [e for e in examples if (e.problem_id, e.sample) in best], cap
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """see_think_learn: See-Think-Learn (Sharma et al. 2025, arXiv 2512.02456): a model that sees teaches itself to look.
 
-    for n = 1..N:  P_n = {M_{n-1} writes caption, reasoning, conclusion : the conclusion is right}
+    for n = 1..N:  P_n = {M_{n-1} writes caption, reasoning, conclusion : all three are there, the conclusion is right}
                    N_n = {M_{n-1} explains why an option is wrong : every wrong option of every question in P_n}
                    M_n = train(M_0, shuffle(P_n + N_n))                       M_0 is the base model
 
@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from star_cli.core.keys import seed_of
 from star_cli.core.registry import register
 from star_cli.errors import StarError, need
-from star_cli.methods.see_think_learn.stages import Negatives, Oppose
+from star_cli.methods.see_think_learn.stages import Negatives, Oppose, Positives
 from star_cli.run.lab import Experiment, Lab, Method
 from star_cli.store.artifacts import Artifact
 from star_cli.tasks.base.visual import VisualTask
@@ -27,7 +28,8 @@ LEARN = ("both", "positives", "negatives", "answers")
 class SeeThinkLearn(Method):
     """``learn`` is what is trained on: both, positives alone, negatives alone, or answers without any rationale.
 
-    ``caption=false`` asks for no caption. ``wrong_options`` limits the negatives of a question (0: every wrong option).
+    ``caption=false`` asks for no caption. ``wrong_options`` limits the negatives of a question (0: every wrong option);
+    which ones is drawn by seed. A text without all its sections is not trained on, and the others in one normal form.
     """
 
     rounds: int = 5
@@ -49,7 +51,7 @@ class SeeThinkLearn(Method):
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
-        for n in range(1, self.rounds + 1):
+        for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
             model = lab.finetune(base, self._data(lab, model, problems, n), round=n)
             lab.evaluate(model, round=n)
@@ -58,12 +60,12 @@ class SeeThinkLearn(Method):
     def _data(self, lab: Lab, model: Artifact, problems: Artifact, n: int) -> list[Artifact]:
         if self.learn == "answers":
             return [lab.answers(problems, round=n)]
-        positives = lab.filter(problems, lab.generate(model, problems, round=n))
+        right = lab.filter(problems, lab.generate(model, problems, round=n))
+        positives = lab.build(Positives(task=lab.x.task), {"problems": problems, "examples": right}, n, "positives")
         if self.learn == "positives":
             return [positives]
-        opposed = lab.build(
-            Oppose(limit=self.wrong_options), {"problems": problems, "verdicts": positives}, n, "oppose"
-        )
+        oppose = Oppose(limit=self.wrong_options, seed=seed_of(lab.x.seed, n, "oppose") if self.wrong_options else 0)
+        opposed = lab.build(oppose, {"problems": problems, "positives": positives}, n, "oppose")
         why = lab.generate(model, opposed, round=n, hint=True, samples=1, name="explain")
         negatives = lab.build(Negatives(task=lab.x.task), {"problems": opposed, "rationales": why}, n, "negatives")
         return [negatives] if self.learn == "negatives" else [positives, negatives]

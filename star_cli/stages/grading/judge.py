@@ -15,6 +15,7 @@ from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.lib.clock import ticking
 from star_cli.stages.grading.cache import VerdictCache, cache_file
+from star_cli.stages.grading.classes import unwritten, with_merged_classes
 from star_cli.stages.grading.pool import UNREAD, graded, judge
 from star_cli.store.artifacts import Artifact
 
@@ -62,7 +63,8 @@ def grade_all(
     """
     at = cache_file(rationales.path.parent, rationales.key, grader)
     with VerdictCache(at) if grader.isolated else nullcontext() as known:
-        for problem, rationale, verdict in judged(grader, joined(problems, rationales), workers, known):
+        rows = judged(grader, joined(problems, rationales), workers, known)
+        for problem, rationale, verdict in with_merged_classes(grader, rows, workers):
             yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
 
 
@@ -123,7 +125,7 @@ def check_golds(
     faults = total = 0
     first: list[str] = []
     for problem, _, verdict in judged(
-        Golds(grader=grader), ((p, _unwritten(p)) for p in problems.read(Problem)), workers
+        Golds(grader=grader), ((p, unwritten(p)) for p in problems.read(Problem)), workers
     ):
         total += 1
         if not verdict.correct:
@@ -141,20 +143,6 @@ def check_golds(
     if faults:
         warn(f"{count}; whatever is written for them counts as an error of the grader:{listed}")
     _checked.add(mark)
-
-
-def _unwritten(problem: Problem) -> Rationale:
-    return Rationale(
-        problem_id=problem.id,
-        sample=0,
-        text="",
-        hinted=False,
-        finish="stop",
-        tokens=0,
-        logprob=None,
-        seed=0,
-        prompt_key="",
-    )
 
 
 class Errors:

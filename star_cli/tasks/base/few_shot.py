@@ -13,6 +13,8 @@ from star_cli.errors import StarError, need
 from star_cli.tasks.base.templates import file_text, text_sha256
 from star_cli.tasks.prompts import shipped
 
+FORMS = ("few-shot", "few-shot-always", "chat")
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -36,6 +38,7 @@ def parse_shots(text: str) -> list[Shot]:
 @dataclass(kw_only=True)
 class FewShotTask(Task):
     """A prompt is ``Q: ... A: ...`` blocks and the question, or with ``form=chat`` the question and an instruction.
+    With ``form=few-shot-always`` the blocks stand in training prompts, too.
 
     ``shots`` is "default" (the examples that come with the task), "none", or a file of ``Q:`` and ``A:`` blocks; its
     text is part of the key as ``shots_content``, which is filled in (give it to be sure of the file).
@@ -79,9 +82,9 @@ class FewShotTask(Task):
 
     # ---- what all of them share -----------------------------------------------------------------------------------
     def check(self) -> None:
-        need(self.form in ("few-shot", "chat"), f"task.form must be few-shot or chat, got {self.form!r}")
+        need(self.form in FORMS, f"task.form must be {', '.join(FORMS)}, got {self.form!r}")
         need(
-            self.form == "few-shot" or self.shots in ("default", "none"),
+            self.form != "chat" or self.shots in ("default", "none"),
             f"task.shots={self.shots} has no effect: with task.form=chat a prompt holds no examples",
             "leave one of them out",
         )
@@ -120,5 +123,5 @@ class FewShotTask(Task):
             blocks.append(f"Q: {question}\nA: {shot.answer}")
         return Prompt("\n\n".join([*blocks, self.bare_prompt(problem, hint)]))
 
-    def training_prompt(self, problem: Problem) -> str:
-        return self.bare_prompt(problem)
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
+        return self.prompt(problem, hint).text if self.form == "few-shot-always" else self.bare_prompt(problem, hint)

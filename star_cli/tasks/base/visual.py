@@ -41,6 +41,7 @@ class VisualTask(Task):
     template: str = field(default="default", metadata=RUNTIME)
     template_content: str | None = None
     template_file: ClassVar[str] = "see_think_learn.txt"
+    between: ClassVar[str] = "\n\n"  # what stands between two sections of a training text
 
     @property
     def grader(self) -> dict[str, Any]:  # type: ignore[override]
@@ -110,8 +111,8 @@ class VisualTask(Task):
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
         return Prompt(self.prompt_text(problem, hint), tuple(self.picture(name) for name in problem.images))
 
-    def training_prompt(self, problem: Problem) -> str:
-        return self.prompt_text(problem, hint=False)
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
+        return self.prompt_text(problem, hint)
 
     def answer_only(self, problem: Problem) -> str:
         return f"{self.tag('CONCLUSION')}: ({problem.answer.lower()})"
@@ -126,3 +127,24 @@ class VisualTask(Task):
         for tag, body in zip(parts[1::2], parts[2::2], strict=True):
             sections.setdefault(roles[tag], body.strip())
         return sections
+
+    def wanted_sections(self, negative: bool = False) -> list[str]:
+        """The roles of the sections that a model is asked for, or one that explains why an option is wrong."""
+        if self.asks == "answer":
+            return ["CONCLUSION"]
+        caption = [] if self.asks == "no_caption" else ["CAPTION"]
+        return [*caption, "EXPLANATION"] if negative else [*caption, "REASONING", "CONCLUSION"]
+
+    def normal_form(self, text: str, wanted: list[str]) -> str | None:
+        """A text as its wanted sections alone, in their order, the conclusion as "(b)"; None where one is missing or
+        empty, or the conclusion names no letter.
+        """
+        sections = self.sections(text)
+        if not all(sections.get(role) for role in wanted):
+            return None
+        if "CONCLUSION" in wanted:
+            letter = re.search(r"\(\s*([A-Ja-j])\s*\)|^[ \t*]*([A-Ja-j])[ \t*.]*$", sections["CONCLUSION"], re.M)
+            if letter is None:
+                return None
+            sections["CONCLUSION"] = f"({(letter[1] or letter[2]).lower()})"
+        return self.between.join(f"{self.tag(role)}: {sections[role]}" for role in wanted)
