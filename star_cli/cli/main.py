@@ -20,6 +20,7 @@ def main() -> None:
         plan,
         resume,
         show,
+        view,
         ls,
         compare,
         forecast,

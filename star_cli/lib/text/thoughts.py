@@ -85,13 +85,23 @@ def _tokens(thoughts: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozense
 
 
 def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
-    """(the text with newlines in place of its thoughts, whether the last thought is open).
+    """(the text with newlines in place of its thoughts, whether the last thought is open)."""
+    spans, unfinished = thought_spans(text, thoughts)
+    done, pieces = 0, []
+    for start, end in spans:
+        pieces += [text[done:start], "\n" * (end - start)]
+        done = end
+    return "".join([*pieces, text[done:]]) if pieces else text, unfinished
+
+
+def thought_spans(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[list[tuple[int, int]], bool]:
+    """([(start, end) of every thought, its tokens included], whether the last one is open).
 
     An end without a beginning ends a thought that began in the prompt.
     """
     pattern, ends, firsts = _tokens(tuple(thoughts))
     if pattern is None or not any(first in text for first in firsts):
-        return text, False
+        return [], False
     spans: list[tuple[int, int]] = []
     opened: int | None = None
     for token in pattern.finditer(text):
@@ -104,8 +114,4 @@ def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
             opened = None
     if opened is not None:
         spans.append((opened, len(text)))
-    done, pieces = 0, []
-    for start, end in spans:
-        pieces += [text[done:start], "\n" * (end - start)]
-        done = end
-    return "".join([*pieces, text[done:]]) if pieces else text, opened is not None
+    return spans, opened is not None
