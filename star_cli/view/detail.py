@@ -12,7 +12,7 @@ from star_cli.errors import StarError
 from star_cli.lib import images
 from star_cli.lib.text.thoughts import THOUGHTS
 from star_cli.report.samples import Sample, prompt_of
-from star_cli.report.sql import execution, is_sql
+from star_cli.report.sql import is_sql
 from star_cli.view import marks
 from star_cli.view.library import SampleSet
 from star_cli.view.problem import of_problem
@@ -107,11 +107,6 @@ def pictures(problem: Problem, task: Task | None) -> list[Picture]:
         except StarError as e:
             shown.append(Picture(name, fault=e.what))
     return shown
-
-
-def sql_fields(problem: Problem, text: str) -> list[tuple[str, str]]:
-    """What a text's SQL gave beside what the gold query gives, as (name, text)."""
-    return execution(problem, text)
 
 
 def whole_problem(one: SampleSet, id: str) -> Problem | None:

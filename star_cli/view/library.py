@@ -29,7 +29,8 @@ class SampleSet:
 
     ``place`` is what people call it: ``demo/round-2/filter``. ``kind`` is evaluation, training (asked without a hint),
     rationalized, beside (any other stage that judges) or written (nobody judged it yet). ``journal`` is where they
-    stand while the stage is still running; then there are no verdicts. ``scores`` are (verifier, artifact).
+    stand while the stage is still running; then there are no verdicts. ``scores`` are (verifier, artifact). ``source``
+    is the place of the stage that wrote the rationales, or its key where that was another run's.
     """
 
     run: Run
@@ -41,6 +42,7 @@ class SampleSet:
     problems: tuple[Artifact, ...]
     scores: tuple[tuple[str, Artifact], ...] = ()
     journal: Path | None = None
+    source: str = ""
 
     @property
     def place(self) -> str:
@@ -215,6 +217,7 @@ class Library:
             verdicts=artifact if artifact.has(Verdict) else None,
             problems=(problems,) if problems is not None and problems.has(Problem) else all_problems,
             scores=scores,
+            source=next((f"{run.name}/{e.place}" for e in events if e.key == rationales.key), rationales.key[:12]),
         )
 
     def _live(self, run: Run, problems: tuple[Artifact, ...]) -> SampleSet | None:

@@ -84,11 +84,14 @@ def answer_place(text: str, answer: str, thoughts: Sequence[str] = THOUGHTS) -> 
     if len(visible) != len(text):
         return None
     inside = BETWEEN.join(map(re.escape, characters))
-    pattern = rf"(?<![\w.]){inside}(?!\w|\.\d)" if answer[-1:].isalnum() else inside
-    last = None
-    for found in re.finditer(pattern, visible):
-        last = found.span()
-    return last
+    patterns = [rf"(?<![\w.]){inside}(?!\w|\.\d)" if answer[-1:].isalnum() else inside]
+    if len(characters) == 1 and answer.isalpha():  # the letter of a choice: (e) goes before a lonely e
+        patterns.insert(0, rf"(?i:\({inside}\))")
+    for pattern in patterns:
+        places = [found.span() for found in re.finditer(pattern, visible)]
+        if places:
+            return places[-1]
+    return None
 
 
 def _wrong_lines(text: str, numbers: Sequence[int]) -> Iterator[Mark]:
@@ -158,7 +161,7 @@ def code(text: str, language: str = "") -> str:
 
 def _prose(text: str, start: int, end: int, marks: list[Mark]) -> str:
     """Text with its marks; a formula without a mark in it is drawn."""
-    if start >= end or not text[start:end].strip():
+    if start >= end or not text[start:end].strip(" \t\n"):
         return ""
     pieces, done = [], start
     for found in FORMULA.finditer(text, start, end):

@@ -12,12 +12,13 @@ from star_cli.core.records import REASONS
 from star_cli.errors import StarError
 from star_cli.lib.health import MEANING
 from star_cli.report.artifact import FactsView
+from star_cli.report.sql import sql_results
 from star_cli.run.parts_override import load_parts_of
 from star_cli.store.addresses import find_artifact, parse_path
 from star_cli.store.artifacts import Artifact
 from star_cli.store.runs import Run
-from star_cli.view import charts
-from star_cli.view.detail import Detail, detail, records_of, sql_fields, whole_problem
+from star_cli.view import charts, marks
+from star_cli.view.detail import Detail, detail, records_of, whole_problem
 from star_cli.view.library import Library, SampleSet
 from star_cli.view.overview import differing, run_line, run_page, run_row, stage_line
 from star_cli.view.problem import Tried, tried
@@ -28,6 +29,7 @@ from star_cli.view.tables import Tables
 from star_cli.view.templating import templates
 
 STATIC = Path(__file__).parent / "static"
+SQL_ROWS = 50  # shown of a result
 KINDS = ("evaluation", "training", "rationalized", "beside", "written")
 FIELDS = {
     "outcome": OUTCOMES,
@@ -224,7 +226,7 @@ class Pages:
         whole = whole_problem(one, problem)
         assert whole is not None
         self.task(one)  # where its databases lie is known to the task
-        return self.render("sql.html", fields=sql_fields(whole, row["text"]))
+        return self.render("sql.html", results=sql_results(whole, row["text"]), code=marks.code, rows=SQL_ROWS)
 
     def pulse(self, name: str) -> dict[str, Any]:
         """What changes when there is something new to show of a run, or of "all" of them."""

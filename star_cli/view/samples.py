@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from star_cli.lib.health import leaks
 from star_cli.report.label_files import Label, LabelFile
 from star_cli.report.samples import task_of
 from star_cli.view.conditions import Beside, Where, changed, order, where
+from star_cli.view.first_page import SamplePage, first_page
 from star_cli.view.library import Library, SampleSet
 from star_cli.view.query import CHANGES, PAGE, SampleQuery
 from star_cli.view.tables import Row, Tables
@@ -27,22 +29,6 @@ LIST = (
 TINY = 50_000_000  # bytes of a set that is read only to count what changed, without being asked for
 
 
-@dataclass(frozen=True)
-class SamplePage:
-    """One page of the samples that pass a query. ``outcomes`` and ``reasons`` count all of these."""
-
-    rows: list[Row]
-    matching: int
-    total: int
-    outcomes: dict[str, int]
-    reasons: dict[str, int]
-
-    @property
-    def pages(self) -> int:
-        """How many pages there are."""
-        return max(1, -(-self.matching // PAGE))
-
-
 class Samples:
     """Answers queries about the sets of a library."""
 
@@ -50,7 +36,15 @@ class Samples:
         self.library, self.tables = library, tables
 
     def page(self, one: SampleSet, query: SampleQuery) -> SamplePage:
-        """The rows of the query's page, each with its place ``at`` among all that match."""
+        """The rows of the query's page, each with its place ``at`` among all that match.
+
+        The first page of a large set is read from the beginning of its files while its table is being made.
+        """
+        if query == SampleQuery() and one.bytes > TINY and not self.tables.has(one):
+            beginning = first_page(one)
+            if beginning is not None:
+                threading.Thread(target=self._make_ready, args=(one,), daemon=True).start()
+                return self._labelled(one, beginning)
         table = self.tables.of(one)
         condition = self.condition(one, query, table)
         counts = self.tables.rows(
@@ -60,39 +54,66 @@ class Samples:
         matching = sum(row["n"] for row in counts)
         last = max(1, -(-matching // PAGE))
         start = (min(query.page, last) - 1) * PAGE
-        rows = self.tables.rows(
-            f"SELECT {LIST} FROM {table} {condition.sql} {order(query)} LIMIT {PAGE} OFFSET {start}", condition.values
-        )
-        labels = self.labels(one)
+        rows = self._rows(LIST, query, table, condition, PAGE, start)
         for at, row in enumerate(rows, start):
-            row |= {"at": at, "label": labels.get((row["problem_id"], row["sample"]))}
+            row["at"] = at
         total = self.tables.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]
-        return SamplePage(rows, matching, total, _summed(counts, "outcome"), _summed(counts, "reason"))
+        page = SamplePage(rows, matching, total, _summed(counts, "outcome"), _summed(counts, "reason"))
+        return self._labelled(one, page)
 
     def one(self, one: SampleSet, query: SampleQuery) -> tuple[Row, int]:
         """(the sample at ``query.at`` of those that match, how many match). StarError where none does."""
         table = self.tables.of(one)
         condition = self.condition(one, query, table)
-        matching = self.tables.rows(f"SELECT count(*) AS n FROM {table} {condition.sql}", condition.values)[0]["n"]
+        matching = self._matching(table, condition)
         if not matching:
             raise StarError(f"no sample of {one.place} passes these filters", hint="take one of them away")
         at = min(query.at, matching - 1)
-        (row,) = self.tables.rows(
-            f"SELECT * FROM {table} {condition.sql} {order(query)} LIMIT 1 OFFSET {at}", condition.values
-        )
-        row |= {"at": at, "label": self.labels(one).get((row["problem_id"], row["sample"]))}
-        return row, matching
+        (row,) = self._rows("*", query, table, condition, 1, at)
+        return row | {"at": at, "label": self.labels(one).get((row["problem_id"], row["sample"]))}, matching
 
     def first(self, one: SampleSet, query: SampleQuery, limit: int) -> tuple[list[Row], int]:
         """(the first samples that match, whole; how many match)."""
         table = self.tables.of(one)
         condition = self.condition(one, query, table)
-        rows = self.tables.rows(f"SELECT * FROM {table} {condition.sql} {order(query)} LIMIT {limit}", condition.values)
-        matching = self.tables.rows(f"SELECT count(*) AS n FROM {table} {condition.sql}", condition.values)[0]["n"]
+        rows = self._rows("*", query, table, condition, limit, 0)
         labels = self.labels(one)
         for row in rows:
             row["label"] = labels.get((row["problem_id"], row["sample"]))
-        return rows, matching
+        return rows, self._matching(table, condition)
+
+    def _rows(
+        self, columns: str, query: SampleQuery, table: str, condition: Where, limit: int, offset: int
+    ) -> list[Row]:
+        """Some of the rows that match, in order. Their places are sorted first: texts are large."""
+        places = [
+            row["place"]
+            for row in self.tables.rows(
+                f"SELECT place FROM {table} {condition.sql} {order(query)} LIMIT {limit} OFFSET {offset}",
+                condition.values,
+            )
+        ]
+        if not places:
+            return []
+        marks = ", ".join("?" * len(places))
+        found = self.tables.rows(f"SELECT place, {columns} FROM {table} WHERE place IN ({marks})", places)
+        by_place = {row["place"]: row for row in found}
+        return [by_place[place] for place in places]
+
+    def _matching(self, table: str, condition: Where) -> int:
+        count: int = self.tables.rows(f"SELECT count(*) AS n FROM {table} {condition.sql}", condition.values)[0]["n"]
+        return count
+
+    def _labelled(self, one: SampleSet, page: SamplePage) -> SamplePage:
+        labels = self.labels(one)
+        for row in page.rows:
+            row["label"] = labels.get((row["problem_id"], row["sample"]))
+        return page
+
+    def _make_ready(self, one: SampleSet) -> None:
+        """Make the table of a set; what is wrong with its files is said to whoever asks next."""
+        with suppress(StarError):
+            self.tables.of(one)
 
     def row(self, one: SampleSet, problem: str, sample: int) -> Row:
         """One sample by its name; a StarError where the set does not hold it."""
@@ -161,7 +182,7 @@ class Samples:
         if artifact is None:
             raise StarError(
                 f"no other verdicts on the rationales of {one.place} have a key that begins with {key!r}",
-                hint=f"star regrade {one.place} grader=NAME makes some",
+                hint=f"star regrade {one.source} grader=NAME makes some",
             )
         return self.tables.verdicts(artifact)
 
@@ -181,7 +202,9 @@ class Samples:
         """The table of the rationales that give away that the answer was shown (lib/health.py)."""
 
         def rows() -> Iterator[list[Any]]:
-            for row in self.tables.rows(f"SELECT place, problem_id, text, question, gold, choices FROM {table}"):
+            for row in self.tables.rows(
+                f"SELECT place, problem_id, text, question, gold, choices FROM {table} WHERE hinted"
+            ):
                 if leaks(problem_of(row), row["text"]):
                     yield [row["place"]]
 

@@ -100,6 +100,10 @@ class Tables:
             self._forget()
             return remembered[0]
 
+    def has(self, one: SampleSet) -> bool:
+        """Whether the table of a set is there."""
+        return one.key in self._tables
+
     def verdicts(self, artifact: Artifact) -> str:
         """A table of the verdicts of an artifact, for setting them against others."""
         with self._lock:
