@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,7 @@ def view(
                 import webbrowser
 
                 webbrowser.open(url)
-            serve(pages, token, listening)
+            with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is meant to end
+                serve(pages, token, listening)
     finally:
         pages.close()

@@ -165,7 +165,7 @@ def _line(line: Line, colour: str, scale: Scale, shift: float) -> str:
 def _box(box: Box, x: float, y: float) -> str:
     words = f"{_text(box.name)}, {_text(box.note)}"
     return (
-        f'<a href="{escape(box.href)}" aria-label="round {box.round}, {words}"><rect class="box'
+        f'<a href="{escape(box.href)}"><rect class="box'
         f'{" found" if box.found else ""}" x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"/>'
         f'<text class="name" x="{x + 7}" y="{y + 13}">{_text(box.name[:22])}</text>'
         f'<text class="note" x="{x + 7}" y="{y + 25}">{_text(box.note)}</text><title>{words}</title></a>'
