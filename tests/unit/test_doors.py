@@ -146,6 +146,9 @@ DOORS = {
     "datasets": _in("backends/", "tasks/base/datafiles.py"),  # data sets that lie on a hub
     "math_verify": _in("graders/math.py"),
     "mpmath": _in("lib/formulas/decimals.py"),
+    "pandas": _in("report/frames.py"),
+    "polars": _in("report/frames.py"),
+    "pyarrow": _in("report/frames.py", "tasks/base/formats.py"),
     "duckdb": _in("view/tables.py"),
     "jinja2": _in("view/templating.py"),
     "latex2mathml": _in("view/formulas.py"),
