@@ -21,7 +21,7 @@ def view(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN[/round-2/filter[?FILTERS]]...]",
+            metavar="[RUN[/round-2/filter]]...",
             help="What to open: a run, several to lay over each other, or samples with the filters of a page's URL.",
         ),
     ] = None,

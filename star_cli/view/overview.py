@@ -23,8 +23,6 @@ from star_cli.store.runs import Run
 from star_cli.view.charts import Box, Line, Point
 from star_cli.view.library import Library, SampleSet
 
-WHEREABOUTS = ("home", "runtime", "tracking", "hydra", "name", "parts")
-
 
 @dataclass(frozen=True)
 class RunRow:

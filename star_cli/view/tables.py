@@ -10,20 +10,22 @@ import json
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from star_cli.core.records import Example, Problem, Rationale, Score, Verdict
 from star_cli.errors import StarError
 from star_cli.store.artifacts import Artifact
 from star_cli.view.library import SampleSet
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 Row = dict[str, Any]
-KEPT_BYTES = 4 << 30  # of JSONL files whose tables stay in memory
+KEPT_BYTES = 2 << 30  # of JSONL files whose tables stay
+MEMORY, THREADS = "4GB", 4  # DuckDB's share of a machine on which a run may be going on; what is more goes to disk
+SLOW = 0.5  # seconds: a journal that takes longer to read is not read anew at every look
+REST = 5.0  # but when so many times that time has passed
 LONGEST_LINE = 64 << 20
 PROBLEM = {"id": "VARCHAR", "question": "VARCHAR", "answer": "VARCHAR", "choices": "VARCHAR[]", "meta": "JSON"}
 RATIONALE = {
@@ -63,20 +65,35 @@ ORDER BY r.place
 """
 
 
+@dataclass(frozen=True)
+class Made:
+    """A table that is there: its name, how long its journal was, the bytes it was made of, and until when (of the
+    monotonic clock) a journal that has grown is not read again.
+    """
+
+    table: str
+    state: int
+    bytes: int
+    until: float = 0.0
+
+
 class Tables:
     """The tables of the sets that were looked at, the most recent last."""
 
     def __init__(self) -> None:
         import duckdb
 
+        self._links = tempfile.TemporaryDirectory(prefix="star-view-")
         settings: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "threads": min(THREADS, os.cpu_count() or 1),
+            "memory_limit": MEMORY,
+            "temp_directory": self._links.name,
         }
         self._connection = duckdb.connect(":memory:", config=settings)
         self._lock = threading.Lock()
-        self._tables: dict[str, tuple[str, int, int]] = {}  # set -> (table, state of its journal, bytes)
-        self._links = tempfile.TemporaryDirectory(prefix="star-view-")
+        self._tables: dict[str, Made] = {}  # by the key of a set
         self._number = 0
 
     def close(self) -> None:
@@ -91,14 +108,18 @@ class Tables:
         """
         with self._lock:
             state = one.journal.stat().st_size if one.journal and one.journal.exists() else 0
-            remembered = self._tables.pop(one.key, None)
-            if remembered is None or remembered[1] != state:
-                name = remembered[0] if remembered else self._fresh("samples")
+            made = self._tables.pop(one.key, None)
+            grown = made is not None and made.state != state
+            if made is None or (grown and time.monotonic() > made.until):
+                name = made.table if made else self._fresh("samples")
+                started = time.monotonic()
                 self._make(one, name)
-                remembered = name, state, state or one.bytes
-            self._tables[one.key] = remembered
+                took = time.monotonic() - started
+                rest = REST * took if took > SLOW else 0.0
+                made = Made(name, state, state or one.bytes, time.monotonic() + rest)
+            self._tables[one.key] = made
             self._forget()
-            return remembered[0]
+            return made.table
 
     def has(self, one: SampleSet) -> bool:
         """Whether the table of a set is there."""
@@ -111,8 +132,8 @@ class Tables:
             if key not in self._tables:
                 name = self._fresh("verdicts")
                 self._run(f"CREATE TABLE {name} AS SELECT * FROM {self._reader(artifact, Verdict.file, VERDICT)}")
-                self._tables[key] = name, 0, artifact.manifest.files[Verdict.file].bytes
-            return self._tables[key][0]
+                self._tables[key] = Made(name, 0, artifact.manifest.files[Verdict.file].bytes)
+            return self._tables[key].table
 
     def noted(self, name: str, columns: dict[str, str], rows: Callable[[], Iterable[list[Any]]]) -> str:
         """A table of rows made in Python, once for each ``name``; ``columns`` are their names and types."""
@@ -124,8 +145,8 @@ class Tables:
                     f.writelines(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows())
                 self._run(f"CREATE TABLE {table} AS SELECT * FROM {_json_reader([path], columns)}")
                 path.unlink()
-                self._tables[name] = table, 0, 0
-            return self._tables[name][0]
+                self._tables[name] = Made(table, 0, 0)
+            return self._tables[name].table
 
     def rows(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         """The result of a query, a dictionary a row. ``values`` stand for its question marks."""
@@ -186,13 +207,9 @@ class Tables:
 
     def _forget(self) -> None:
         """Drop the tables that were not used for longest, as long as all are larger than what may stay."""
-        while len(self._tables) > 1 and sum(size for _, _, size in self._tables.values()) > KEPT_BYTES:
-            name, _, _ = self._tables.pop(next(iter(self._tables)))
-            self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-
-    def connection(self) -> DuckDBPyConnection:
-        """A cursor of its own for measuring what DuckDB itself takes."""
-        return self._connection.cursor()
+        while len(self._tables) > 1 and sum(made.bytes for made in self._tables.values()) > KEPT_BYTES:
+            oldest = self._tables.pop(next(iter(self._tables)))
+            self._connection.execute(f"DROP TABLE IF EXISTS {oldest.table}")
 
 
 def _quoted(text: str) -> str:

@@ -311,6 +311,9 @@ def test_a_label_is_what_star_agree_reads(client, home, pages):
     assert agreed.code == 0 and agreed.json["samples"] == 1 and agreed.json["agreement"] == 0
     assert "1 labelled, 1 against the grader" in client.get("/run/talk").text
     assert "against the grader" in client.get(f"/samples/{place}?label=any").text
+    assert call(home, "show", "talk", "--page").code == 0
+    report = (home / "runs" / "talk" / "report.html").read_text()
+    assert path.name in report and "star view talk" in report
     client.post("/label", json={**wish, "label": "wrong", "note": ""}, headers={"x-star-view": "1"})
     assert read_labels(str(path)) == {(wrong.problem_id, wrong.sample): False}
     client.post("/label", json={**wish, "label": ""}, headers={"x-star-view": "1"})
