@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import time
 from collections import Counter, defaultdict
 from html import unescape
@@ -11,9 +13,10 @@ from urllib.parse import urlencode
 
 import pytest
 from conftest import call
-from scripted_parts import HOSTILE
+from scripted_texts import HOSTILE
 from view_home import big_run, make_home
 
+from star_cli.core import registry
 from star_cli.core.records import Example, Rationale, Score, Verdict
 from star_cli.errors import StarError
 from star_cli.report.label_files import LabelFile, labels_of
@@ -29,6 +32,20 @@ from star_cli.view.query import PAGE, SampleQuery
 pytest.importorskip("duckdb", reason="star view needs duckdb")
 pytest.importorskip("starlette", reason="star view needs starlette")
 TOKEN = "the-token"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parts_as_they_were():
+    """The engine of the tests is registered in this process; the next file of tests must not meet it."""
+    registry.discover()
+    state = {kind: dict(parts) for kind, parts in registry._parts.items()}, set(registry._loaded), dict(os.environ)
+    yield
+    registry._parts.clear()
+    registry._parts.update(state[0])
+    registry._loaded.intersection_update(state[1])
+    os.environ.clear()
+    os.environ.update(state[2])
+    sys.modules.pop("scripted_parts", None)
 
 
 @pytest.fixture(scope="module")
@@ -340,7 +357,6 @@ def test_labels_that_are_damaged_are_said(home, pages):
 
 # ---- what is being written
 def test_what_a_running_stage_has_written_is_shown_without_its_torn_line(home, tmp_path):
-    import os
     import shutil
 
     place = tmp_path / "live"
