@@ -2,7 +2,8 @@
 
     from star_cli.api import Problem, Prompt, Task, register
 
-Importing it is light: no torch, no hydra. What is named here keeps its name and its meaning within a major version.
+``star_cli.api.open("runs/demo")`` reads the results of a run. Importing it is light: no torch, no hydra. What is named
+here keeps its name and its meaning within a major version.
 """
 
 from star_cli.core.keys import key, seed_of
@@ -36,12 +37,15 @@ from star_cli.core.records import (
 from star_cli.core.registry import register
 from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import EngineDied, StarError, need
+from star_cli.report.results import Results, open_results
 from star_cli.run.lab import Experiment, Lab, Method
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import Errors, grade_all, joined
 from star_cli.stages.keeping import Keeper, KeepRule
 from star_cli.stages.sampling import SampleWriter
 from star_cli.store.artifacts import Artifact
+
+open = open_results  # not in __all__: an import of everything would hide the builtin
 
 __all__ = [
     "RUNTIME",
@@ -67,6 +71,7 @@ __all__ = [
     "Rationale",
     "Record",
     "Request",
+    "Results",
     "Runtime",
     "SampleWriter",
     "Sampling",

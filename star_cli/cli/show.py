@@ -13,7 +13,7 @@ from star_cli.errors import StarError
 
 @app.command(
     epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter "
-    "--wrong --prompt   |   star show demo --json   |   star show 9f2c41"
+    "--wrong --prompt   |   star show demo --diff round-1 round-3   |   star show demo --json   |   star show 9f2c41"
 )
 def show(
     what: Annotated[
@@ -34,6 +34,10 @@ def show(
             "--prompt", help="Show the prompt as the model saw it (before its chat template, where it has one)."
         ),
     ] = False,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--diff", metavar="round-1 round-3", help="What became of each problem between two rounds."),
+    ] = None,
     page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
     home: Home = "",
     as_json: Json = False,
@@ -44,6 +48,7 @@ def show(
     {"name", "status", "rounds": [{"round", "accuracy", "low", "high", "n", "solved", "rationalized", "tokens",
     "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
+    from star_cli.report.changes import changes_between
     from star_cli.report.page import write_report
     from star_cli.report.samples import SampleFilter
     from star_cli.report.show import RunView, view_of
@@ -54,6 +59,13 @@ def show(
     from star_cli.store.runs import Run
 
     load_parts_of(Run(home_of(home), parse_path(what)[0]))
+    if diff is not None:
+        refused = {"--wrong": wrong, "--kept-wrong": kept_wrong, "--hinted": hinted, "--prompt": prompt, "--page": page}
+        for option in (name for name, given in refused.items() if given):
+            raise StarError(f"{option} has no effect with --diff", hint="leave it out")
+        changes = changes_between(Run(home_of(home), what.rstrip("/")), diff, n)
+        typer.echo(json.dumps(changes.as_json(), indent=1)) if as_json else changes.print(console())
+        return
     filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
     if page:

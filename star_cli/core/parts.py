@@ -183,6 +183,10 @@ class Task(Part):
         """How many steps of a rationale are wrong, where the task knows the true steps; else None."""
         return None
 
+    def wrong_lines(self, problem: Problem, text: str) -> list[int]:
+        """The lines of a rationale, counted from 0, that are steps known to be wrong; for marking them in the text."""
+        return []
+
     def picture(self, name: str) -> str:
         """The path of a picture, given as a problem names it; a problem's names are relative to its data."""
         return name

@@ -150,6 +150,7 @@ def stages(run: Run, events: list[Event]) -> str:
     ]
     places = (
         f'<p class="soft">Artifacts lie in <code>{text(run.home / "artifacts")}</code>, '
-        f"the run in <code>{text(run.path)}</code>.</p>"
+        f"the run in <code>{text(run.path)}</code>. "
+        f"Every sample, side by side: <code>star view {text(run.name)}</code></p>"
     )
     return f"<details><summary>{len(events)} stages</summary>{table(columns)}{places}</details>"

@@ -13,8 +13,9 @@ from star_cli.analysis.events import evaluations, hinted_judgements, judgements,
 from star_cli.errors import StarError
 from star_cli.lib.health import MEANING
 from star_cli.report import html
-from star_cli.report.columns import duration, width_of
+from star_cli.report.columns import Column, duration, width_of
 from star_cli.report.curve import Extra, svg, write_png
+from star_cli.report.label_files import FOLDER, labels_of
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples
 from star_cli.report.selection import RULES, selection_of
@@ -98,6 +99,7 @@ def write_page(run: Run, store: Store, *, rows: list[RoundRow] | None = None, ex
         sections.append(html.section(title, "".join(html.pair(a, b) for a, b in changed[2])))
     for title, samples in examples(source, events):
         sections.append(html.section(title, html.cards(samples)))
+    sections += _label_section(run, source)
     sections.append(html.section("Stages", html.stages(run, events)))
     faults = "".join(f"<p>{html.text(fault)}</p>" for fault in dict.fromkeys(source.faults))
     damaged = [html.section("Damaged or missing", faults)] if faults else []
@@ -131,6 +133,23 @@ class Source:
         except StarError as e:
             self.faults.append(e.what)
             return None
+
+
+def _label_section(run: Run, source: Source) -> list[str]:
+    """What people labelled in `star view`, and how often that contradicts the grader; nothing where there is none."""
+    try:
+        files = [(path, labels) for path, labels in labels_of(run) if labels]
+    except StarError as e:
+        source.faults.append(e.what)
+        return []
+    if not files:
+        return []
+    columns = [
+        Column("labels", [f"{FOLDER}/{path.name}" for path, _ in files], left=True),
+        Column("samples", [f"{len(labels):,}" for _, labels in files]),
+        Column("against the grader", [f"{sum(one.disputes for one in labels):,}" for _, labels in files]),
+    ]
+    return [html.section("Labels", html.table(columns))]
 
 
 def _round_sections(rows: list[RoundRow]) -> list[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,29 @@ def is_sql(problem: Problem) -> bool:
     )
 
 
-def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
-    """(name, text) fields: the SQL, the first instance where results differ (or the first), both results, the error."""
+@dataclass(frozen=True)
+class SqlResults:
+    """What a text's SQL gave beside what the gold query gives.
+
+    ``sql`` is None where the text holds none; ``error`` is why there is nothing to compare. ``expected`` and ``found``
+    are the results on ``instance``: the first database where they differ, or the first one of ``instances``.
+    """
+
+    sql: str | None
+    gold: str
+    flags: list[str] = field(default_factory=list)
+    error: str = ""
+    instance: str = ""
+    instances: int = 0
+    equal: bool = False
+    expected: Result | None = None
+    found: Result | None = None
+
+
+def sql_results(problem: Problem, text: str) -> SqlResults:
+    """Run the SQL of a text and the gold query, both read-only and in a process of their own."""
     sql, _ = sql_of(text)
-    fields = [("sql", sql if sql is not None else "none found"), ("gold sql", problem.answer)]
-    flags = problem.meta.get("flags")
-    if flags:
-        fields.append(("note", f"the gold's result is not the only right one: {', '.join(flags)}"))
+    bare = SqlResults(sql, problem.answer, list(problem.meta.get("flags") or []))
     try:
         tables = problem.meta.get("tables")
         paths = instances(
@@ -48,43 +65,54 @@ def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
             )
         )
     except (Failed, StarError) as e:
-        return [*fields, ("results", f"not shown: {e}")]
-    return fields + (_in_own_process(paths, problem.answer, sql) if sql is not None else [])
+        return replace(bare, error=f"not shown: {e}")
+    return bare if sql is None else _in_own_process(paths, bare)
 
 
-def _in_own_process(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+def execution(problem: Problem, text: str) -> list[tuple[str, str]]:
+    """(name, text) fields: the SQL, the first instance where results differ (or the first), both results, the error."""
+    r = sql_results(problem, text)
+    fields = [("sql", r.sql if r.sql is not None else "none found"), ("gold sql", r.gold)]
+    if r.flags:
+        fields.append(("note", f"the gold's result is not the only right one: {', '.join(r.flags)}"))
+    if r.error:
+        fields.append(("results" if r.error.startswith("not shown") else "error", r.error))
+    if r.expected is None or r.found is None:
+        return fields
+    if not r.equal:
+        rows = f"rows: {len(r.expected.rows):,} expected, {len(r.found.rows):,} found"
+        return [*fields, ("results", f"different on {r.instance}, {rows}"), ("", side_by_side(r.expected, r.found))]
+    where = f"all {r.instances} instances; on {r.instance}:" if r.instances > 1 else r.instance
+    return [*fields, ("results", f"equal on {where}"), ("", result_text(r.expected))]
+
+
+def _in_own_process(paths: list[Path], bare: SqlResults) -> SqlResults:
     """``_compare_results`` in a process that is killed when it takes too long: some SQL looks at no clock."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # leaving it kills what still runs
         try:
-            return pool.apply_async(_compare_results, (paths, gold, sql)).get(timeout=WALL)
+            return pool.apply_async(_compare_results, (paths, bare)).get(timeout=WALL)
         except multiprocessing.TimeoutError:
-            return [("error", f"took longer than {WALL:g} s")]
+            return replace(bare, error=f"took longer than {WALL:g} s")
 
 
-def _compare_results(paths: list[Path], gold: str, sql: str) -> list[tuple[str, str]]:
+def _compare_results(paths: list[Path], bare: SqlResults) -> SqlResults:
     """What both queries give on the first instance where they differ, else on the first."""
-    fields: list[tuple[str, str]] = []
+    assert bare.sql is not None
+    compared: SqlResults | None = None
     for path in paths:
-        expected, actual = _run(path, gold), _run(path, sql)
-        if isinstance(actual, str):
-            return [("error", f"{actual} (on {path.name})")]
+        expected, found = _run(path, bare.gold), _run(path, bare.sql)
+        if isinstance(found, str):
+            return replace(bare, error=f"{found} (on {path.name})")
         if isinstance(expected, str):
-            return [("error", f"the gold query: {expected} (on {path.name})")]
-        equal = same(expected, actual, ordered(gold))
-        if not equal or not fields:
-            fields = [
-                (
-                    "results",
-                    f"{'equal' if equal else 'different'} on {path.name}"
-                    f"{'' if equal else f', rows: {len(expected.rows):,} expected, {len(actual.rows):,} found'}",
-                ),
-                ("", side_by_side(expected, actual) if not equal else result_text(expected)),
-            ]
+            return replace(bare, error=f"the gold query: {expected} (on {path.name})")
+        equal = same(expected, found, ordered(bare.gold))
+        if compared is None or not equal:
+            compared = replace(
+                bare, instance=path.name, instances=len(paths), equal=equal, expected=expected, found=found
+            )
         if not equal:
-            return fields
-    if len(paths) > 1:
-        fields[0] = ("results", f"equal on all {len(paths)} instances; on {paths[0].name}:")
-    return fields
+            return compared
+    return compared or bare
 
 
 def _run(path: Path, sql: str) -> Result | str:

@@ -12,6 +12,7 @@ from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
+from star_cli.run.progress import ProgressFile, WithProgress
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
 from star_cli.store.run_info import Settings
@@ -32,7 +33,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     try:
         for sentence in mended:
             observer.say(sentence)
-        observer = _with_tracker(shown, x, c, run)
+        observer = WithProgress(ProgressFile(run.path), _with_tracker(shown, x, c, run))
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
         lab = Lab(x, builder)
         if x.forecast:

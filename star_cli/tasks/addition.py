@@ -90,11 +90,23 @@ class Addition(Task):
 
     def wrong_steps(self, problem: Problem, text: str) -> int | None:
         """Lines of the scratchpad that differ from the true ones, missing and surplus lines included."""
-        a, b = operands(problem)
-        true = scratchpad(a, b)
-        inside = text.partition("<scratch>")[2].partition("</scratch>")[0]
-        written = [" ".join(line.split()) for line in inside.strip().splitlines()]
-        return sum(x != y for x, y in zip(true, written, strict=False)) + abs(len(true) - len(written))
+        true = scratchpad(*operands(problem))
+        return len(self.wrong_lines(problem, text)) + max(0, len(true) - len(_scratch(text)[1]))
+
+    def wrong_lines(self, problem: Problem, text: str) -> list[int]:
+        """Lines of the scratchpad that differ from the true ones, surplus lines included."""
+        first, written = _scratch(text)
+        true = scratchpad(*operands(problem))
+        return [first + i for i, line in enumerate(written) if i >= len(true) or line != true[i]]
+
+
+def _scratch(text: str) -> tuple[int, list[str]]:
+    """(the number of the first line of the scratchpad, counted from 0; its lines, each space a single one)."""
+    before, _, rest = text.partition("<scratch>")
+    inside = rest.partition("</scratch>")[0]
+    blank = len(inside) - len(inside.lstrip())
+    first = before.count("\n") + inside[:blank].count("\n")
+    return first, [" ".join(line.split()) for line in inside.strip().splitlines()]
 
 
 def problem_of(a: int, b: int, digits: int) -> Problem:

@@ -137,6 +137,12 @@ class Zip(Task):
         true, written = self.true_states(problem), [" ".join(s.split()) for s in text.strip().splitlines()]
         return sum(x != y for x, y in zip(true, written, strict=False)) + abs(len(true) - len(written))
 
+    def wrong_lines(self, problem: Problem, text: str) -> list[int]:
+        """Lines that differ from the true states, surplus lines included."""
+        true, first = self.true_states(problem), text[: len(text) - len(text.lstrip())].count("\n")
+        written = [" ".join(s.split()) for s in text.strip().splitlines()]
+        return [first + i for i, line in enumerate(written) if i >= len(true) or line != true[i]]
+
 
 def next_prompt(prompt: str, line: str) -> str:
     """The prompt of the step after ``line``; a hint in the first prompt is in every other too."""

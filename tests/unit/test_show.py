@@ -191,3 +191,32 @@ def test_page_writes_the_page_anew(star, home):
 )
 def test_what_is_wrong_is_a_sentence(star, args, words):
     assert words in star(*args, ok=False)
+
+
+def test_a_diff_tells_what_became_of_each_problem(star, home):
+    from star_cli.core.records import Verdict
+    from star_cli.store.artifacts import open_store
+
+    store, run = open_store(home), Run(home, "demo")
+    right = [{v.problem_id for v in run.artifact(store, n, "evaluate").read(Verdict) if v.correct} for n in (0, 2)]
+    told = json.loads(star("demo", "--diff", "round-0", "2", "--json"))
+    assert set(told["newly_solved"]) == right[1] - right[0] and set(told["forgotten"]) == right[0] - right[1]
+    assert set(told["still_right"]) == right[0] & right[1] and told["before"] == "round-0/evaluate"
+    text = star("demo", "--diff", "round-0", "round-2", "-n", "2")
+    assert text.count("\n\nnewly solved  ") == 2 and text.count("round-2/evaluate  right MATCH") >= 2
+    assert json.loads(star("demo", "--diff", "round-1/filter", "round-2/filter", "--json"))["newly_solved"]
+
+
+@pytest.mark.parametrize(
+    "args, sentence",
+    [
+        (["demo", "--diff", "round-0", "round-9"], "round 9 of demo was not evaluated"),
+        (["demo", "--diff", "round-0/pretrain", "round-1"], "judged nothing"),
+        (["demo", "--diff", "evaluate", "round-1"], "neither a round nor a stage"),
+        (["demo", "--diff", "round-0", "round-1/filter"], "asked no problem in common"),
+        (["demo", "--diff", "round-0", "round-1", "--wrong"], "--wrong has no effect with --diff"),
+        (["demoo", "--diff", "round-0", "round-1"], "unknown run 'demoo'"),
+    ],
+)
+def test_a_diff_of_what_cannot_be_compared_is_a_sentence(star, args, sentence):
+    assert sentence in star(*args, ok=False)

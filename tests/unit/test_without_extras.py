@@ -73,6 +73,9 @@ def test_what_needs_no_torch_works_without_the_extras(made):
         ["theory", "check"],
         ["grade", "answers.jsonl", "grader=numeric"],
         ["regrade", "demo/round-1/generate", "grader=exact"],
+        ["show", "demo", "--diff", "round-0", "round-1"],
+        ["export", "demo", "--table", "rounds.csv"],
+        ["export", "demo/round-1/filter", "--table", "samples.jsonl"],
         ["run", *SMALL, "name=demo"],
         ["run", "--cfg", "job"],
     ]
@@ -116,6 +119,7 @@ def test_a_missing_extra_is_a_sentence_with_the_command_that_brings_it(home, tmp
         "grade grader=math": (["grade", "answers.jsonl", "grader=math"], command("math_verify")),
         "grade grader=any_of": (["grade", "answers.jsonl", "grader=any_of", "grader.graders=[math]"], "[grade]"),
         "task from parquet": (["run", "model=fake", "task=jsonl", "task.path=data.parquet"], TRAIN),
+        "view": (["view"], "pip install 'star-cli[view]'"),
         "launcher joblib": (["run", "-m", *fake, "seed=1,2", "hydra/launcher=joblib"], "'star-cli[joblib]'"),
     }
     if find_spec("hydra_plugins.hydra_joblib_launcher"):  # Hydra looks for its plug-ins by folder: not to be hidden

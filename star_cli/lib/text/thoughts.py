@@ -115,7 +115,17 @@ def _words(token: str) -> set[str]:
 
 
 def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
-    """(the text with newlines in place of its thoughts, whether the last thought is open).
+    """(the text with newlines in place of its thoughts, whether the last thought is open)."""
+    spans, unfinished = thought_spans(text, thoughts)
+    done, pieces = 0, []
+    for start, end in spans:
+        pieces += [text[done:start], "\n" * (end - start)]
+        done = end
+    return "".join([*pieces, text[done:]]) if pieces else text, unfinished
+
+
+def thought_spans(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[list[tuple[int, int]], bool]:
+    """([(start, end) of every thought, its tokens included], whether the last one is open).
 
     An end without a beginning ends a thought that began in the prompt, but not one that is unlike its beginning.
     """
@@ -138,8 +148,4 @@ def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
                 spans = [(0, token.end())]
     if opened is not None:
         spans.append((opened, len(text)))
-    done, pieces = 0, []
-    for start, end_ in spans:
-        pieces += [text[done:start], "\n" * (end_ - start)]
-        done = end_
-    return "".join([*pieces, text[done:]]) if pieces else text, opened is not None
+    return spans, opened is not None

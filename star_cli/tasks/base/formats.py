@@ -177,7 +177,7 @@ def _delimiter(header: str) -> str:
 
 def _parquet(path: Path) -> Iterator[Row]:
     try:
-        import pyarrow.parquet as parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet as parquet
     except ImportError as e:
         raise StarError(
             "reading parquet needs pyarrow", hint=f"{command('pyarrow')}, or convert the file to JSON lines"
