@@ -19,7 +19,6 @@ import numpy as np
 
 from star_cli.analysis.forecast.forecast import measured_of
 from star_cli.analysis.forecast.result import Score, load_forecast, score
-from star_cli.api import StarError
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
@@ -131,8 +130,8 @@ def run_family(family: str, home: Path, least: int) -> None:
         ]
         try:
             launch(args, execute)
-        except StarError as e:
-            print(f"{family}/{n:02d} {' '.join(arm)}: {e.what}", flush=True)
+        except Exception as e:  # noqa: BLE001  (an arm that fails does not end the others)
+            print(f"{family}/{n:02d} {' '.join(arm)}: {e}", flush=True)
             continue
         print(f"{family}/{n:02d} {' '.join(arm)}: {time.monotonic() - started:.0f} s", flush=True)
 

@@ -41,11 +41,11 @@ def view(
     The page is served on this machine alone, under a URL that holds a token. It follows runs that are in progress; for
     one on another machine: ssh -L 7827:127.0.0.1:7827 HOST. Labels are kept in runs/RUN/labels for star agree --labels.
     """
+    from star_cli.report.view.guard import new_token
+    from star_cli.report.view.pages import Pages
+    from star_cli.report.view.places import export_page, path_of
+    from star_cli.report.view.server import listen, serve
     from star_cli.run.overrides import home_of
-    from star_cli.view.guard import new_token
-    from star_cli.view.pages import Pages
-    from star_cli.view.places import export_page, path_of
-    from star_cli.view.server import listen, serve
 
     named = what or []
     pages = Pages(home_of(home))

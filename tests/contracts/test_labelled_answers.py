@@ -1,7 +1,7 @@
 """Answers in the ways models give them, labelled by hand: no false accept, no false refusal but those by rule.
 
-The files are what `star grade FILE grader=NAME --summary` reads; refused.jsonl holds what a person accepts and the rules
-refuse, each with the reason (docs/grading.md).
+The files are what `star grade FILE grader=NAME --summary` reads; refused.jsonl holds what a person accepts and the
+rules refuse, each with the reason (docs/grading.md).
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from star_cli.core import registry
 from star_cli.core.records import Example, Rationale, Score, Verdict
 from star_cli.errors import StarError
 from star_cli.report.label_files import LabelFile, labels_of
+from star_cli.report.view import samples as samples_module
+from star_cli.report.view.library import JOURNAL, Library
+from star_cli.report.view.pages import Pages
+from star_cli.report.view.query import PAGE, SampleQuery
 from star_cli.run.labels import read_labels
 from star_cli.run.progress import FILE
 from star_cli.store.artifacts import open_store
 from star_cli.store.runs import Run
-from star_cli.view import samples as samples_module
-from star_cli.view.library import JOURNAL, Library
-from star_cli.view.pages import Pages
-from star_cli.view.query import PAGE, SampleQuery
 
 pytest.importorskip("duckdb", reason="star view needs duckdb")
 pytest.importorskip("starlette", reason="star view needs starlette")
@@ -65,7 +65,7 @@ def pages(home):
 def client(pages):
     from starlette.testclient import TestClient
 
-    from star_cli.view.server import application
+    from star_cli.report.view.server import application
 
     with TestClient(application(pages, TOKEN), base_url="http://127.0.0.1:7827") as made:
         made.get(f"/?token={TOKEN}")
@@ -96,7 +96,7 @@ def shown(pages, place, **filters):
 def test_without_the_token_nothing_is_shown(pages):
     from starlette.testclient import TestClient
 
-    from star_cli.view.server import application
+    from star_cli.report.view.server import application
 
     stranger = TestClient(application(pages, TOKEN), base_url="http://127.0.0.1:7827")
     for url in ("/", "/run/demo", "/static/view.css", "/pulse", "/?token=wrong", "/?token="):
@@ -297,7 +297,7 @@ def test_a_problem_stands_in_every_round_that_asked_it(pages, home):
 def test_near_duplicates_are_folded(pages):
     html = pages.problem("train-3", ["talk"], [])
     assert "side by side" in html
-    from star_cli.view.problem import folded, tried
+    from star_cli.report.view.problem import folded, tried
 
     sets = [s for s in pages.library.sets(Run(pages.library.home, "talk")) if s.name == "filter"]
     for one in tried(sets, "train-3", {}):
@@ -494,7 +494,7 @@ def test_what_cannot_be_opened_is_a_sentence(home, args, sentence):
 
 
 def test_a_port_that_is_taken_is_a_sentence():
-    from star_cli.view.server import listen
+    from star_cli.report.view.server import listen
 
     with listen(None) as first, listen(None) as second:
         assert first.getsockname()[0] == second.getsockname()[0] == "127.0.0.1"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from star_cli.report.text import clean
-from star_cli.view.formulas import ATTRIBUTES, ELEMENTS, mathml
-from star_cli.view.marks import answer_place, raw, rendered
+from star_cli.report.view.formulas import ATTRIBUTES, ELEMENTS, mathml
+from star_cli.report.view.marks import answer_place, raw, rendered
 
 
 @pytest.mark.parametrize(

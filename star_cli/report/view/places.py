@@ -6,11 +6,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from star_cli.errors import StarError
+from star_cli.report.view.library import Library
+from star_cli.report.view.pages import Items, Pages
+from star_cli.report.view.query import SampleQuery
 from star_cli.store.addresses import parse_path
 from star_cli.store.durable import write_bytes
-from star_cli.view.library import Library
-from star_cli.view.pages import Items, Pages
-from star_cli.view.query import SampleQuery
 
 
 def path_of(library: Library, named: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from star_cli.view.query import CHANGES, SORTS, SampleQuery
+from star_cli.report.view.query import CHANGES, SORTS, SampleQuery
 
 SEARCHED = ("text", "question", "problem_id", "answer", "gold")
 Labels = list[tuple[str, int, bool]]  # (problem, sample, whether a person finds it right)

@@ -13,20 +13,20 @@ from star_cli.errors import StarError
 from star_cli.lib.health import MEANING
 from star_cli.report.artifact import FactsView
 from star_cli.report.sql import sql_results
+from star_cli.report.view import charts, marks
+from star_cli.report.view.detail import Detail, detail, records_of, whole_problem
+from star_cli.report.view.library import Library, SampleSet
+from star_cli.report.view.overview import differing, run_line, run_page, run_row, stage_line
+from star_cli.report.view.problem import Tried, tried
+from star_cli.report.view.pulse import pulse_of
+from star_cli.report.view.query import CHANGES, CHOICES, LABELS, OUTCOMES, SORTS, SampleQuery
+from star_cli.report.view.samples import TINY, Samples
+from star_cli.report.view.tables import Tables
+from star_cli.report.view.templating import templates
 from star_cli.run.parts_override import load_parts_of
 from star_cli.store.addresses import find_artifact, parse_path
 from star_cli.store.artifacts import Artifact
 from star_cli.store.runs import Run
-from star_cli.view import charts, marks
-from star_cli.view.detail import Detail, detail, records_of, whole_problem
-from star_cli.view.library import Library, SampleSet
-from star_cli.view.overview import differing, run_line, run_page, run_row, stage_line
-from star_cli.view.problem import Tried, tried
-from star_cli.view.pulse import pulse_of
-from star_cli.view.query import CHANGES, CHOICES, LABELS, OUTCOMES, SORTS, SampleQuery
-from star_cli.view.samples import TINY, Samples
-from star_cli.view.tables import Tables
-from star_cli.view.templating import templates
 
 STATIC = Path(__file__).parent / "static"
 SQL_ROWS = 50  # shown of a result

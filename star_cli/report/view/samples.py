@@ -16,11 +16,11 @@ from star_cli.errors import StarError
 from star_cli.lib.health import leaks
 from star_cli.report.label_files import Label, LabelFile
 from star_cli.report.samples import task_of
-from star_cli.view.conditions import Beside, Where, changed, order, where
-from star_cli.view.first_page import SamplePage, first_page
-from star_cli.view.library import Library, SampleSet
-from star_cli.view.query import CHANGES, PAGE, SampleQuery
-from star_cli.view.tables import Row, Tables
+from star_cli.report.view.conditions import Beside, Where, changed, order, where
+from star_cli.report.view.first_page import SamplePage, first_page
+from star_cli.report.view.library import Library, SampleSet
+from star_cli.report.view.query import CHANGES, PAGE, SampleQuery
+from star_cli.report.view.tables import Row, Tables
 
 LIST = (
     "problem_id, sample, hinted, finish, tokens, logprob, score, outcome, reason, answer, gold, wrong_steps, kept, "

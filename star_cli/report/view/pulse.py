@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.errors import StarError
+from star_cli.report.view.library import JOURNAL, Library
 from star_cli.store.runs import RUN_JSON, Run
-from star_cli.view.library import JOURNAL, Library
 
 
 def pulse_of(library: Library, runs: list[Run]) -> dict[str, Any]:

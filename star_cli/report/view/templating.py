@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from star_cli.report.columns import interval, percent
 from star_cli.report.text import clean, one_line
-from star_cli.view.charts import spark
-from star_cli.view.overview import samples_url
+from star_cli.report.view.charts import spark
+from star_cli.report.view.overview import samples_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,7 +26,7 @@ def templates() -> Environment:
         return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = Environment(
-        loader=PackageLoader("star_cli.view", "templates"),
+        loader=PackageLoader("star_cli.report.view", "templates"),
         autoescape=True,
         finalize=cleaned,
         undefined=StrictUndefined,

@@ -14,8 +14,8 @@ from star_cli.core.records import Example, Problem, Rationale, Record, Score, Ve
 from star_cli.errors import StarError
 from star_cli.lib.health import leaks
 from star_cli.report.label_files import Label
+from star_cli.report.view.library import SampleSet
 from star_cli.store.artifacts import Artifact
-from star_cli.view.library import SampleSet
 
 R = TypeVar("R", bound=Record)
 ALIKE = 0.9  # share of equal text (Indel similarity) from which two texts are folded into one

@@ -12,8 +12,8 @@ import msgspec
 
 from star_cli.errors import StarError
 from star_cli.report.label_files import Label
-from star_cli.view.pages import Items, Pages
-from star_cli.view.query import SampleQuery
+from star_cli.report.view.pages import Items, Pages
+from star_cli.report.view.query import SampleQuery
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -45,7 +45,7 @@ def application(pages: Pages, token: str) -> Starlette:
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    from star_cli.view.guard import Guard
+    from star_cli.report.view.guard import Guard
 
     def shown(path: str, make: Callable[[Request], str]) -> Route:
         """A page; it is made in a thread of its own."""

@@ -17,11 +17,11 @@ from star_cli.report.rounds import RoundRow
 from star_cli.report.show import standing
 from star_cli.report.tables import round_blocks
 from star_cli.report.terminal import outline
+from star_cli.report.view.charts import Box, Line, Point
+from star_cli.report.view.library import Library, SampleSet
 from star_cli.run.progress import Progress
 from star_cli.store.run_info import RunInfo
 from star_cli.store.runs import Run
-from star_cli.view.charts import Box, Line, Point
-from star_cli.view.library import Library, SampleSet
 
 
 @dataclass(frozen=True)

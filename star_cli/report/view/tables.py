@@ -18,8 +18,8 @@ from typing import Any
 
 from star_cli.core.records import Example, Problem, Rationale, Score, Verdict
 from star_cli.errors import StarError
+from star_cli.report.view.library import SampleSet
 from star_cli.store.artifacts import Artifact
-from star_cli.view.library import SampleSet
 
 Row = dict[str, Any]
 KEPT_BYTES = 2 << 30  # of JSONL files whose tables stay

@@ -14,7 +14,7 @@ from html import escape
 from star_cli.lib.text.equations import holds, value
 from star_cli.lib.text.thoughts import THOUGHTS, spoken, thought_spans
 from star_cli.report.text import clean
-from star_cli.view.formulas import mathml
+from star_cli.report.view.formulas import mathml
 
 FENCE = re.compile(r"^```[ \t]*([\w+#-]*)[^\n]*\n(.*?)(?:^```[ \t]*$|\Z)", re.M | re.S)
 FORMULA = re.compile(

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TypeVar
 
 from star_cli.core.records import Example, Problem, Rationale, Record, Verdict, decode
+from star_cli.report.view.library import SampleSet
+from star_cli.report.view.query import PAGE
+from star_cli.report.view.tables import Row
 from star_cli.store.artifacts import Artifact
-from star_cli.view.library import SampleSet
-from star_cli.view.query import PAGE
-from star_cli.view.tables import Row
 
 R = TypeVar("R", bound=Record)
 

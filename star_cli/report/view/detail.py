@@ -13,9 +13,9 @@ from star_cli.lib import images
 from star_cli.lib.text.thoughts import THOUGHTS
 from star_cli.report.samples import Sample, prompt_of
 from star_cli.report.sql import is_sql
-from star_cli.view import marks
-from star_cli.view.library import SampleSet
-from star_cli.view.problem import of_problem
+from star_cli.report.view import marks
+from star_cli.report.view.library import SampleSet
+from star_cli.report.view.problem import of_problem
 
 EDGE = 480  # pixels of a picture on the page
 
