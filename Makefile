@@ -36,8 +36,8 @@ format: install  ## write every file as `make check` wants it
 	@.venv/bin/ruff format star_cli tests scripts examples
 	@.venv/bin/ruff check --fix star_cli tests scripts examples
 
-bench: install  ## speed as ratios measured in one run
-	@for f in scripts/bench/*.py; do echo "== $$f"; .venv/bin/python $$f; done
+bench: install  ## speed as ratios measured in one run, and the table of docs/performance.md (half an hour)
+	@for n in startup training generate spared sweep scale job grading table; do echo "== $$n"; .venv/bin/python scripts/bench/$$n.py || exit 1; done
 
 build: install  ## wheel and sdist into dist/
 	@.venv/bin/python -m build --quiet
