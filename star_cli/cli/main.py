@@ -21,6 +21,7 @@ def main() -> None:
         resume,
         show,
         view,
+        trace,
         ls,
         compare,
         forecast,

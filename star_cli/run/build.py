@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +71,7 @@ class Builder:
         self.built = 0
         self.base_paths: dict[str, str] = {}  # where the weights of a base from outside lie on this machine
         self._done: dict[tuple[int, str, str], Artifact] = {}
+        self._spent: dict[str, float] = defaultdict(float)  # seconds of the stage under way, by what they went into
 
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
         """The artifact of a stage under ``round-N/name``; raises what stopped the stage, with its draft kept."""
@@ -86,7 +89,8 @@ class Builder:
     def _obtain(
         self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, pinned: bool
     ) -> Artifact:
-        started = time.monotonic()
+        started, began = time.monotonic(), time.time()
+        self._spent = defaultdict(float)
         self.observer.stage_started(round, name, address)
         artifact = hit = self.store.get(address)
         if artifact is None:
@@ -97,10 +101,12 @@ class Builder:
                 )
             wait = f"round-{round}/{name} is being built by another process; waiting for it"
             with self.store.lock(address, lambda: self.observer.say(wait)):
+                self._spent["locks"] = time.monotonic() - started
                 artifact = hit = self.store.get(address) or self.store.recover(address)
                 if artifact is None:
                     artifact = self._make(stage, inputs, address)
         seconds = time.monotonic() - started
+        self._spent["looking up" if hit else work_of(stage)] += seconds - sum(self._spent.values())
         event = Event(
             time=now(),
             round=round,
@@ -110,6 +116,8 @@ class Builder:
             hit=hit is not None,
             seconds=seconds,
             metrics=artifact.manifest.metrics,
+            began=began,
+            parts=dict(self._spent),
         )
         if self.run:
             self.run.record(event, artifact)
@@ -134,11 +142,20 @@ class Builder:
                     raise TypeError(
                         f"the stage {stage_name(stage)} wrote {sorted(surplus)}, which its writes do not name"
                     )
-                return self.store.commit(
-                    draft, manifest_of(address, stage, inputs, metrics, time.monotonic() - started)
-                )
+                manifest = manifest_of(address, stage, inputs, metrics, time.monotonic() - started)
+                with self._timed("store"):
+                    return self.store.commit(draft, manifest)
         finally:
             draft.close()
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        """Count the seconds of a block of the stage under way as ``what``."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent[what] += time.monotonic() - started
 
     def _context(self, stage: Stage, draft: Draft, inputs: dict[str, Artifact]) -> StageContext:
         tools = self.equipment
@@ -179,7 +196,12 @@ class Builder:
         engine = self.equipment.engine
         if not self.live_engine.alive:
             self.observer.engine_starts(name_of(engine))
-        return self.live_engine.session(engine, self.reference(model), self.equipment.runtime, self.observer.say)
+        opened, started = self.live_engine.opened, time.monotonic()
+        try:
+            return self.live_engine.session(engine, self.reference(model), self.equipment.runtime, self.observer.say)
+        finally:
+            what = "engine start" if self.live_engine.opened > opened else "new weights"
+            self._spent[what] += time.monotonic() - started
 
     def revive(self, model: Artifact, error: StarError) -> Session:
         """A new engine after one died; a second death in the same stage is the caller's to raise."""
@@ -247,6 +269,15 @@ def _known(ask: Callable[[], dict[Any, int]]) -> dict[Any, int]:
 def address_of(stage: Stage, inputs: dict[str, Artifact]) -> str:
     """The key of the artifact a stage makes of these inputs, from its fields and the records it reads and writes."""
     return address(stage, {role: a.key for role, a in inputs.items()}, schemas_of(stage))
+
+
+def work_of(stage: Stage) -> str:
+    """What a stage does, as `star trace` adds it up."""
+    return (
+        "grading"
+        if stage.judges
+        else {"engine": "writing", "trainer": "training"}.get(stage.device or "", "other stages")
+    )
 
 
 def schemas_of(stage: Stage) -> list[str]:

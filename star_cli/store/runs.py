@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Run:
                     started=now(),
                 )
             )
-            ledger.append(self.ledger, Start(time=now()), sync=True)
+            ledger.append(self.ledger, Start(time=now(), began=round(time.time(), 3)), sync=True)
         return mended
 
     def _mend_ledger(self) -> list[str]:
@@ -146,7 +147,10 @@ class Run:
 
     def record(self, event: Event, artifact: Artifact) -> None:
         """Append a stage to the ledger and link its artifact under round-N/name."""
-        rounded = msgspec.structs.replace(event, seconds=round(event.seconds, 3))
+        parts = {name: round(seconds, 4) for name, seconds in event.parts.items()}
+        rounded = msgspec.structs.replace(
+            event, seconds=round(event.seconds, 3), began=round(event.began, 3), parts=parts
+        )
         ledger.append(self.ledger, rounded, sync=not event.hit)
         self._link(self.path / event.place, artifact)
 
