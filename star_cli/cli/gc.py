@@ -41,5 +41,5 @@ def gc(
     if result.rows and not yes and not typer.confirm("remove them?"):
         typer.echo("nothing was removed")
         return
-    removed = collect(place, result.rows)
+    removed = collect(place, result)
     typer.echo(json.dumps({"removed": removed}) if as_json else f"{len(removed)} removed")

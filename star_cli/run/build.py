@@ -92,35 +92,32 @@ class Builder:
         started, began = time.monotonic(), time.time()
         self._spent = defaultdict(float)
         self.observer.stage_started(round, name, address)
-        artifact = hit = self.store.get(address)
-        if artifact is None:
-            if pinned:
+        wait = f"round-{round}/{name} is being built by another process; waiting for it"
+        with self.store.lock(address, lambda: self.observer.say(wait)):  # until the ledger has it: star gc asks for it
+            self._spent["locks"] = time.monotonic() - started
+            artifact = hit = self.store.get(address) or self.store.recover(address)
+            if artifact is None and pinned:
                 raise StarError(
                     f"the artifact {address} that round-{round}/{name} is pinned to is no longer in the store",
                     hint="resume without --from, or from an earlier stage",
                 )
-            wait = f"round-{round}/{name} is being built by another process; waiting for it"
-            with self.store.lock(address, lambda: self.observer.say(wait)):
-                self._spent["locks"] = time.monotonic() - started
-                artifact = hit = self.store.get(address) or self.store.recover(address)
-                if artifact is None:
-                    artifact = self._make(stage, inputs, address)
-        seconds = time.monotonic() - started
-        self._spent["looking up" if hit else work_of(stage)] += seconds - sum(self._spent.values())
-        event = Event(
-            time=now(),
-            round=round,
-            name=name,
-            stage=artifact.stage,
-            key=address,
-            hit=hit is not None,
-            seconds=seconds,
-            metrics=artifact.manifest.metrics,
-            began=began,
-            parts=dict(self._spent),
-        )
-        if self.run:
-            self.run.record(event, artifact)
+            artifact = artifact or self._make(stage, inputs, address)
+            seconds = time.monotonic() - started
+            self._spent["looking up" if hit else work_of(stage)] += seconds - sum(self._spent.values())
+            event = Event(
+                time=now(),
+                round=round,
+                name=name,
+                stage=artifact.stage,
+                key=address,
+                hit=hit is not None,
+                seconds=seconds,
+                metrics=artifact.manifest.metrics,
+                began=began,
+                parts=dict(self._spent),
+            )
+            if self.run:
+                self.run.record(event, artifact)
         self.built += hit is None
         self.observer.stage_done(event)
         return artifact

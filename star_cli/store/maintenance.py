@@ -83,9 +83,12 @@ def closure(store: Store, keys: Iterable[str]) -> set[str]:
     return seen
 
 
+Ledgers = frozenset[tuple[str, int, int]]  # (path, bytes, nanoseconds of its last change) of every ledger
+
+
 @dataclass
 class Unused:
-    """What ``star gc`` may remove: ``rows`` of {"key", "stage", "path", "bytes"}.
+    """What ``star gc`` may remove: ``rows`` of {"key", "stage", "path", "bytes"}; ``seen`` is how the ledgers stood.
 
     ``doubts`` are sentences about files that cannot be read. While there are any it is not known what the runs use, and
     no finished artifact is among the rows.
@@ -93,11 +96,12 @@ class Unused:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    seen: Ledgers = field(default_factory=frozenset)
 
 
 def unused(home: Path) -> Unused:
     """What no run's ledger or link leads to, drafts that nobody is building, and early verdicts."""
-    store, result = open_store(home), Unused()
+    store, result = open_store(home), Unused(seen=_ledgers(home))
     used: set[str] = set()
     for run in runs(home):
         keys, doubts = _keys_of(run)
@@ -159,17 +163,31 @@ def _size(path: Path) -> int:
     return total
 
 
-def collect(home: Path, rows: list[dict[str, Any]]) -> list[str]:
-    """Remove what ``unused`` named, except what is being built right now; returns the keys removed."""
-    store = open_store(home).open()
+def _ledgers(home: Path) -> Ledgers:
+    """How the ledgers of all runs stand."""
+    stats = [(str(path), path.stat()) for run in runs(home) for path in run.ledgers()]
+    return frozenset((path, status.st_size, status.st_mtime_ns) for path, status in stats)
+
+
+def collect(home: Path, found: Unused) -> list[str]:
+    """Remove what ``unused`` found, except what is being built or has come into use since; returns the keys removed.
+
+    A run holds the lock of a key until its ledger names the key. So what no ledger names while this holds the lock is
+    in nobody's use.
+    """
+    store, seen = open_store(home).open(), found.seen
+    still = {(row["key"], row["stage"]) for row in found.rows}
     removed = []
-    for row in rows:
+    for row in found.rows:
         with open(store.root / ".locks" / row["key"], "a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue  # somebody is building it
-            if _remove(Path(row["path"])):
+                continue  # somebody is building it, or about to use it
+            if _ledgers(home) != seen:
+                again = unused(home)
+                seen, still = again.seen, {(r["key"], r["stage"]) for r in again.rows}
+            if (row["key"], row["stage"]) in still and _remove(Path(row["path"])):
                 removed.append(row["key"])
     return removed
 

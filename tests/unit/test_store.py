@@ -251,11 +251,11 @@ def test_a_lock_is_held_by_one_and_the_other_is_told_once(store):
 
 def test_what_is_being_built_is_not_collected(store, home):
     store.draft(KEY)
-    rows = unused(home).rows
-    assert [r["key"] for r in rows] == [KEY]
+    found = unused(home)
+    assert [r["key"] for r in found.rows] == [KEY]
     with store.lock(KEY):
-        assert collect(home, rows) == [] and store.partials()
-    assert collect(home, rows) == [KEY] and not store.partials()
+        assert collect(home, found) == [] and store.partials()
+    assert collect(home, found) == [KEY] and not store.partials()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
