@@ -29,6 +29,7 @@ def main() -> None:
         export,
         grade,
         stages,
+        select,
         diff,
         verify,
         gc,
