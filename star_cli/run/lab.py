@@ -36,6 +36,7 @@ from star_cli.stages.gold import Gold
 from star_cli.stages.health import Health
 from star_cli.stages.keeping import KeepRule
 from star_cli.stages.merge import Merge
+from star_cli.stages.overlap import overlap_of
 from star_cli.stages.pairs import Pairs
 from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
@@ -166,6 +167,8 @@ class Lab:
         self.x, self.builder = experiment, builder
         self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
         self._healths: dict[int, Artifact] = {}  # by round, the last one
+        self._problems: dict[str, Artifact] = {}  # by split, the first ones
+        self._overlap_said = False
         self._evaluated: dict[int, tuple[Artifact, Artifact]] = {}  # by round: the model, and what it was found to be
 
     def build(self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str) -> Artifact:
@@ -218,7 +221,9 @@ class Lab:
         draw = self.x.problems if split == "train" and not whole else 0
         seed = self.x.seed if draw else 0
         stage = Problems(task=self.x.task, split=split, limit=limit, draw=draw, seed=seed, round=round if draw else 0)
-        return self.build(stage, {}, round, "problems" if split == "train" else f"problems-{split}")
+        artifact = self.build(stage, {}, round, "problems" if split == "train" else f"problems-{split}")
+        self._problems.setdefault(split, artifact)
+        return artifact
 
     # ---- generate, filter, finetune, evaluate
     # -------------------------------------------------------------------------
@@ -322,7 +327,19 @@ class Lab:
         e = self.x.evaluation
         artifact = self._evaluate(model, e.split, round=round, limit=e.limit, name="evaluate")
         self._evaluated[round] = (model, artifact)
+        self._say_overlap()
         return artifact
+
+    def _say_overlap(self) -> None:
+        """Once, how many of the held-out problems stand among the first training problems, too."""
+        split = self.x.evaluation.split
+        artifacts = [self._problems.get(name) for name in (split, "train")]
+        known = [a for a in artifacts if a is not None and a.path.is_dir()]  # a plan has made none
+        if self._overlap_said or len(known) < 2 or self.x.task.whole_population(split):
+            return
+        self._overlap_said = True
+        held_out, train = (list(a.read(Problem)) for a in known)
+        self.say(overlap_of(split, held_out, train).sentence())
 
     def _evaluate(self, model: Artifact, split: str, *, round: int, limit: int, name: str) -> Artifact:
         e = self.x.evaluation
