@@ -307,3 +307,37 @@ def test_forward_passes_of_different_sizes_weigh_their_pairs_alike(sft, tmp_path
         )
     assert ends["two"][0] == pytest.approx(ends["one"][0], rel=1e-3)
     assert ends["two"][1] == pytest.approx(ends["one"][1], rel=1e-3)
+
+
+def language_loss(path, start) -> float:
+    """Nats a token of the held-out right solutions: the verifier's body under the start's head, by hand."""
+    from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+
+    net = AutoModelForTokenClassification.from_pretrained(path, num_labels=1, dtype=torch.float32).eval()
+    causal = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+    tied = causal.config.tie_word_embeddings
+    head = net.get_input_embeddings().weight if tied else causal.get_output_embeddings().weight
+    rows = encode_pairs(ref(start), load_tokenizer(ref(start)), [(p, r) for _, p, r, _ in HELD_OUT])
+    total = tokens = 0
+    for prompt, completion in rows:
+        ids = torch.tensor([prompt + completion])
+        with torch.no_grad():
+            hidden = net(input_ids=ids, output_hidden_states=True).hidden_states[-1][0]
+        scores = (hidden @ head.detach().T).log_softmax(-1)
+        for place, token in enumerate(completion, len(prompt)):
+            total, tokens = total - float(scores[place - 1, token]), tokens + 1
+    return total / tokens
+
+
+def test_the_second_objective_keeps_the_language_of_right_solutions(sft, tmp_path):
+    """Cobbe et al. 2021: a verifier that also models language; alone it forgets how."""
+    losses, told = {}, {}
+    for weight in (0.0, 1.0):
+        out = tmp_path / str(weight)
+        told[weight] = Orm(language_model=weight).train(job(sft, out, steps=150))
+        losses[weight] = language_loss(out / "model", sft)
+    start = language_loss(sft, sft)
+    assert losses[1.0] < 1.2 * start and losses[0.0] > 2 * start, (start, losses)
+    assert told[1.0]["told_apart_last"] > 0.6, told
+    with pytest.raises(StarError, match="verifier.language_model must be >= 0"):
+        Orm(language_model=-1.0).check()

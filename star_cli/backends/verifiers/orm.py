@@ -40,7 +40,9 @@ class Orm(Verifier):
     "class" lets right and wrong ones weigh alike over all, "none" takes them as they come.
 
     ``every_token`` asks for the verdict at every token of the solution in training (Cobbe et al. 2021), not at its end
-    alone. ``lr`` and ``steps`` replace those of ``verification`` for this verifier. Saved as a token classifier of one
+    alone. ``language_model`` is the weight of their second objective beside it: the mean loss (nats a token) of the
+    right solutions under the start's own head, which stays as it is unless it is the input embedding. ``lr`` and
+    ``steps`` replace those of ``verification`` for this verifier. Saved as a token classifier of one
     label in a plain Hugging Face directory. One device.
     """
 
@@ -48,12 +50,14 @@ class Orm(Verifier):
     learns_from: ClassVar[str] = "labelled"
     reads_ends: ClassVar[bool] = True
     every_token: bool = True
+    language_model: float = 0.0
     balance: str = "class"
     lr: float | None = None
     steps: int | None = None
 
     def check(self) -> None:
         need(self.balance in BALANCES, f"verifier.balance must be {', '.join(BALANCES)}, got {self.balance!r}")
+        need(self.language_model >= 0, f"verifier.language_model must be >= 0, got {self.language_model}")
         need(self.lr is None or self.lr > 0, f"verifier.lr must be > 0 or null, got {self.lr}")
         need(self.steps is None or self.steps >= 1, f"verifier.steps must be >= 1 or null, got {self.steps}")
 
@@ -77,7 +81,8 @@ class Orm(Verifier):
             set_seed(job.seed % 2**32)
             loaded = _load_for_training(job.start, training.recipe)
             hits: list[bool] = []
-            logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits), loaded)
+            head = _language_head(job.start) if self.language_model else None
+            logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits, head), loaded)
             save_model(loaded.merged(), Path(job.start.path), job.out)
         (job.out / CONFIG).write_text(json.dumps({"every_token": self.every_token}) + "\n")
         right = sum(x.correct for x in job.labelled)
@@ -104,15 +109,15 @@ class Orm(Verifier):
         return len(weighted) - len(solutions), solutions
 
     def _trainer(
-        self, training: VerifierTraining, model: Any, rows: Sequence[Solution], pad: int, hits: list[bool]
+        self, training: VerifierTraining, model: Any, rows: Sequence[Solution], pad: int, hits: list[bool], head: Any
     ) -> Any:
         """transformers' Trainer with the loss of the head; ``hits`` gets, for every solution of the last tenth of the
-        steps, whether the logit at its end is on its side of 0.
+        steps, whether the logit at its end is on its side of 0. ``head`` (None: not asked for) gives next tokens.
         """
         import torch
         from transformers import Trainer, TrainingArguments
 
-        every_token, plan = self.every_token, training.plan
+        every_token, plan, language_model = self.every_token, training.plan, self.language_model
 
         def collate(batch: list[Solution]) -> dict[str, Any]:
             ids, mask = padded([(row.prompt, row.completion) for row in batch], pad, "cpu")
@@ -129,6 +134,7 @@ class Orm(Verifier):
                 "weight": weight,
                 "ends": mask.sum(1) - 1,
                 "labels": torch.tensor([row.label for row in batch]),
+                "starts": torch.tensor([len(row.prompt) for row in batch]),
             }
 
         class Loop(Trainer):  # type: ignore[misc]
@@ -140,13 +146,34 @@ class Orm(Verifier):
             def compute_loss(
                 self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
             ) -> Any:
-                logits = _logits(model, inputs["input_ids"], inputs["attention_mask"])
+                out = model(
+                    input_ids=inputs["input_ids"],
+                    attention_mask=inputs["attention_mask"],
+                    use_cache=False,
+                    output_hidden_states=head is not None,
+                )
+                logits = out.logits[..., 0].float()
                 labels = inputs["labels"][:, None].expand_as(logits)
                 each = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
                 if self.state.global_step >= 0.9 * plan.steps:
                     at_end = logits.detach().gather(1, inputs["ends"][:, None])[:, 0]
                     hits.extend(((at_end > 0) == (inputs["labels"] > 0)).tolist())
-                return (each * inputs["weight"]).sum() / plan.batch
+                loss = (each * inputs["weight"]).sum() / plan.batch
+                if head is None:
+                    return loss
+                return loss + language_model * self._language_loss(model, inputs, out.hidden_states[-1])
+
+            def _language_loss(self, model: Any, inputs: Any, hidden: Any) -> Any:
+                """The mean loss of the right solutions' tokens, each solution's share of the step's solutions."""
+                ids, mask = inputs["input_ids"], inputs["attention_mask"]
+                place = torch.arange(ids.shape[1], device=ids.device)[None]
+                learnt = (place >= inputs["starts"][:, None]) & (mask > 0) & (inputs["labels"][:, None] > 0)
+                learnt = learnt[:, 1:]
+                weight = head if head.numel() else model.get_input_embeddings().weight
+                scores = hidden[:, :-1][learnt].float() @ weight.to(hidden.device).float().T
+                each = torch.nn.functional.cross_entropy(scores, ids[:, 1:][learnt], reduction="none")
+                share = (learnt / learnt.sum(1, keepdim=True).clamp(min=1))[learnt]
+                return (each * share).sum() / plan.batch
 
         trainer = Loop(model=model, args=training.arguments(TrainingArguments), callbacks=[training.callback()])
         trainer.model_accepts_loss_kwargs = True  # the loss is already divided by the whole step's solutions
@@ -219,6 +246,17 @@ def weights(rows: Sequence[Labelled], balance: str) -> list[float]:
         mine, other = counts[group(x), x.correct], counts[group(x), not x.correct]
         shares.append(0.5 * (mine + other) / mine if other else 0.0)
     return shares
+
+
+def _language_head(model: ModelRef) -> Any:
+    """The weights that turn hidden states into next tokens, fixed; empty where they are the input embedding."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    net = AutoModelForCausalLM.from_pretrained(model.path, dtype=torch.float32)
+    weight = net.get_output_embeddings().weight.detach()
+    tied = weight.data_ptr() == net.get_input_embeddings().weight.data_ptr()
+    return torch.empty(0) if tied else weight.clone()
 
 
 # ---- the model -----------------------------------------------------------------------------------------------------
