@@ -4,8 +4,8 @@ python scripts/bench/graders.py [--pairs 600] [--seed 1] [--kinds] [--json]
 
 The answers are made by rule (tests/contracts/generated.py), so the truth is known from how they were made. Four sets:
 ``answers`` (one box, what is equal), ``texts`` (every kind in every way to end a text), ``hard cases`` (the table of
-tests/contracts/hard_cases.py) and ``labelled`` (tests/data/labelled/math.jsonl, in the ways models end their texts). The
-last two were written with our rules in mind: read these rows as "how do rules differ".
+tests/contracts/hard_cases.py) and ``labelled`` (tests/data/labelled/math.jsonl, in the ways models end their texts).
+The last two were written with our rules in mind: read these rows as "how do rules differ".
 
 The published rules are written anew from their description and known behaviour, shortened where a detail does not
 touch these sets: Qwen2.5-Math's evaluation (its unit list is cut to the units that occur here) and minerva_math of
