@@ -2,9 +2,10 @@
 
 python scripts/bench/graders.py [--pairs 600] [--seed 1] [--kinds] [--json]
 
-The answers are made by rule (tests/contracts/generated.py), so the truth is known from how they were made. Three sets:
-``answers`` (one box, what is equal), ``texts`` (every kind in every way to end a text) and ``hard cases`` (the table of
-tests/contracts/hard_cases.py, written with our rules in mind: read that row as "how do rules differ").
+The answers are made by rule (tests/contracts/generated.py), so the truth is known from how they were made. Four sets:
+``answers`` (one box, what is equal), ``texts`` (every kind in every way to end a text), ``hard cases`` (the table of
+tests/contracts/hard_cases.py) and ``labelled`` (tests/data/labelled/math.jsonl, in the ways models end their texts).
+The last two were written with our rules in mind: read these rows as "how do rules differ".
 
 The published rules are written anew from their description and known behaviour, shortened where a detail does not
 touch these sets: Qwen2.5-Math's evaluation (its unit list is cut to the units that occur here) and minerva_math of
@@ -36,7 +37,8 @@ from sympy.parsing.sympy_parser import parse_expr
 from star_cli.graders.math import Math
 from star_cli.lib.clock import Overdue, limited
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "contracts"))
+TESTS = Path(__file__).resolve().parents[2] / "tests"
+sys.path.insert(0, str(TESTS / "contracts"))
 from generated import crossed, pairs  # noqa: E402
 from hard_cases import TABLES  # noqa: E402
 
@@ -249,6 +251,8 @@ def sets(seed: int, count: int) -> Iterator[tuple[str, list[Item]]]:
     yield "texts", [(p.kind, p.gold, text, p.equal) for _, text, p in crossed(Random(seed))]
     rows = [row for row in TABLES["math"] if len(row) == 3]
     yield "hard cases", [("hard", gold, text, reason == "MATCH") for gold, text, reason in rows]
+    labelled = map(json.loads, (TESTS / "data" / "labelled" / "math.jsonl").read_text(encoding="utf-8").splitlines())
+    yield "labelled", [("labelled", row["gold"], row["prediction"], row["label"]) for row in labelled]
 
 
 def measure(judge: Judge, wrap: Callable[[str], str], items: list[Item]) -> dict[str, Any]:
@@ -278,7 +282,7 @@ def measure(judge: Judge, wrap: Callable[[str], str], items: list[Item]) -> dict
         "false_refusals": counts["false refusal"],
         "overdue": counts["overdue"],
         "errors": counts["errors"],
-        "per_second": len(items) / seconds,
+        "per_second": len(items) / max(seconds, 0.01),  # a processor's clock may tick as rarely as that
         "kinds": {kind: dict(c) for kind, c in sorted(kinds.items())},
     }
 

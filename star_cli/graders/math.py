@@ -6,6 +6,7 @@ gold ``\frac{\sqrt{3}}{2}``, text ``... so the height is $\boxed{\sqrt{0.75}}$.`
 from __future__ import annotations
 
 import re
+import time
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, ClassVar
@@ -139,9 +140,11 @@ class Math(Reader):
             return f"reading the known answer {known[-60:]!r} takes more than {self.seconds} s"
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
+        begun = time.process_time()
         correct, answer, reason = self.judge(problem.answer, rationale.text, rationale.finish)
+        left = self.seconds - (time.process_time() - begun)  # one clock for the whole verdict
         try:
-            with limited(self.seconds):
+            with limited(max(left, 0.05)):
                 name = answer_class(answer) if reason not in NO_VOTE else None
         except Overdue:
             name = answer

@@ -260,7 +260,7 @@ def test_the_summary_stands_in_place_of_the_verdicts(tmp_path: Path) -> None:
 def test_a_text_above_the_cap_is_counted() -> None:
     from star_cli.stages.grading.pool import LONGEST
 
-    rows = [{"id": 1, "gold": "1", "prediction": "x" * LONGEST + "#### 1"}, ROWS[1]]
+    rows = [{"id": "long", "gold": "1", "prediction": "x" * LONGEST + "#### 1"}, ROWS[1]]
     summary = Summary()
     results = list(grade_lines(registry.get("grader", "numeric")(), lines(rows), "x", 0, None, summary))
     assert [r["reason"] for r in results] == ["NO_ANSWER", "MATCH"] and summary.unread == 1

@@ -31,6 +31,7 @@ from star_cli.lib.formulas.settle import Mapping, Named, decimals_of, letter_of,
 from star_cli.lib.formulas.solve import at
 from star_cli.lib.text.numbers import same as same_number
 
+LONG = 10_000  # bits of a fraction that is written out
 MANY = 60  # elements of a list that are compared
 ROUNDED = 10  # significant digits above which a decimal stands for the value it is rounded from
 FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
@@ -47,7 +48,7 @@ def equal(gold: str, answer: str) -> bool:
 
 def rational(text: str) -> Fraction | None:
     """The fraction that a formula is worth however it is read, a name before it aside (x = 5); None for any other kind,
-    and where it has a unit or is a percentage. Raises NotFormula where it is not understood.
+    and where it has a unit, is a percentage or has thousands of digits. Raises NotFormula where it is not understood.
     """
     values: set[Fraction] = set()
     try:
@@ -56,7 +57,10 @@ def rational(text: str) -> Fraction | None:
             kind = kind.value if isinstance(kind, Named) else kind
             if not isinstance(kind, Scalar) or kind.unit is not None or kind.percent:
                 return None
-            values.add(exact(kind.term))
+            value = exact(kind.term)
+            if value.numerator.bit_length() + value.denominator.bit_length() > LONG:
+                return None
+            values.add(value)
     except (Undecided, ZeroDivisionError, RecursionError):
         return None
     return values.pop() if len(values) == 1 else None

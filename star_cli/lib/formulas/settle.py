@@ -98,7 +98,12 @@ def _equation(sides: list[Any]) -> Any:
 
 def _calculated(first: Scalar, last: Scalar) -> Scalar:
     """What "48 + 24 = 72" comes to; where the end is a rounded decimal, its beginning. Raises NotFormula for 2 = 3."""
-    if values.equal(first.term, last.term) or first.percent != last.percent or first.unit != last.unit:
+    if first.percent != last.percent:
+        shares = [("pct", s.term) if s.percent else s.term for s in (first, last)]
+        if not values.equal(*shares) and not values.equal(first.term, last.term):
+            raise NotFormula("sides that are not equal")
+        return last
+    if values.equal(first.term, last.term) or first.unit != last.unit:
         return last
     try:
         difference = abs(number(first.term) - number(last.term))
@@ -110,7 +115,9 @@ def _calculated(first: Scalar, last: Scalar) -> Scalar:
 
 
 def _named(name: str, side: Any, value: Any) -> Any:
-    if isinstance(side, Sequence) and isinstance(value, Sequence) and len(side.items) == len(value.items):
+    if isinstance(side, Sequence) and isinstance(value, Sequence) and value.opening in ("(", "⟨"):
+        if (value.opening, value.closing) not in (("(", ")"), ("⟨", "⟩")) or len(side.items) != len(value.items):
+            raise NotFormula("names that do not fit the values")
         names = [name_of(i) for i in side.items]
         return Mapping(tuple(zip(map(str, names), value.items, strict=True)), True)
     return Named(name, value)

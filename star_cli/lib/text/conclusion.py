@@ -45,7 +45,7 @@ HOPE = re.compile(
 
 
 def last_line(text: str) -> Final | None:
-    """The last line of a text, if it is only a number or one formula: "72", "**$18**", "$x = 5$"; else None."""
+    """The last line of a text where it is nothing but a number or one formula ("**$18**", "$x = 5$"), else None."""
     body = text.rstrip()
     begin = body.rfind("\n") + 1
     line = body[begin:].strip().strip(PICTURES).strip()

@@ -45,6 +45,7 @@ SETTING = re.compile(
 )
 SOFT = re.compile(r"(?:,\s+(?=[a-z])|\s(?:because|since|which|so|where|as|given)\b).*", re.S)
 ATTAINED = re.compile(r",?\s(?:attained|achieved|reached|occurring|with equality)\s(?:at|when|if|for|by)\b.*", re.S)
+REASON = re.compile(r",?\s(?:because|since|as|which)\b.*", re.S)
 SECOND = re.compile(r"(?:[,;]|\band\b)\s*[A-Za-z]\w*\s*$")  # x = 1, y: before the next "="
 FORMULA = re.compile(  # a side of an equation that is more than a name or arithmetic: 3x + 2y, x^2, a - b
     r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
@@ -122,6 +123,8 @@ def read_number(phrase: str) -> Number | None:
         if worded is not None and written is not None and worded.values == written.values:
             return written
     sides = [s for s in re.split(r"=|≈", clean) if s.strip()]
+    if len(sides) > 1 and (head := REASON.sub("", clean)) and "=" not in head and re.search(r"\d", head):
+        return _side(head, money)  # 17, because 20 - 3 = 17: the reason does not count
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
         if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
             raise Unclear
@@ -181,7 +184,7 @@ def _side(side: str, money: Unit | None = None) -> Number | None:
 
 
 def _spelled(text: str) -> Number | None:
-    negative = re.match(r"\s*(?:minus|negative)\s+(?=[a-z])", text, re.I)
+    negative = re.match(r"\s*(?:(?:minus|negative)\s+|-\s*)(?=[a-z])", text, re.I)
     found = spelled(text[negative.end() :] if negative else text)
     if found is not None and negative:
         return Number((-found[0],), False, _unit(found[1]))

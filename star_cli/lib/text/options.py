@@ -87,7 +87,9 @@ def _closest(phrase: str, plain: list[str], spans: list[tuple[int, int, int]]) -
 
 @lru_cache(maxsize=4096)
 def _pattern(option: str) -> re.Pattern[str] | None:
-    bare = re.sub(r"^(?:an?|the)\s+(?=\S)", "", option.strip().rstrip(". "), flags=re.I)
+    bare = option.strip().rstrip(". ")
+    if not re.match(r"A\s+(?:only|alone|and|or|but|is|does)\b", bare):  # the letter, not the article
+        bare = re.sub(r"^(?:an?|the)\s+(?=\S)", "", bare, flags=re.I)
     if not bare or (len(bare) == 1 and bare.upper() in LETTERS):
         return None
     words = re.findall(r"[A-Za-z]+|\d+(?:\.\d+)?|\s+|.", bare)
