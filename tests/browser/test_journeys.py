@@ -112,6 +112,7 @@ def test_2_find_why_round_3_is_worse(page):
     assert page.locator("table.samples tbody tr").count() > 3
     assert set(page.locator(".verdict").all_inner_texts()) == {"wrong"}
     page.locator("a.row").first.click()
+    page.get_by_role("heading", name="Rationale").wait_for()
     page.keyboard.press("c")
     page.get_by_role("region", name="attempts side by side").wait_for()
     assert page.get_by_role("heading", name="round 0 evaluate").is_visible()
