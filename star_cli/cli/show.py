@@ -67,17 +67,19 @@ def show(
     from star_cli.store.addresses import parse_path
     from star_cli.store.runs import Run
 
-    load_parts_of(Run(home_of(home), parse_path(what)[0]))
-    run = Run(home_of(home), what.rstrip("/"))
+    name, round, _ = parse_path(what)
+    load_parts_of(Run(home_of(home), name))
     chosen = {"--wrong": wrong, "--kept-wrong": kept_wrong, "--hinted": hinted, "--prompt": prompt, "--page": page}
+    if round is not None and (follow or diff is not None):
+        raise StarError(f"{what!r} names a part of a run", hint=f"name the run alone: star show {name}")
     if follow:
         _refuse(chosen | {"--diff": diff is not None, "--json": as_json}, "--follow")
         with suppress(KeyboardInterrupt):  # ends the looking, not the run
-            follow_run(run, console())
+            follow_run(Run(home_of(home), name), console())
         return
     if diff is not None:
         _refuse(chosen, "--diff")
-        _print(changes_between(run, diff, n), as_json)
+        _print(changes_between(Run(home_of(home), name), diff, n), as_json)
         return
     filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)

@@ -217,6 +217,7 @@ def test_a_diff_tells_what_became_of_each_problem(star, home):
         (["demo", "--diff", "round-0", "round-1/filter"], "asked no problem in common"),
         (["demo", "--diff", "round-0", "round-1", "--wrong"], "--wrong has no effect with --diff"),
         (["demoo", "--diff", "round-0", "round-1"], "unknown run 'demoo'"),
+        (["demo/round-1", "--diff", "round-0", "round-1"], "name the run alone: star show demo"),
     ],
 )
 def test_a_diff_of_what_cannot_be_compared_is_a_sentence(star, args, sentence):
