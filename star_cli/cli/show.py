@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from star_cli.cli.app import Home, Json, app
 from star_cli.errors import StarError
 
+if TYPE_CHECKING:
+    from star_cli.report.show import View
+
 
 @app.command(
-    epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter "
-    "--wrong --prompt   |   star show demo --diff round-1 round-3   |   star show demo --json   |   star show 9f2c41"
+    epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter --wrong --prompt"
+    "   |   star show demo --diff round-1 round-3   |   star show demo --follow   |   star show demo --json   |   "
+    "star show 9f2c41"
 )
 def show(
     what: Annotated[
@@ -34,6 +39,9 @@ def show(
             "--prompt", help="Show the prompt as the model saw it (before its chat template, where it has one)."
         ),
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print what a run in progress does, until it ends.")
+    ] = False,
     diff: Annotated[
         tuple[str, str] | None,
         typer.Option("--diff", metavar="round-1 round-3", help="What became of each problem between two rounds."),
@@ -49,6 +57,7 @@ def show(
     "seconds", "health"}], "stages": [{"round", "stage", "key", "hit", "seconds"}]}.
     """
     from star_cli.report.changes import changes_between
+    from star_cli.report.follow import follow as follow_run
     from star_cli.report.page import write_report
     from star_cli.report.samples import SampleFilter
     from star_cli.report.show import RunView, view_of
@@ -58,13 +67,19 @@ def show(
     from star_cli.store.addresses import parse_path
     from star_cli.store.runs import Run
 
-    load_parts_of(Run(home_of(home), parse_path(what)[0]))
+    name, round, _ = parse_path(what)
+    load_parts_of(Run(home_of(home), name))
+    chosen = {"--wrong": wrong, "--kept-wrong": kept_wrong, "--hinted": hinted, "--prompt": prompt, "--page": page}
+    if round is not None and (follow or diff is not None):
+        raise StarError(f"{what!r} names a part of a run", hint=f"name the run alone: star show {name}")
+    if follow:
+        _refuse(chosen | {"--diff": diff is not None, "--json": as_json}, "--follow")
+        with suppress(KeyboardInterrupt):  # ends the looking, not the run
+            follow_run(Run(home_of(home), name), console())
+        return
     if diff is not None:
-        refused = {"--wrong": wrong, "--kept-wrong": kept_wrong, "--hinted": hinted, "--prompt": prompt, "--page": page}
-        for option in (name for name, given in refused.items() if given):
-            raise StarError(f"{option} has no effect with --diff", hint="leave it out")
-        changes = changes_between(Run(home_of(home), what.rstrip("/")), diff, n)
-        typer.echo(json.dumps(changes.as_json(), indent=1)) if as_json else changes.print(console())
+        _refuse(chosen, "--diff")
+        _print(changes_between(Run(home_of(home), name), diff, n), as_json)
         return
     filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
@@ -72,6 +87,20 @@ def show(
         if not isinstance(view, RunView):
             raise StarError(f"--page writes the page of a run, and {what} is not one", hint="name a run: star ls runs")
         write_report(view.run, Terminal("none"))
+    _print(view, as_json)
+
+
+def _refuse(options: dict[str, bool], mode: str) -> None:
+    """An option without effect is an error."""
+    for option, is_set in options.items():
+        if is_set:
+            raise StarError(f"{option} has no effect with {mode}", hint="leave it out")
+
+
+def _print(view: View, as_json: bool) -> None:
+    """A view for people, or as JSON."""
+    from star_cli.report.terminal import console
+
     if as_json:
         typer.echo(json.dumps(view.as_json(), indent=1))
     else:

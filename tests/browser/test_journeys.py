@@ -85,6 +85,12 @@ def to(page, path):
     page.goto("/".join(page.url.split("/")[:3]) + path)
 
 
+def press(page, key):
+    """Press a key as soon as the page listens to keys."""
+    page.wait_for_load_state("load")
+    page.keyboard.press(key)
+
+
 def test_1_first_look(page):
     assert page.title() == "runs · star view"
     page.get_by_role("link", name="demo", exact=True).click()
@@ -92,12 +98,12 @@ def test_1_first_look(page):
     page.get_by_role("link", name="demo, round 1:").click()
     assert page.url.endswith("/samples/demo/round-1/evaluate")
     assert page.locator("table.samples tbody tr").count() == 50
-    page.keyboard.press("j")
-    page.keyboard.press("j")
+    press(page, "j")
+    press(page, "j")
     second = page.locator("a.row").nth(1)
     assert second.evaluate("e => e === document.activeElement")
     name = second.inner_text()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.get_by_role("heading", name=name).wait_for()
     assert page.locator("mark.answer").count() == 1
 
@@ -112,7 +118,8 @@ def test_2_find_why_round_3_is_worse(page):
     assert page.locator("table.samples tbody tr").count() > 3
     assert set(page.locator(".verdict").all_inner_texts()) == {"wrong"}
     page.locator("a.row").first.click()
-    page.keyboard.press("c")
+    page.get_by_role("heading", name="Rationale").wait_for()
+    press(page, "c")
     page.get_by_role("region", name="attempts side by side").wait_for()
     assert page.get_by_role("heading", name="round 0 evaluate").is_visible()
     assert "forgotten" in page.locator(".column .label").all_inner_texts()
@@ -120,18 +127,18 @@ def test_2_find_why_round_3_is_worse(page):
 
 def test_3_label_a_grader_error(page, home):
     to(page, "/sample/talk/round-1/filter?outcome=wrong&reason=MISMATCH&text=python")
-    page.keyboard.press("w")
+    press(page, "w")
     page.get_by_text("labelled right, against the grader").wait_for()
-    page.keyboard.press("e")
+    press(page, "e")
     page.keyboard.type("the comma")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.locator('[title="the comma"]').wait_for()
     (file,) = (home / "runs" / "talk" / "labels").glob("round-1-filter-*.jsonl")
     assert list(read_labels(str(file)).values()) == [True]
     assert json.loads(file.read_text())["note"] == "the comma"
-    page.keyboard.press("j")
+    press(page, "j")
     page.get_by_text("2 of").wait_for()
-    page.keyboard.press("b")
+    press(page, "b")
     page.get_by_text("labelled right").wait_for()
 
 
@@ -194,7 +201,7 @@ def test_8_picture_question(page):
     picture = page.locator("img.shot")
     assert picture.evaluate("e => e.complete && e.naturalWidth") > 0
     assert page.locator(".choices li").count() > 1
-    page.keyboard.press("t")
+    press(page, "t")
     page.wait_for_url("**as_written=1**")
     assert page.locator(".rationale pre.text").is_visible()
 
@@ -204,13 +211,13 @@ def test_9_sweep_overlay(page):
     assert page.locator("svg.curve polyline").count() == 2
     assert page.locator("tbody th").all_inner_texts() == ["seed"]
     page.locator("svg.curve a").first.focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.wait_for_url("**/samples/pair/seed%3D1/round-0/evaluate")
 
 
 def test_10_share_a_url(page, browser, server):
     to(page, "/samples/demo/round-1/evaluate")
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("1 5")
     page.locator("select[name=outcome]").select_option("right")
     page.locator("select[name=sort]").select_option("logprob")

@@ -1,6 +1,7 @@
 """star show: every form of it, through the command line, on a run and a sweep of fakes."""
 
 import json
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -216,7 +217,33 @@ def test_a_diff_tells_what_became_of_each_problem(star, home):
         (["demo", "--diff", "round-0", "round-1/filter"], "asked no problem in common"),
         (["demo", "--diff", "round-0", "round-1", "--wrong"], "--wrong has no effect with --diff"),
         (["demoo", "--diff", "round-0", "round-1"], "unknown run 'demoo'"),
+        (["demo/round-1", "--diff", "round-0", "round-1"], "name the run alone: star show demo"),
     ],
 )
 def test_a_diff_of_what_cannot_be_compared_is_a_sentence(star, args, sentence):
     assert sentence in star(*args, ok=False)
+
+
+def test_following_a_run_that_has_ended_prints_its_stages_and_how_it_stands(star):
+    text = star("demo", "--follow")
+    assert "evaluate" in text and text.rstrip().endswith("demo: finished")
+    assert "--wrong has no effect with --follow" in star("demo", "--follow", "--wrong", ok=False)
+    assert "unknown run 'demoo'" in star("demoo", "--follow", ok=False)
+
+
+def test_a_run_in_progress_is_followed_until_it_ends(tmp_path):
+    from conftest import start
+
+    slow = [*SMALL, "rounds=1", "engine.seconds=0.04", "name=slow"]
+    running = start(tmp_path, "run", *slow)
+    try:
+        while not (tmp_path / "runs" / "slow" / "run.json").exists():
+            time.sleep(0.05)
+        following = start(tmp_path, "show", "slow", "--follow")
+        out, err = following.communicate(timeout=120)
+    finally:
+        assert running.wait(timeout=120) == 0
+        running.communicate()
+    assert following.returncode == 0, err
+    assert "round-1/generate: " in out and "left" in out and "<scratch>" in out
+    assert out.rstrip().endswith("slow: finished")

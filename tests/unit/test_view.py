@@ -473,6 +473,8 @@ def test_an_exported_page_needs_nothing_beside_itself(home, tmp_path):
     html = file.read_text()
     assert not re.search(r'<script|<link|(?:src|href)="(?!data:)', html) and "default-src 'none'" in html
     assert "3 of" in html and "text: owned" in html and "&lt;script&gt;document" in html
+    url = "http://127.0.0.1:7827/samples/talk/round-1/filter?outcome=wrong&text=owned&page=2&token=abc"
+    assert call(home, "view", url, "--export", str(file), "-n", "3").code == 0 and file.read_text() == html
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,12 @@ def test_the_answer_is_marked_where_it_stands_last(text, answer, marked):
         ("5% of x = 10, a = b + 3 = 7", []),
         ("$1,000 + $500 = $1,500", []),
         ("1 + 2 + 3 = 7.", ["1 + 2 + 3 = 7"]),
+        ("72 kids x 3/4 = 54", []),
+        ("1000*20/100 = $200", []),
+        ("100 - 15 = 85% of it", []),
+        ("192 / 1.2 = 1.2Y / 1.2", []),
+        ("3*30 = 30 + M", []),
+        ("so 8*3 = 240\nnext", ["8*3 = 240"]),
     ],
 )
 def test_an_equation_that_does_not_hold_is_marked(text, wrong):
@@ -68,6 +76,8 @@ def test_code_is_coloured_and_escaped():
     assert '<pre class="code">' in rendered("```nosuchlanguage\nx\n```")
 
 
+PLACES = [parent / "shared" / "data" / "gsm8k" / "train.jsonl" for parent in Path(__file__).resolve().parents]
+GSM8K = next((place for place in PLACES if place.is_file()), None)
 TEXT = st.text(st.sampled_from("ab1 2=+<>&\"'$\\()[]{}`\n\t\x1b\u202eé") | st.characters(exclude_categories=["Cs"]))
 
 
@@ -101,3 +111,18 @@ def test_a_formula_can_do_nothing_but_be_shown(tex):
 def test_a_formula_is_drawn():
     assert "<mfrac>" in (mathml(r"\frac{1}{2}") or "") and "<mfrac>" in rendered(r"so \( \frac{1}{2} \)")
     assert "$5 and $6" in rendered("between $5 and $6")
+
+
+@pytest.mark.skipif(GSM8K is None, reason="gsm8k/train.jsonl is not on this machine")
+def test_few_equations_of_right_texts_are_marked_and_many_of_wrong_ones():
+    with GSM8K.open(encoding="utf-8") as lines:
+        texts = [re.sub(r"<<[^>]*>>", "", json.loads(line)["answer"]) for line in lines]
+    falsely = sum('class="wrong"' in rendered(text) for text in texts)
+    assert len(texts) > 7000 and falsely <= 0.005 * len(texts)
+    found = corrupted = 0
+    for text in texts[:1500]:
+        result = re.search(r"\d\s?[-+*/]\s?\d+\s?=\s?\$?(\d+)(?![\d.,/%])", text)
+        if result:
+            worse = f"{text[: result.start(1)]}{int(result[1]) + 1}{text[result.end(1) :]}"
+            corrupted, found = corrupted + 1, found + ('class="wrong"' in rendered(worse))
+    assert found > 0.35 * corrupted > 100

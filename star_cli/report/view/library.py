@@ -203,11 +203,7 @@ class Library:
         all_problems: tuple[Artifact, ...],
     ) -> SampleSet:
         problems = self._readable(artifact.input("problems") or rationales.input("problems") or "")
-        scores = tuple(
-            (str(a.tag.get("verifier", {}).get("_", "//")).split("/")[1] or a.stage, a)
-            for a in made
-            if a.has(Score) and a.input("rationales") == rationales.key
-        )
+        scores = tuple((_verifier_of(a), a) for a in made if a.has(Score) and a.input("rationales") == rationales.key)
         return SampleSet(
             run=run,
             round=event.round,
@@ -251,3 +247,10 @@ def _kind(event: Event, events: list[Event]) -> str:
         )
     )
     return next((kind for kind, of_kind in kinds if event in of_kind), "beside")
+
+
+def _verifier_of(artifact: Artifact) -> str:
+    """The name of the verifier whose scores an artifact holds; its stage where it names none."""
+    verifier = artifact.tag.get("verifier")
+    name = str(verifier.get("_")).split("/")[1:2] if isinstance(verifier, dict) else []
+    return name[0] if name else artifact.stage

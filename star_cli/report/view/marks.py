@@ -21,8 +21,13 @@ FORMULA = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$\w])\$(?=\S)([^$\n]{1,300}?)(?<=\S)\$(?![\w$])", re.S
 )
 NOTED = re.compile(r"<<([^<>\n]{1,400})>>")
-PLAIN = re.compile(
-    r"(?<![\w.,=)(])((?:\(?-?\$?\d[\d,.]*%?\)?\s?[-+*/×÷−]\s?)+\(?\$?\d[\d,.]*%?\)?)\s?=\s?(-?\$?\d[\d,]*(?:\.\d+)?%?)"
+ARITHMETIC = frozenset("0123456789 .,$%()+-*/×÷−")
+SIGNS = "+-*/×÷−"
+RESULT = re.compile(r"[ ]?-?\$?\d[\d,]*(?:\.\d+)?(?:[ ]?%)?(?![\w/*×÷%]|[.,]\d|[ ]\d|[ ]?[-+*/×÷−][ ]?[\w($])")
+BEFORE = re.compile(  # what may stand before an equation that begins there: nothing, punctuation, or such a word
+    r"(?:^|[.:;,!?(>*]|\b(?:so|is|are|was|were|has|have|had|get|gets|got|gives?|means?|makes?|then|thus|hence|therefore"
+    r"|because|since|that|which|know|compute|calculate|wait|now|be))[ ]*$",
+    re.I,
 )
 BETWEEN = r"[\s,$]*"  # what may stand between the characters of an answer, as in 1,000 or 1 0 0 0
 
@@ -109,22 +114,43 @@ def _wrong_equations(text: str) -> Iterator[Mark]:
     for found in noted:
         if "=" in found[1] and not holds(found[1].replace(" ", "")):
             yield Mark(*found.span(), "wrong", "this equation does not hold")
-    for found in PLAIN.finditer(text):
-        if any(n.start() <= found.start() < n.end() for n in noted):
-            continue
-        left, right = (re.sub(r"[\s,$]", "", side) for side in found.groups())
-        if not holds(f"{left}={right}") and not _rounded(left, right):
-            yield Mark(*found.span(), "wrong", "this equation does not hold")
+    start = 0
+    for line in text.split("\n"):
+        for first, last in _plain_equations(line):
+            inside = any(n.start() < start + last and start + first < n.end() for n in noted)
+            left, _, right = (re.sub(r"[\s,$]", "", side) for side in line[first:last].partition("="))
+            if not inside and not holds(f"{left}={right}") and not _rounded(left, right):
+                yield Mark(start + first, start + last, "wrong", "this equation does not hold")
+        start += len(line) + 1
+
+
+def _plain_equations(line: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every ``12 + 3 = 15`` whose left side is whole: what stands before it does not belong to it."""
+    for equals in (i for i, c in enumerate(line) if c == "="):
+        first = equals
+        while first > 0 and line[first - 1] in ARITHMETIC and equals - first < 200:
+            first -= 1
+        sentence = max(line.rfind(end, first, equals) for end in (". ", ", ", ": "))
+        first = sentence + 2 if sentence >= 0 else first
+        first += len(line[first:equals]) - len(line[first:equals].lstrip())
+        expression = line[first:equals].rstrip()
+        result = RESULT.match(line, equals + 1)
+        if (
+            result is not None
+            and expression[:1] not in (*SIGNS, *")%.,")
+            and any(sign in expression for sign in SIGNS)
+            and BEFORE.search(line[:first]) is not None
+        ):
+            yield first, result.end()
 
 
 def _rounded(left: str, right: str) -> bool:
-    """Whether the right side is the left one rounded to the decimals it shows."""
-    exact, shown = value(left), value(right)
+    """Whether the right side is the left one rounded to the decimals it shows, or that in per cent or in cents."""
+    exact, shown = value(left.replace("%", "")), value(right.replace("%", ""))
     if exact is None or shown is None:
         return True  # not arithmetic: nothing is said of it
-    decimals = len(right.partition(".")[2].rstrip("%"))
-    unit = 0.1**decimals * (0.01 if "%" in right else 1.0)
-    return abs(exact - shown) <= 0.5 * unit + 1e-9
+    half = 0.5 * 0.1 ** len(right.rstrip("%").partition(".")[2]) + 1e-9
+    return any(abs(exact * unit - shown) <= half * max(unit, 1.0) for unit in (1.0, 100.0, 0.01))  # %, cents
 
 
 def _occurrences(text: str, search: str) -> Iterator[Mark]:
