@@ -165,8 +165,15 @@ def _size(path: Path) -> int:
 
 def _ledgers(home: Path) -> Ledgers:
     """How the ledgers of all runs stand."""
-    stats = [(str(path), path.stat()) for run in runs(home) for path in run.ledgers()]
-    return frozenset((path, status.st_size, status.st_mtime_ns) for path, status in stats)
+    return frozenset(_standing(path) for run in runs(home) for path in run.ledgers())
+
+
+def _standing(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # gone, or a link to nothing
+        return str(path), -1, 0
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 def collect(home: Path, found: Unused) -> list[str]:
