@@ -4,6 +4,9 @@ STAR := .venv/bin/star
 # Tests run side by side, WORKERS at a time; those that start vLLM, measure memory or time share one worker (xdist_group).
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
 PARALLEL := -n $(WORKERS) --dist loadgroup
+# Their files lie in memory where there is room for them: runs sync what they write, and a disk takes its time.
+MEMORY := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR == 2 {print $$4}')" -gt 6000000 ] && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
+PYTEST := $(MEMORY) .venv/bin/python -m pytest
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -19,10 +22,10 @@ run: install  ## the main job: a tiny model teaches itself to add (ARGS="rounds=
 	@$(STAR) run $(ARGS)
 
 test: install  ## all tests but the slow ones
-	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-slow: install  ## the slow proofs too: kills on real vLLM, every method for real, whole data sets
-	@.venv/bin/python -m pytest $(PARALLEL) -m 'not gpu' $(ARGS)
+	@$(PYTEST) $(PARALLEL) -m 'not gpu' $(ARGS)
 
 snapshots: install  ## write tests/unit/__snapshots__ anew: help texts, tables and pages as they are now (look at the diff)
 	@.venv/bin/python -m pytest -q tests/unit/test_snapshots.py --snapshot-update $(ARGS)
