@@ -21,12 +21,13 @@ from star_cli.lib.formulas.equality import equal, rational
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import math_strings, phrases, retractions
-from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, vague
+from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, marked, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
 ONE_FORMULA = re.compile(r"\$\$[^$]+\$\$\.?|\$[^$]+\$\.?|\\\[(?:(?!\\\]).)+\\\]\.?|\\\((?:(?!\\\)).)+\\\)\.?", re.S)
+NEAR_END = 400  # characters at the end of a text that say whether math-verify will be needed
 RULES = ("strict", "last_box")
 
 
@@ -168,7 +169,7 @@ class Math(Reader):
             return right, box, "NO_ANSWER" if box is None else "MATCH" if right else "MISMATCH"
         reading = self.reading(text)
         said: str | None = None
-        if HARD.search(known):
+        if HARD.search(known) or HARD.search(text, max(0, len(text) - NEAR_END)):
             library()  # loading it is no part of the verdict's time
         try:
             with limited(self.seconds):
@@ -377,10 +378,10 @@ def _parsed(text: str) -> tuple[Any, ...] | None:
 
 
 def unboxed(gold: str) -> str:
-    r"""The known answer itself, where data gives it as ``\boxed{...}``, after ``####`` or between dollars."""
+    r"""The known answer itself, where data gives it as ``\boxed{...}``, after ``####``, on a last line ``A: ...`` or between dollars."""
     found = boxed(gold)
-    if found is None and "####" in gold:
-        return gold.rpartition("####")[2].strip()
+    if found is None and (answer := marked(gold)) is not None:
+        return answer
     known = (found.text if found is not None else gold).strip()
     pair = re.fullmatch(r"\$+([^$]+)\$+", known)
     return (pair[1] if pair else known).strip()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import PICTURES, READ, finals, idle, vague
+from star_cli.lib.text.answers import PICTURES, READ, finals, idle, marked, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
@@ -255,5 +255,6 @@ def answer_class(phrase: str | None, gold: str) -> str | None:
 
 
 def known_number(gold: str) -> Number | None:
-    """The number a known answer is, behind its last ``####`` where there is one; None where it is none."""
-    return _number(gold.rpartition("####")[2])
+    """The number a known answer is, behind its last ``####`` or "A:" where there is one; None where it is none."""
+    answer = marked(gold)
+    return _number(gold if answer is None else answer)

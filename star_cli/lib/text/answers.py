@@ -425,6 +425,14 @@ def boxed(text: str) -> Final | None:
     return next((f for f in finals(text) if f.kind == "boxed" and f.text), None)
 
 
+def marked(gold: str) -> str | None:
+    """What stands behind the last ``####`` of a known solution, or behind "A:" on its last line; None without these."""
+    if "####" in gold:
+        return gold.rpartition("####")[2].strip()
+    line = re.search(r"\nA:\s*(\S[^\n]*)\s*\Z", gold)
+    return line[1].strip() if line else None
+
+
 def idle(found: Final) -> bool:
     """Whether a place only talks about an answer that was given before: "the answer is thus confirmed"."""
     return found.kind in ("said", "heading") and retractions.idle(found.text)

@@ -25,6 +25,7 @@ NOT = re.compile(r"\b(?:not|never|neither|cannot|none|except)\b|n't\b", re.I)
 CLAUSE = re.compile(
     r",\s|\s(?:because|since|as|which|so|while|whereas|given|but|although|rather than|instead of)\b", re.I
 )
+MEANT = re.compile(r",?\s*(?:which (?:is|says|states|means)|that is|i\.e\.|namely)[,:]?\s+", re.I)
 WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|textnormal|textit|operatorname|mathit)\s*\{([^{}]*)\}")
 
 
@@ -50,7 +51,7 @@ def simple(text: str) -> str:
 
 
 def _whole(part: str) -> str:
-    return part.strip() if re.fullmatch(r"\s*[\w.]+\s*", part) else f"({part.strip()})"
+    return part.strip() if re.fullmatch(r"\s*(?:[\w.]+|sqrt\(\w+\))\s*", part) else f"({part.strip()})"
 
 
 def _mathy(text: str) -> bool:
@@ -98,18 +99,21 @@ def _pattern(option: str) -> re.Pattern[str] | None:
         if word.isspace():
             pieces.append(r"[\s-]*" if pieces and pieces[-1] != r"[\s-]*" else "")
             continue
-        if pieces and pieces[-1] != r"[\s-]*":
+        if word in ("and", "or") and pieces and pieces[-1] == r"[\s-]*":
+            pieces[-1] = r",?[\s-]*"  # A, B, and C
+        elif pieces and pieces[-1] != r"[\s-]*":
             pieces.append(r"\s*")
         pieces.append(re.escape(word))
     first, last = bare[0], bare[-1]
-    before = (
-        r"(?<![\w.\-−/^*=])(?<!\d\s)"
-        if first.isdigit()
-        else r"(?<![\w.\-−])"
-        if first.isalnum() or first in "-."
-        else ""
-    )
-    after = r"(?!\w|[.,]\d|-\w|\s*[/^*]\s*[\w(])" if last.isdigit() else r"(?!\w|-\w)" if last.isalnum() else ""
+    formula = re.search(r"\d|sqrt|[=^*/<>]", bare)
+    before = r"(?<![\w.\-−/^*=])(?<!\d\s)" if formula and (first.isdigit() or first in "(s") else ""
+    if not before and (first.isalnum() or first in "-."):
+        before = r"(?<![\w.\-−])"
+    after = ""
+    if formula and (last.isdigit() or last == ")"):
+        after = r"(?!\w|[.,]\d|-\w|\s*[/^*]\s*[\w(])"
+    elif last.isalnum():
+        after = r"(?!\w|-\w)"
     return re.compile(before + "".join(pieces) + after, re.I)
 
 
@@ -160,6 +164,10 @@ def named(phrase: str, choices: list[str], whole: bool = False) -> tuple[set[int
         return {-1}, False  # a letter that no option has
     if len(lettered) > 1 or (lettered and not lettered <= texts and _is_text_of_another(phrase, letters, choices)):
         return set(), False
+    if lettered and not texts and (meant := MEANT.match(phrase[end:])):
+        options = named(phrase[end + meant.end() :], choices)[0]
+        if options and not options & lettered:
+            return lettered | options, False  # "option C, which is 3", where C is 5
     rest = max(s[1] for s in [*said, *letters])
     if re.search(r"\bor\b", phrase[rest:end]) or re.match(r",?\s+or\b", phrase[end:]):
         return set(), False  # "(e) or something like it"
