@@ -378,7 +378,9 @@ def _parsed(text: str) -> tuple[Any, ...] | None:
 
 
 def unboxed(gold: str) -> str:
-    r"""The known answer itself, where data gives it as ``\boxed{...}``, after ``####``, on a last line ``A: ...`` or between dollars."""
+    r"""The known answer itself, where data gives it as ``\boxed{...}``, after ``####``, on a last line ``A: ...`` or
+    between dollars.
+    """
     found = boxed(gold)
     if found is None and (answer := marked(gold)) is not None:
         return answer
