@@ -6,6 +6,7 @@ gold ``72``, text ``48 + 24 = 72, so she sold 72 clips.\n#### 72`` -> MATCH; ``T
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -237,6 +238,7 @@ class Numeric(Reader):
         return None, None
 
 
+@lru_cache(maxsize=4096)
 def _number(phrase: str) -> Number | None:
     try:
         return read_number(phrase)

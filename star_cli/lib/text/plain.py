@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 from star_cli.lib.text.units import CURRENCY
 
@@ -23,6 +24,12 @@ POWER = re.compile(
     r"\b((?:centi|milli|kilo)?met(?:er|re)s?|cm|km|mm|m|ft|feet|in|inch(?:es)?|yd|mi|miles?)\s?\^\s*\{?\s*([23])\b\}?"
     r"|\b(cm|km|mm|m|ft)([23])\b"
 )
+NEGATIVE = re.compile(r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\d)")
+TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=[$€£]?\d)")  # 9 x 2
+HOUR = re.compile(r"(?<=\d):00(?=\s*[ap]\.?\s?m\b)", re.I)
+MONEY = re.compile(rf"[{CURRENCY}]")
+MONEY_SIGNED = re.compile(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])")
+POINTS = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+")
 DOTS = re.compile(r"(\d*)\.(\d+)\s*(?:\.\.\.|…|\\(?:l|c)?dots(?![A-Za-z]))")
 
 
@@ -67,33 +74,48 @@ def _power(m: re.Match[str]) -> str:
     return f"{'square' if (m[2] or m[4]) == '2' else 'cubic'} {m[1] or m[3]}"
 
 
+
+@lru_cache(maxsize=1024)
 def plain(text: str) -> str:
     """The phrase with LaTeX, Markdown, currency signs and exotic characters in their plainest form."""
-    text = re.sub(r"<<[^<>]*>>", "", text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()), text)
+    text = re.sub(r"<<[^<>]*>>", "", text) if "<<" in text else text
+    exotic = not text.isascii()
+    if exotic:
+        text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()), text)
     text = grouped(text)
-    text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)).replace("⁄", "/")
-    text = re.sub("[\u2212\u2010-\u2013\ufe63]", "-", text).replace("\u2014", "; ")
+    if exotic:
+        text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)).replace("⁄", "/")
+        text = re.sub("[\u2212\u2010-\u2013\ufe63]", "-", text).replace("\u2014", "; ")
     text = repeating(text.replace("{,}", ","))
+    if exotic or "\\" in text or "{" in text:
+        text = _without_commands(text)
+    if re.search("[<>!]=|=>", text):
+        text = text.replace("<=", "≤").replace(">=", "≥").replace("=>", "≥").replace("!=", "≠")
+    if NEGATIVE.search(text) and not re.search(r"\d\s+minus", text):
+        text = NEGATIVE.sub("-", text)
+    text = TIMES.sub("*", text)
+    text = HOUR.sub("", text)
+    text = text.replace("~", " ")
+    if re.search(r"[*`_]", text):
+        text = re.sub(r"(?<=\d)\s*\*\*\s*(?=\d)", "^", text).replace("**", "")
+        text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
+    text = MONEY.sub(" ", MONEY_SIGNED.sub("", text))
+    text = POWER.sub(_power, text)
+    text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
+    text = re.sub(r"[{}]", "", text) if "^" not in text else text
+    return POINTS.sub(" ", text).strip(" :,?")
+
+
+def _without_commands(text: str) -> str:
+    """LaTeX and its signs in plain characters; a command that is not understood becomes §."""
     text = re.sub(r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}", re.sub(r"\{\s*\{([^{}]*)\}\s*\}", r"{\1}", text))
     text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|textnormal)\s*\{([^{}]*)\}", r" \1 ", text)
     text = re.sub(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r" \1/\2 ", text)
     text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)", r" \1/\2 ", text)
     text = re.sub(r"\^\s*\{?\s*(?:\\circ|\\degree|°)\s*\}?|°|\\degree", " degrees ", text)
-    text = re.sub(r"\\leq?(?![a-z])|<=", "≤", re.sub(r"\\geq?(?![a-z])|>=|=>", "≥", text))
-    text = re.sub(r"\\neq?(?![a-z])|!=", "≠", text)
-    text = re.sub(r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\d)", "-", text) if not re.search(r"\d\s+minus", text) else text
-    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=[$€£]?\d)", "*", text)
-    text = re.sub(r"(?<=\d):00(?=\s*[ap]\.?\s?m\b)", "", text, flags=re.I)
+    text = re.sub(r"\\leq?(?![a-z])", "≤", re.sub(r"\\geq?(?![a-z])", "≥", text))
+    text = re.sub(r"\\neq?(?![a-z])", "≠", text)
     text = re.sub(r"\\(?:times|cdot)|×|·", "*", text).replace("\\approx", "≈").replace("\\div", "÷")
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[,!;:()\[\] ])", " ", text)
-    text = re.sub(r"\\([%$#&])", r"\1", text).replace("~", " ")
-    text = re.sub(r"\\[A-Za-z]+|\\", "§", text)
-    text = re.sub(r"(?<=\d)\s*\*\*\s*(?=\d)", "^", text).replace("**", "")
-    text = re.sub(r"(?<![\d)\s])\*|\*(?!\s*[\d(-])|`|^[_\s]+|[_\s]+$", "", text)
-    text = re.sub(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])", "", text)
-    text = re.sub(rf"[{CURRENCY}]", " ", text)
-    text = POWER.sub(_power, text)
-    text = re.sub(r"(?<=[A-Za-z])\^\s*\{?-?\d+\}?|\b(?:cm|km|mm|m|ft|in)\d\b", "", text)
-    text = re.sub(r"[{}]", "", text) if "^" not in text else text
-    return re.sub(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+", " ", text).strip(" :,?")
+    text = re.sub(r"\\([%$#&])", r"\1", text)
+    return re.sub(r"\\[A-Za-z]+|\\", "§", text)
