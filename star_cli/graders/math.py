@@ -23,6 +23,7 @@ from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import math_strings, phrases, retractions
 from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, marked, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
+from star_cli.lib.text.plain import uncoloured
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
@@ -261,6 +262,7 @@ def compare(known: str, said: str) -> str:
     """MATCH, MISMATCH or NO_ANSWER for two answers; NO_ANSWER where the second is not understood."""
     if len(said) > LONGEST:
         return "NO_ANSWER"
+    said = uncoloured(said)
     if phrases.same_text(known, said):
         return "MATCH"
     letter = phrases.letter(known)

@@ -8,6 +8,7 @@ end a text with an answer, ``LOST`` ways in which an answer does not count.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -122,7 +123,7 @@ def integers(r: Random) -> Forms:
         forms.append(f"+{n}")
     wrong = {n + 1, n - 1, -n, n * 10, n + 10, int(plain[::-1]) if n > 0 else n + 100, n * n, 2 * n} - {n}
     changed = [str(w) for w in wrong] + [f"{n}x", f"{n}^2" if n not in (0, 1) else "2", f"{n}.5", f"{n}, {n + 1}"]
-    changed += [rf"{n}\%" if size < 1 else f"{n}i" if n else "i"]
+    changed += [f"{n}i" if n else "i"]
     return plain, forms, changed
 
 
@@ -694,11 +695,77 @@ def pis(r: Random) -> Forms:
     return gold, forms, changed
 
 
+def ratios(r: Random) -> Forms:
+    p, q, k = r.randint(1, 20), r.randint(1, 20), r.randint(2, 5)
+    gold = f"{p}:{q}"
+    forms = [gold, f"{p} : {q}", f"{p} to {q}", rf"{p} \text{{ to }} {q}", rf"\frac{{{p}}}{{{q}}}", f"AB:CD = {p}:{q}"]
+    if q < 10 or k * p > 24:  # two that look like times are compared as times
+        forms.append(f"{k * p}:{k * q}")
+    changed = [f"{p + 1}:{q}", f"{p}:{q + 1}", f"{p}:{q}:1", tex(Fraction(p + q, q)), f"{p} to {q + 1}", f"{p}, {q}"]
+    return gold, forms, [*changed, f"{q}:{p}"] if p != q else changed
+
+
+def systems(r: Random) -> Forms:
+    x, y = r.choice([("x", "y"), ("a", "b"), ("p", "q")])
+    (s, t), (u, v) = r.sample(range(-9, 10), 2), r.sample(range(10, 30), 2)
+    gold = f"({s}, {t}), ({u}, {v})"
+    forms = [gold, f"({u}, {v}), ({s}, {t})", rf"\{{({s}, {t}), ({u}, {v})\}}", f"({x}, {y}) = ({s}, {t}), ({u}, {v})"]
+    forms += [f"{x}={s}, {y}={t}; {x}={u}, {y}={v}", rf"{x}={u}, {y}={v} \text{{ or }} {x}={s}, {y}={t}"]
+    changed = [
+        f"({s}, {v}), ({u}, {t})",
+        f"({s}, {t})",
+        f"{s}, {t}, {u}, {v}",
+        f"({x}, {y}) = ({s}, {t}), ({u}, {v + 1})",
+    ]
+    changed += [f"{x}={t}, {y}={s}; {x}={u}, {y}={v}", f"({t}, {s}), ({v}, {u})", f"({s}, {t}), ({u}, {v}), (0, 99)"]
+    return gold, forms, changed
+
+
+def inequalities(r: Random) -> Forms:
+    a, b, c = r.randint(2, 9), r.randint(-9, 9), r.randint(1, 12)
+    low, high = Fraction(-c - b, a), Fraction(c - b, a)
+    plus = f"{b:+d}" if b else ""
+    if r.random() < 0.5:
+        gold = f"({tex(low)}, {tex(high)})"
+        forms = [gold, f"|{a}x{plus}| < {c}", f"{-c} < {a}x{plus} < {c}", f"{slash(low)} < x < {slash(high)}"]
+        changed = [rf"|{a}x{plus}| \le {c}", f"|{a}x{plus}| < {c + 1}", f"|{a}x{plus}| > {c}", f"{a}x{plus} < {c}"]
+        return gold, forms, [*changed, f"x < {slash(high)}"]
+    gold = f"x > {tex(high)}"
+    forms = [gold, f"{a}x{plus} > {c}", rf"({tex(high)}, \infty)", f"{c} < {a}x{plus}", f"{-a}x{-b:+d} < {-c}"]
+    changed = [
+        f"{a}x{plus} < {c}",
+        rf"{a}x{plus} \ge {c}",
+        f"{a + 1}x{plus} > {c + 1 if c == b else c}",
+        f"x = {tex(high)}",
+    ]
+    return gold, forms, changed
+
+
+def functions(r: Random) -> Forms:
+    name, (x, y) = r.choice("fgh"), r.sample("xnt", 2)
+    coefficients = [r.randint(-6, 6), r.randint(-6, 6), r.randint(1, 6)]
+    gold = f"{name}({x}) = {poly(coefficients, x)}"
+    forms = [
+        gold,
+        f"{name}({y}) = {poly(coefficients, y)}",
+        poly(coefficients, x),
+        f"{name}({x}) = {poly(coefficients, x, 1)}",
+    ]
+    bumped = [coefficients[0] + 1, *coefficients[1:]]
+    changed = [
+        f"{name}({x}) = {poly(bumped, x)}",
+        f"{name}({y}) = {poly(bumped, y)}",
+        f"{name.upper()}({x}) = {poly(bumped, x)}",
+    ]
+    return gold, forms, [*changed, f"{name}({x}) = {poly(coefficients, y)}" if any(coefficients[1:]) else "0.123"]
+
+
 KINDS: dict[str, Callable[[Random], Forms]] = {
     f.__name__: f
     for f in (
         integers, fractions, decimals, percents, money, units, radicals, polynomials, equations, assignments,
-        intervals, unions, sets, tuples, matrices, times, texts, complexes, powers, bases, angles, pis,
+        intervals, unions, sets, tuples, matrices, times, texts, complexes, powers, bases, angles, pis, ratios, systems,
+        inequalities, functions,
     )
 }  # fmt: skip
 
@@ -769,6 +836,19 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
     "Answer without colon": lambda a: f"Answer {formula(a)}",
     "because": lambda a: f"The answer is {formula(a)} because of the theorem above.",
     "sentence": lambda a: f"Some work. So the value that we want is {formula(a)}.",
+    "channels": lambda a: (
+        rf"<|channel|>analysis<|message|>Is it \boxed{{123456}}?<|end|><|start|>assistant<|channel|>final<|message|>"
+        rf"It is $\boxed{{{a.strip('$')}}}$.<|return|>"
+    ),
+    "channels without tokens": lambda a: f"analysisThe answer is 123456?assistantfinalThe answer is {formula(a)}.",
+    "object": lambda a: json.dumps({"reason": "the answer is not 123456", "answer": a}),
+    "not another": lambda a: rf"It is $\boxed{{{a.strip('$')}}}$, not $\boxed{{123456}}$.",
+    "another asked": lambda a: rf"Is it \boxed{{123456}}? No. The answer is {formula(a)}.",
+    "coloured": lambda a: rf"It is $\boxed{{\textcolor{{red}}{{{a.strip('$')}}}}}$.",
+    "twice escaped": lambda a: rf"The answer is $\boxed{{{a.strip('$')}}}$.".replace("\\", "\\\\"),
+    "program": lambda a: f"```python\nanswer = 123456\n```\nThe answer is {formula(a)}.",
+    "answer comes to": lambda a: f"The answer comes out to {formula(a)}.",
+    "scratchpad": lambda a: f"<scratchpad>The answer is 123456.</scratchpad>\n<answer>{a}</answer>",
 }
 
 PLAIN = (
@@ -816,6 +896,13 @@ LOST: dict[str, tuple[Callable[[str], str], str]] = {  # the answer stands there
     ),
     "box not closed": (lambda a: rf"It is \boxed{{{a.strip('$')}", "stop"),
     "denied": (lambda a: f"The answer is not {formula(a)}.", "stop"),
+    "denied box": (lambda a: rf"It is not $\boxed{{{a.strip('$')}}}$.", "stop"),
+    "asked": (lambda a: f"Is the answer {formula(a)}?", "stop"),
+    "asked in a box": (lambda a: rf"Is it $\boxed{{{a.strip('$')}}}$?", "stop"),
+    "supposed": (lambda a: rf"Suppose it is $\boxed{{{a.strip('$')}}}$. Then 2 = 3.", "stop"),
+    "cannot be right": (lambda a: rf"\boxed{{{a.strip('$')}}}. But that can't be right.", "stop"),
+    "in a channel": (lambda a: f"analysisThe answer is {formula(a)}.assistantfinalI am lost.", "stop"),
+    "in a program": (lambda a: f"```python\n# the answer is {formula(a)}\nprint(5)\n```", "stop"),
 }
 
 

@@ -102,7 +102,7 @@ def alike(gold: Any, answer: Any) -> bool:
         )
     if isinstance(gold, Based) and isinstance(answer, Based):
         return gold.base == answer.base and gold.digits.lstrip("0") == answer.digits.lstrip("0")
-    if isinstance(gold, Ratio) or isinstance(answer, Ratio):  # 12:15 looks like a time, but not beside 4:5
+    if {type(gold), type(answer)} & {Ratio, Scalar}:  # 12:15 looks like a time, but not beside 4:5 and 4/5
         gold, answer = _as_ratio(gold), _as_ratio(answer)
     if isinstance(gold, Ratio) and isinstance(answer, Ratio):
         return len(gold.parts) == len(answer.parts) and all(

@@ -236,7 +236,7 @@ def _wrapped(name: str, content: str, before: list[Token]) -> list[tuple[str, st
         return [("number", inside.split("/")[0]), ("sign", "/"), ("number", inside.split("/")[1])]
     if re.fullmatch(r"[-\d.,]*\d", inside):
         return [("sign", "-"), ("number", inside[1:])] if inside[0] == "-" else [("number", inside.replace(",", ""))]
-    if inside in FUNCTIONS and not (inside == "min" and before and before[-1].kind in ("number", "close")):
+    if inside in FUNCTIONS and not (inside in ("min", "sec") and before and before[-1].kind in ("number", "close")):
         return [("function", inside)]
     if re.fullmatch(r"[A-Z]{2,4}", inside) and name in ("mathrm", "operatorname", "rm"):
         return [("name", inside)]

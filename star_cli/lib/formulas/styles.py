@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 
+from star_cli.lib.text.plain import uncoloured, unescaped
+
 FONTS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|mathrm|mathbf|mathit|mathsf|boldsymbol|bm|bold|emph"
     r"|underline"
 )
 WHOLE = re.compile(rf"\s*\\(?:{FONTS}|boxed|fbox)\s*\{{(?P<inside>.*)\}}\s*[.]?\s*", re.S)
+BRACED = re.compile(r"\s*\{(?P<inside>.*)\}\s*", re.S)
 AROUND_FORMULA = re.compile(rf"\\(?:{FONTS})\s*(?=\{{[^{{}}]*[{{\\])")  # \mathbf{\frac12}
-SWITCH = re.compile(
-    r"\\(?:color|textcolor|colorbox)\s*\{[^{}]*\}"
-    r"|\\(?:bf|rm|it|sf|tt|bfseries|itshape|normalsize|centering|tiny|small|large|Large|LARGE|huge|Huge)(?![A-Za-z])(?!\s*\{)"
-    r"|\\(?:label|tag)\s*\{[^{}]*\}|\\(?:blacksquare|square|qed|Box)(?![A-Za-z])\s*[.$]*\s*$"
+MARKS = re.compile(
+    r"\\(?:label|tag)\s*\{[^{}]*\}|\\(?:blacksquare|square|qed|Box)(?![A-Za-z])\s*[.$]*\s*$"
     r"|^[\s$]*\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])"
 )
 ENVIRONMENT = re.compile(
@@ -49,13 +50,13 @@ PER = re.compile(
 
 def unstyled(text: str) -> str:
     """A formula without what is only style. Environments of several lines become one chain or one list."""
-    if re.search(r"\\\\[A-Za-z]", text) and not re.search(r"(?<!\\)\\[A-Za-z]", text):
-        text = text.replace("\\\\", "\\")  # every command is escaped twice
-    text = CASES.sub(_system, SWITCH.sub(" ", text))
+    text = unescaped(text)
+    text = CASES.sub(_system, MARKS.sub(" ", uncoloured(text)))
     text = re.sub(r"^\s*(?:\\(?:approx|simeq|sim)(?![A-Za-z])|[≈~]|=(?!=))\s*", "", text)
     text = PROBABILITY.sub("P=", text)
+    text = re.sub(r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}", text)
     for _ in range(4):
-        whole = WHOLE.fullmatch(text)
+        whole = WHOLE.fullmatch(text) or BRACED.fullmatch(text)
         if whole is None or not re.search(r"[\\$\d]", whole["inside"]) or not _balanced(whole["inside"]):
             break
         text = whole["inside"]
@@ -65,7 +66,6 @@ def unstyled(text: str) -> str:
     text = DEGREES.sub(lambda m: rf"\text{{ °{m[1] or m[2] or m[3]}}}", text)
     text = PER.sub(r"\\text{ \1/\2}", text)
     text = re.sub(r"(?<=\d)\^\s*(?:o|\{o\})(?![A-Za-z])", r"^\\circ", text)
-    text = re.sub(r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}", text)
     return _one_line(text) if ENVIRONMENT.search(text) else text
 
 

@@ -71,6 +71,7 @@ POINTER = re.compile(  # "this is the answer"
     r"|solution)$",
     re.I,
 )
+DOLLAR = re.compile(r"(?<!\\)\$")
 HANGING = re.compile(
     r"(?:so |thus |therefore,? )?(?:the |my |our )?(?:final )?answer(?: is)?\W*", re.I
 )  # torn, or looping
@@ -258,7 +259,7 @@ def _field(text: str, start: int) -> Final | None:
     near = near.lstrip()
     raw = re.match(r"'([^'\n]*)'|\"([^\"\n]*)\"", near)
     value: object
-    if raw and (raw[1] is not None or re.search(r"(?<!\\)\\(?![\\\"])", raw[2])):
+    if raw and (raw[1] is not None or re.search(r"(?<!\\)\\(?![\\\"]|u[0-9a-fA-F]{4})", raw[2])):
         value, end = raw[1] or raw[2] or "", raw.end()  # "\frac{1}{2}" is no valid JSON, but clear
     else:
         try:
@@ -336,8 +337,11 @@ def _claim(text: str, verb: int, after: int) -> Final | None:
     box = _box(text, at) if at >= 0 else None
     if box is not None and box.text and not text[box.end : verb].strip("$ \n.\\)]*_"):
         return Final(box.text, box.text, box.start, after, "boxed")
-    if phrase.count("$") % 2:  # the break was inside a formula
-        opening = text.rfind("$", max(0, verb - LONGEST), verb - len(near[near.rfind("$") :]))
+    marks = list(DOLLAR.finditer(near))
+    if len(DOLLAR.findall(phrase)) % 2 and marks:  # the break was inside a formula
+        begin = max(0, verb - LONGEST)
+        before = list(DOLLAR.finditer(text[begin : verb - len(near) + marks[-1].start()]))
+        opening = begin + before[-1].start() if before else -1
         phrase = text[opening:verb] if opening >= 0 else phrase
     answer = LEAD.sub("", phrase, count=1).strip(' \t*_`",:')
     behind = re.search(r".*\bthat\s+(?=\S)", answer, re.S)  # "..., confirming that 80 is the answer"

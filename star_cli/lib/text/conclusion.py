@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from star_cli.lib.text.answers import FORMULA, PICTURES, Final
+from star_cli.lib.text.answers import DOLLAR, FORMULA, PICTURES, Final
 
 REACH = 3000  # characters at the end of a text that are looked at
 SENTENCE = 400  # characters of a sentence; a longer one concludes nothing
@@ -24,7 +24,7 @@ LEAD = re.compile(
 VERB = re.compile(
     r"(?<![=<>])\b(?:is|are|equals?|becomes|must be|will be)\b(?:\s+(?:equal to|approximately|exactly|therefore"
     r"|then|thus))?[\s:]*"
-    r"|:[\s*_]+"
+    r"|(?<!\d)(?<!\d\s):[\s*_]+"
 )
 NAMED = re.compile(r"[*_]*(?=[^=\n]*[A-Za-z]{3})[A-Za-z][A-Za-z '*_]{2,40}=\s*(?=[^\s=])")  # Total cost = 9 * 2 = 18
 DISPLAY = re.compile(r"(\$\$|\\\[)(?:(?!\1|\\\]).){1,1000}(?:\$\$|\\\])[.\s]*$", re.S)
@@ -68,6 +68,8 @@ def conclusion(text: str) -> Final | None:
     block = DISPLAY.search(body)
     first = block.start() if block else len(body.rstrip(" .!*_$\\)]}\"'"))
     breaks = [m.end() for m in BREAK.finditer(body[:first].rstrip() + " ") if m.end() < first]
+    while breaks and len(DOLLAR.findall(body, breaks[-1])) % 2:  # a row break inside a formula
+        breaks.pop()
     begin = breaks[-1] if breaks else 0
     sentence = body[begin:].strip()
     said = sentence and len(sentence) <= SENTENCE and not sentence.endswith("?")

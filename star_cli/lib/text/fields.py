@@ -28,7 +28,15 @@ def answer_in(text: str) -> tuple[int, int] | None:
     if start < lead or len(body) - start > LONGEST or not body.startswith("{", start):
         return None
     raw = body[start:]
-    for candidate in (raw, re.sub(r"(?<!\\)\\(?![\\\"])", r"\\\\", raw)):  # "\frac{1}{2}" is no valid JSON, but clear
+    for candidate in (
+        raw,
+        re.sub(
+            r"(?<!\\)\\(?![\\\"]"
+            r"|u[0-9a-fA-F]{4})",
+            r"\\\\",
+            raw,
+        ),
+    ):  # "\frac{1}{2}" is no valid JSON, but clear
         try:
             found = json.loads(candidate)
         except (ValueError, RecursionError):

@@ -46,6 +46,7 @@ SETTING = re.compile(
 SOFT = re.compile(r"(?:,\s+(?=[a-z])|\s(?:because|since|which|so|where|as|given)\b).*", re.S)
 ATTAINED = re.compile(r",?\s(?:attained|achieved|reached|occurring|with equality)\s(?:at|when|if|for|by)\b.*", re.S)
 REASON = re.compile(r",?\s(?:because|since|as|which)\b.*", re.S)
+BARE = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
 SECOND = re.compile(r"(?:[,;]|\band\b)\s*[A-Za-z]\w*\s*$")  # x = 1, y: before the next "="
 FORMULA = re.compile(  # a side of an equation that is more than a name or arithmetic: 3x + 2y, x^2, a - b
     r"\d\s*(?![mgshlLkK]\b)[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s*(?:[-+*/^]\s*[\dA-Za-z(]|[²³])"
@@ -128,6 +129,8 @@ def read_number(phrase: str) -> Number | None:
     if len(sides) > 1:  # a calculation: its result stands at the end, sometimes at the beginning
         if any(SECOND.search(s) for s in sides[1:-1]) or any(FORMULA.search(s) for s in sides):
             raise Unclear
+        if BARE.fullmatch(sides[0]) and BARE.fullmatch(sides[-1]) and _side(sides[0]) != _side(sides[-1]):
+            raise Unclear  # 2 = 3
         last = _side(sides[-1], money)
         if last is not None:
             return last

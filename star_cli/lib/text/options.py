@@ -10,6 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 from star_cli.lib.formulas.latex import UNICODE
+from star_cli.lib.text.plain import uncoloured, unescaped
 
 LETTERS = "ABCDEFGHIJ"
 MARKED = re.compile(r"[(\[]\s*([A-Ja-j])\s*[)\]]")  # (e) [e]
@@ -32,6 +33,7 @@ WRAP = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|textnormal|textit
 @lru_cache(maxsize=4096)
 def simple(text: str) -> str:
     r"""LaTeX, Unicode and Markdown in one plain form: ``$60^{\circ}$`` and "60 degrees" are "60 degrees"."""
+    text = uncoloured(unescaped(text))
     text = WRAP.sub(r" \1 ", WRAP.sub(r" \1 ", text))
     text = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()).replace("−", "-"), text)
     text = unicodedata.normalize("NFKC", text).translate(UNICODE)

@@ -30,6 +30,12 @@ HOUR = re.compile(r"(?<=\d):00(?=\s*[ap]\.?\s?m\b)", re.I)
 MONEY = re.compile(rf"[{CURRENCY}]")
 MONEY_SIGNED = re.compile(rf"(?<=[-+])\s*[{CURRENCY}]\s*|[{CURRENCY}](?=\s*[-+])")
 POINTS = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?=\D|$)|\s+")
+SWITCH = re.compile(
+    r"\\(?:color|textcolor|colorbox)\s*\{[^{}]*\}"
+    r"|\\(?:bf|rm|it|sf|tt|bfseries|itshape|normalsize|centering|tiny|small|large|Large|LARGE|huge|Huge)(?![A-Za-z])(?!\s*\{)"
+)
+TWICE = re.compile(r"\\\\[A-Za-z{}%$!,;]")
+ONCE = re.compile(r"(?<!\\)\\[A-Za-z{}%$!,;]")
 DOTS = re.compile(r"(\d*)\.(\d+)\s*(?:\.\.\.|…|\\(?:l|c)?dots(?![A-Za-z]))")
 
 
@@ -69,16 +75,26 @@ def _fraction(whole: str, fixed: str, period: str) -> str:
     return f"{value.numerator}/{value.denominator}"
 
 
+def unescaped(text: str) -> str:
+    r"""A text with ``\\frac`` as ``\frac``, where every command is escaped twice, as JSON writes it."""
+    twice = TWICE.search(text) if "\\\\" in text else None
+    return text.replace("\\\\", "\\") if twice and not ONCE.search(text) else text
+
+
+def uncoloured(text: str) -> str:
+    """A text without colours and switches of the font."""
+    return SWITCH.sub(" ", text) if "\\" in text else text
+
+
 def _power(m: re.Match[str]) -> str:
     """cm^2 as "square cm"."""
     return f"{'square' if (m[2] or m[4]) == '2' else 'cubic'} {m[1] or m[3]}"
 
 
-
 @lru_cache(maxsize=1024)
 def plain(text: str) -> str:
     """The phrase with LaTeX, Markdown, currency signs and exotic characters in their plainest form."""
-    text = re.sub(r"<<[^<>]*>>", "", text) if "<<" in text else text
+    text = uncoloured(unescaped(re.sub(r"<<[^<>]*>>", "", text) if "<<" in text else text))
     exotic = not text.isascii()
     if exotic:
         text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + unicodedata.normalize("NFKC", m.group()), text)
