@@ -29,6 +29,7 @@ EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer
 ONE_FORMULA = re.compile(r"\$\$[^$]+\$\$\.?|\$[^$]+\$\.?|\\\[(?:(?!\\\]).)+\\\]\.?|\\\((?:(?!\\\)).)+\\\)\.?", re.S)
 NEAR_END = 400  # characters at the end of a text that say whether math-verify will be needed
+NUMBER_WORDS = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+)*(?: \([\d,.]+\))?\.?|[\d,.]+ \([A-Za-z -]+\)\.?")  # five (5)
 RULES = ("strict", "last_box")
 
 
@@ -197,6 +198,8 @@ def final_of(text: str, known: str) -> Final | None:
                 return Final("", "", found.start, found.end, found.kind)
         return Final("", "", found.start, found.end, found.kind) if retractions.retracted(text, found.end) else found
     bare = text.strip().strip(PICTURES).strip()
+    if bare and len(bare) <= 60 and NUMBER_WORDS.fullmatch(bare) and phrases.number(bare) is not None:
+        return Final(bare, bare, 0, len(text), "bare")
     if bare and len(bare) <= LONGEST and (ONE_FORMULA.fullmatch(bare) or _formula(bare) or _few_words(bare, known)):
         return Final(bare, bare, 0, len(text), "bare")
     last = last_line(text)

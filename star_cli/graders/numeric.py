@@ -21,7 +21,7 @@ from star_cli.lib.text.retractions import retracted
 BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[*]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"
 )
-SPELLED = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+)*\.?")
+SPELLED = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+)*(?: \([\d,.]+\))?\.?")
 SPACED = re.compile(r"\d(?: \d)+")
 TELLS = re.compile(  # a phrase with one of these says something of a number, even where none can be read
     r"\d|[\\=<>^]|\b(?:no|not|none|never|cannot|half|twice|double|triple|un\w+|zero|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -221,7 +221,9 @@ class Numeric(Reader):
             return said, None
         stripped = text.strip().strip(PICTURES).strip()
         if len(stripped) <= 60 and BARE.fullmatch(stripped):
-            return stripped, _number(stripped.strip("*").rstrip("."))
+            number = _number(stripped.strip("*").rstrip("."))
+            if number is not None or conclusion(text) is None:
+                return stripped, number
         if len(stripped) <= 60 and SPELLED.fullmatch(stripped) and (number := _number(stripped)) is not None:
             return stripped, number
         alone = last_line(text)

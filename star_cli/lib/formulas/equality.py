@@ -126,7 +126,7 @@ def alike(gold: Any, answer: Any) -> bool:
 def _as_ratio(kind: Any) -> Any:
     """A time of day in hours and minutes as the ratio it is written like; anything else as it is."""
     minutes = kind.seconds // 60 if isinstance(kind, Clock) else 0
-    if not minutes or kind.half or kind.seconds % 60:
+    if not minutes or kind.half or kind.seconds % 60 or minutes % 60 < 10:  # 10:05 is no ratio
         return kind
     return Ratio((Fraction(minutes // 60), Fraction(minutes % 60)))
 

@@ -71,6 +71,8 @@ def _special(text: str) -> Any:
     """A time of day, a ratio, or a quantity in several units; None for anything else."""
     if len(text) > 80:
         return None
+    if text.lower() in ("noon", "midnight"):
+        return Clock(12 * 3600, "p" if text.lower() == "noon" else "a")
     time = TIME.fullmatch(text)
     if time and (time[2] or time[4]) and int(time[1]) < 25 and not (time[4] and int(time[1]) > 12):
         return Clock(int(time[1]) * 3600 + int(time[2] or 0) * 60 + int(time[3] or 0), (time[4] or "").lower())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from star_cli.lib.text.answers import DOLLAR, FORMULA, PICTURES, Final
+from star_cli.lib.text.spelled import spelled
 
 REACH = 3000  # characters at the end of a text that are looked at
 SENTENCE = 400  # characters of a sentence; a longer one concludes nothing
@@ -88,7 +89,11 @@ def _answer_of(sentence: str) -> str | None:
     verb = next(reversed(list(VERB.finditer(bare))), None)
     if named:
         answer = bare[named.end() :]
-    elif verb is not None and (FORMULA.match(bare[verb.end() :]) or re.match(r"[A-Z(]", bare[verb.end() :])):
+    elif verb is not None and (
+        FORMULA.match(bare[verb.end() :])
+        or re.match(r"[A-Z(]", bare[verb.end() :])
+        or spelled(bare[verb.end() :]) is not None
+    ):
         answer = bare[verb.end() :]
     elif (bold := BOLD.findall(sentence)) and len(bold) == 1 and not TURNED.search(sentence):
         answer = bold[0]

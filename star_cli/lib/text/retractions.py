@@ -51,6 +51,7 @@ AT_ONCE = re.compile(  # in the very next sentence these are enough
     r"|make sense|add up)\b)"
     r"|(?:that|this)(?:'s| is) (?:right|correct)\?)"
     rf"|[\s\"'*_)\]$\\]*(?:is|was|would be|must be) {WRONG}\b"
+    r"|[\s\"'*_)\]$.\\…]*(?:wait|hmm+|oops|hold on)\b[\s.…,!—–-]*no\b(?! need| problem| doubt| other| more| matter)"
     rf"|[\s\"'*_)\]$.\\]*(?:wait|hmm+|oops)\b[\s.…,!—–-]*(?:no\b[\s.,!]*)?$",
     re.I,
 )

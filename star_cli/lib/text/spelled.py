@@ -28,6 +28,7 @@ def spelled(text: str) -> tuple[Fraction, str] | None:
     part = re.fullmatch(r"\W*(?:an?\s+)?(half|third|quarter|fourth|fifth|sixth|eighth|tenth)\W*", text.lower())
     if part:
         return Fraction(1, PARTS[part[1]]), ""
+    text = re.sub(r"^(\W*)a (?=(?:hundred|thousand|million|billion|trillion)\b)", r"\1one ", text, flags=re.I)
     found = re.findall(r"[a-z]+", text.lower()[:120])
     start = next((i for i, w in enumerate(found) if w in ONES or w in TENS), None)
     if start is None or start > (1 if found[0] in ("the", "a", "exactly", "about") else 0):

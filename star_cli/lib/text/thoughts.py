@@ -33,6 +33,7 @@ NEXT = re.compile(
     r"^[ \t>*#]*(?:(?:[Nn]ext|[Nn]ew)[ \t]+)?(?:Q|[Qq]uestion|Problem|Exercise|Human|User"
     r"|Instruction)\b[ \t]*\d*[ \t]*\**"
     r"[ \t]*[:.)]|^[ \t>*#]*(?:Question|Problem|Exercise|Example)[ \t]+\d+[ \t]*\**[ \t]*[:.)]?[ \t]*\**[ \t]*$"
+    r"|^[ \t>*#]*(?:[Nn]ext|[Nn]ew)[ \t]+(?:question|problem|exercise|example)\b[^\n]{0,40}:"
     r"|(?<=\s)Q:|<\|(?:im_start|im_end|eot_id|eom_id|endoftext|end_of_text|EOT|user|assistant|start_header_id|start|end|return"
     r"|END_RESPONSE|END_OF_TURN_TOKEN)\|>|<｜(?:end▁of▁sentence|User|Assistant)｜>|</s>|<eos>|<end_of_turn>"
     r"|<start_of_turn>|\[/?INST\]",
