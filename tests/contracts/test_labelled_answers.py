@@ -51,3 +51,16 @@ def test_what_is_refused_by_rule_is_refused(row: dict[str, Any]) -> None:
     grader = registry.get("grader", row["grader"])()
     arguments = [row["gold"], *([row["choices"]] if "choices" in row else []), row["prediction"]]
     assert row["label"] and row["why"] and not grader.judge(*arguments)[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_learned_of_a_right_text_is_right_and_is_not_cut_again(name: str) -> None:
+    if name == "math":
+        pytest.importorskip("math_verify")
+    grader = registry.get("grader", name)()
+    for row in rows(name):
+        if row["label"]:
+            kept = grader.judged(row["prediction"])
+            known = [row["gold"], *([row["choices"]] if "choices" in row else [])]
+            assert row["prediction"].startswith(kept) and grader.judged(kept) == kept, row
+            assert grader.judge(*known, kept)[0], (row, kept)

@@ -105,7 +105,9 @@ HEAD = re.compile(  # "#### Step 2" is a heading of Markdown and no answer
     r"|how)\b)",
     re.I,
 )
-CLOSE = re.compile(r"(?:[)\]}$*_`\"'.!,;:\\ ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{))|\\end\{[a-z]+\*?\}|\\\)|\\\])*")
+CLOSE = re.compile(  # what closes an answer: signs, delimiters, the end of an environment
+    r"(?:\\end\{[a-z]+\*?\}|\\[)\]]|\\(?![A-Za-z])|[)\]}$*_`\"'.!,;: ]|\n(?=[ \t]*(?:\\\]|\$\$|\\end\{)))*"
+)
 LEAD = re.compile(
     r"(?:\s|\*|_|#|>|-(?=\s+[A-Za-z*])|(?:so|thus|hence|therefore|then|now|finally|and|in conclusion|to conclude"
     r"|in summary|consequently|that is|as a result|final answer|it follows that"
