@@ -312,7 +312,7 @@ def _opening(lines: list[str], choices: list[str]) -> tuple[str, set[int] | None
         return None  # a list of the options
     sentences = [first] if len(lines) > 1 else []
     mark = re.search(r"(?<=[\w)])\.\s", first[3:])
-    if mark and re.match(r"\(?[A-J][).:]", first):
+    if mark and re.match(r"\(?[A-J][).:]", first) and not re.search(r"\s\(?[A-J][).:]\s", first[mark.start() + 3 :]):
         sentences.append(first[: mark.start() + 3])
     sentences += [m.group() for m in (REASONED.match(first), YES.match(first)) if m]
     for phrase in sentences:

@@ -52,8 +52,9 @@ BEFORE = re.compile(  # "the correct", "so the final", or the beginning of a lin
 )
 DENIED = re.compile(  # before a box: it is no answer
     r"(?:\b(?:not|never|cannot)|n't)\s*(?:be|equal(?: to)?)?\s*(?:[$*({\[\s]|\\[(\[])*$"
-    r"|(?<!only )\b(?:if|whether|suppose|supposing|assume"
-    r"|assuming)\s(?!and only)(?:[^.,;!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$",
+    r"|\b(?:suppose|supposing|assume|assuming)\s(?:[^.,;:!?\n]{0,40}\s)?(?:[$*({\[]|\\[(\[])*$"
+    r"|\b(?:if|whether)\s(?:(?:it|this|that|the (?:correct |final )?answer) (?:is|was|were"
+    r"|equals)\s)?(?:[$*({\[]|\\[(\[])*$",
     re.I,
 )
 ASKED = re.compile(r"(?:[\s$)\]*]|\\[)\]])*\?")

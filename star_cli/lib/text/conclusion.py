@@ -76,7 +76,7 @@ def conclusion(text: str) -> Final | None:
     said = sentence and len(sentence) <= SENTENCE and not sentence.endswith("?")
     answer = _answer_of(sentence) if said else None
     offset = len(text) - len(text[-REACH:]) + begin
-    if not answer or SECOND.search(answer):
+    if not answer or SECOND.search(answer) or "\\boxed" in answer:  # a box that counts was found before
         return None
     return Final(answer, answer, offset, offset + len(sentence), "sentence")
 
