@@ -14,6 +14,7 @@ from star_cli.run.execute import live_engine
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Observer, Silent
 from star_cli.run.overrides import home_in, name_of
+from star_cli.stages.base import stage_class
 from star_cli.store.addresses import find_artifact, parse_path
 from star_cli.store.artifacts import Artifact, Store, open_store
 from star_cli.store.runs import Run
@@ -80,7 +81,9 @@ def model_of(run: Run, store: Store, number: int | None) -> tuple[int, Artifact]
     """(round, model) of a run: the last fine-tuned one, or that of a round; round 0 may be the base."""
     models = {}
     for event in run.latest():
-        if event.name in ("pretrain", "base", "finetune"):
+        if (
+            stage_class(event.stage).makes in ("base", "model") and "-" not in event.name
+        ):  # a plain name: the round's own
             models[event.round] = event  # a fine-tuning of round 0 comes after its base
     if not models:
         raise StarError(f"{run.name} has made no model yet", hint=f"star resume {run.name} goes on with it")
@@ -95,7 +98,7 @@ def model_of(run: Run, store: Store, number: int | None) -> tuple[int, Artifact]
 
 def verifiers_of(run: Run, store: Store) -> list[Artifact]:
     """The verifiers that a run trained in the last round in which it trained any."""
-    events = [e for e in run.latest() if e.name.startswith("verifier-")]
+    events = [e for e in run.latest() if stage_class(e.stage).makes == "verifier"]
     last = max((e.round for e in events), default=0)
     return [run.artifact(store, e.round, e.name) for e in events if e.round == last]
 

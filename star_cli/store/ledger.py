@@ -58,6 +58,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"round-{self.round}/{self.name}"
 
 
+TIMES = ("began", "parts")  # written where they are known
+
 _decoder: msgspec.json.Decoder[Start | Event] = msgspec.json.Decoder(Start | Event)
 
 
@@ -69,7 +71,8 @@ def now() -> str:
 def append(path: Path, line: Start | Event, *, sync: bool) -> None:
     """Add a line to a ledger; a line that a crash has torn is cut off first. ``sync`` makes it survive a power cut."""
     tag = line.__struct_config__.tag
-    content = json.dumps({"event": tag, **msgspec.structs.asdict(line)}, ensure_ascii=False).encode() + b"\n"
+    fields = {name: value for name, value in msgspec.structs.asdict(line).items() if name not in TIMES or value}
+    content = json.dumps({"event": tag, **fields}, ensure_ascii=False).encode() + b"\n"
     with writing(str(path)):
         fresh = not path.exists()
         with open(path, "ab+") as f:

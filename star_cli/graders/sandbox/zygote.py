@@ -156,13 +156,13 @@ class Zygote:
         """The guest: build the walls, say so, receive what to run, let go of the zygote's descriptors, and run it."""
         try:
             os.setsid()  # signals to its group reach nobody else
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where star was started in the background
             if self.pids:
                 self.pids.enter()
                 self.walls.fresh_box()
             else:
                 os.environ["HOME"] = os.environ["TMPDIR"] = self.box
                 os.chmod(self.box, 0o777 if self.walls.was_root else 0o700)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where star was started in the background
             os.chdir(self.box)
             self.walls.confine(self.box)
             os.write(self.door, b"up")
