@@ -15,10 +15,11 @@ from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
 from star_cli.lib.formulas import equality
 from star_cli.lib.formulas.latex import NotFormula
-from star_cli.lib.text.answers import READ, finals, idle, vague
+from star_cli.lib.text.answers import finals, idle, vague
 from star_cli.lib.text.conclusion import conclusion
 from star_cli.lib.text.options import LETTERS, NOT, named, simple
 from star_cli.lib.text.retractions import retracted
+from star_cli.lib.text.signs import READ
 
 SAYS = re.compile(
     r"\b(?:option|choice)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)\b|"

@@ -21,9 +21,11 @@ from star_cli.lib.formulas.equality import equal, rational
 from star_cli.lib.formulas.latex import NotFormula
 from star_cli.lib.formulas.reading import readings
 from star_cli.lib.text import math_strings, phrases, retractions
-from star_cli.lib.text.answers import PICTURES, READ, Final, boxed, finals, idle, marked, vague
+from star_cli.lib.text.answers import boxed, finals, idle, marked, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
+from star_cli.lib.text.extents import Final
 from star_cli.lib.text.plain import uncoloured
+from star_cli.lib.text.signs import PICTURES, READ
 
 EMPTY = "the known answer {!r} is empty"
 LONGEST = 2000  # characters of an answer

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.core.registry import register
 from star_cli.graders._reading import Reader
-from star_cli.lib.text.answers import PICTURES, READ, finals, idle, marked, vague
+from star_cli.lib.text.answers import finals, idle, marked, vague
 from star_cli.lib.text.conclusion import conclusion, last_line
 from star_cli.lib.text.numbers import Number, Unclear, last_number, read_number
 from star_cli.lib.text.retractions import retracted
+from star_cli.lib.text.signs import PICTURES, READ
 
 BARE = re.compile(
     r"(?:A:)?[\s$€£¥₹=≈~({\[*]*(?:[a-zA-Z] ?=)?[\s$€£¥₹\\(\[-]*[-+−–]?\s*[$€£]?\s*(?:[\d.]|\\[dt]?frac|[½¼¾])[^\n]*"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from star_cli.lib.text.answers import DOLLAR, FORMULA, PICTURES, Final
+from star_cli.lib.text.extents import Final
+from star_cli.lib.text.signs import DOLLAR, FORMULA, PICTURES
 from star_cli.lib.text.spelled import spelled
 
 REACH = 3000  # characters at the end of a text that are looked at
