@@ -97,3 +97,20 @@ def test_the_answers_of_math_are_right_for_themselves_alone() -> None:
     for i, gold in enumerate(golds):
         for j, solution in enumerate(golds):
             assert grader.judge(gold, solution)[0] == (i == j), (gold, solution)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("grader", "others"), [(Numeric(), 961), (Math(), 25)], ids=["numeric", "math"])
+def test_no_known_answer_of_gsm8k_is_right_for_another(grader: Any, others: int) -> None:
+    """Every different known answer against every other one (math: against 25 of them)."""
+    if isinstance(grader, Math):
+        pytest.importorskip("math_verify")
+    golds = sorted({final(row) for row in lines("gsm8k/train.jsonl", "gsm8k/test.jsonl")})
+    values = {gold: Fraction(gold.replace(",", "")) for gold in golds}
+    r = Random(2)
+    wrong = []
+    for said in golds:
+        for known in golds if others >= len(golds) else r.sample(golds, others):
+            if grader.judge(known, f"#### {said}")[0] != (values[known] == values[said]):
+                wrong.append((known, said))
+    assert not wrong
