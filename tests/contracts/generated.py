@@ -671,7 +671,14 @@ def angles(r: Random) -> Forms:
         f"{n} degrees",
         rf"\angle ABC = {n}^\circ",
     ]
-    changed = [rf"{n + 1}^\circ", rf"-{n}^\circ", rf"{n}\text{{ radians}}", rf"{n}\pi", f"{n + 1}^2", rf"{n}\text{{ cm}}"]
+    changed = [
+        rf"{n + 1}^\circ",
+        rf"-{n}^\circ",
+        rf"{n}\text{{ radians}}",
+        rf"{n}\pi",
+        f"{n + 1}^2",
+        rf"{n}\text{{ cm}}",
+    ]
     return gold, forms, changed
 
 
