@@ -42,7 +42,12 @@ def main() -> None:
             shares.append(found["stop"]["tokens"] / found["all"]["tokens"])
             solved_first.append(round(found["all"]["right"] / found["all"]["samples"], 3))
     arguments = " ".join(sys.argv[1:]) or "the default model on vLLM"
-    detail = {"with": arguments, "share of samples that are right": solved_first, "seeds": len(seeds), "samples a problem": 8}
+    detail = {
+        "with": arguments,
+        "share of samples that are right": solved_first,
+        "seeds": len(seeds),
+        "samples a problem": 8,
+    }
     record(Row("stop_after=1: tokens", "all samples", shares, at_most=0.6, by="tokens written", detail=detail))
 
 
