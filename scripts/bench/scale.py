@@ -56,7 +56,7 @@ def main() -> None:
 
         steps: dict[str, list[str]] = {
             "filter": ["filter", "--input", "rationales=demo/round-1/generate", "filter.limit=1TURN"],
-            "regrade": ["regrade", "demo/round-1/generate", "grader=exact", "grader.after=</scratch>"],
+            "regrade": ["regrade", "demo/round-1/generate", "grader=exact", "grader.after=TURN</scratch>"],
             "verify": ["verify"],
             "show": ["show", "demo/round-1/generate"],
             "ls": ["ls", "artifacts"],
