@@ -79,7 +79,7 @@ def named_runs(home: Path, names: list[str]) -> list[Run]:
         run = Run(home, name.rstrip("/"))
         arms = [] if run.exists() else arms_below(home, run.name)
         if not arms and not run.exists():
-            run.info  # noqa: B018  (raises for an unknown run)
+            run.require()
         named |= {r.name: r for r in arms or [run]}
     return list(named.values())
 

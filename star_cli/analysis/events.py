@@ -72,14 +72,9 @@ def metrics_as(kind: type[M], event: Event) -> M:
         ) from None
 
 
-def is_main(event: Event) -> bool:
-    """Whether it is what its round is about, not something that stands beside it."""
-    return "-" not in event.name
-
-
 def evaluations(events: list[Event]) -> list[Event]:
     """The main evaluation of each round: a model's accuracy on the held-out problems."""
-    return [e for e in events if stage_class(e.stage).measures and is_main(e)]
+    return [e for e in events if stage_class(e.stage).measures and e.main]
 
 
 def selections(events: list[Event]) -> list[Event]:
@@ -89,7 +84,7 @@ def selections(events: list[Event]) -> list[Event]:
 
 def judgements(events: list[Event]) -> list[Event]:
     """What judged the samples of each round that were asked for without a hint."""
-    return [e for e in events if stage_class(e.stage).judges and is_main(e)]
+    return [e for e in events if stage_class(e.stage).judges and e.main]
 
 
 def hinted_judgements(events: list[Event]) -> list[Event]:

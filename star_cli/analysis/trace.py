@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ class Trace:
 def trace_of(home: Path, name: str) -> Trace:
     """Read it from the ledger. Raises StarError for a run that is unknown, or older than these times."""
     run, store = Run(home, name), open_store(home)
-    run.info  # noqa: B018  (raises for an unknown run)
+    run.require()
     trace, starts, begun, end = Trace(name), 0, 0.0, 0.0
-    counted: Counter[str] = Counter()
+    counted: set[str] = set()
     for line in ledger.read(run.ledger):
         if isinstance(line, Start):
             starts, begun = starts + 1, line.began
@@ -63,8 +63,8 @@ def trace_of(home: Path, name: str) -> Trace:
         trace.wall += gap + own
         end = line.began + own
         trace.built, trace.found = trace.built + (not line.hit), trace.found + line.hit
-        artifact = store.get(line.key) if line.hit and not counted[line.key] else None
-        counted[line.key] += 1
+        artifact = store.get(line.key) if line.hit and line.key not in counted else None
+        counted.add(line.key)
         trace.saved += artifact.manifest.seconds if artifact else 0.0
     return trace
 

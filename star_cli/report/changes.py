@@ -86,7 +86,7 @@ def changes_between(run: Run, places: tuple[str, str], n: int) -> ChangesView:
 
     Raises StarError for one that is not there or judged nothing.
     """
-    run.info  # noqa: B018  (raises for an unknown run)
+    run.require()
     store = open_store(run.home)
     before, after = (_judged(run, store, place) for place in places)
     return ChangesView(store, before, after, n)

@@ -18,6 +18,15 @@ from star_cli.stages.sampling import prompt_key
 from star_cli.store.artifacts import Artifact, Store
 
 
+def outcome_of(verdict: Verdict | None) -> str:
+    """right, wrong, undecided (the grader failed) or not graded."""
+    if verdict is None:
+        return "not graded"
+    if verdict.reason == "GRADER_ERROR":
+        return "undecided"
+    return "right" if verdict.correct else "wrong"
+
+
 @dataclass(frozen=True)
 class Sample:
     """One rationale with its problem, its verdict where somebody judged it, and the paths of its pictures."""
@@ -30,11 +39,7 @@ class Sample:
     @property
     def outcome(self) -> str:
         """right, wrong, undecided (the grader failed) or not graded."""
-        if self.verdict is None:
-            return "not graded"
-        if self.verdict.reason == "GRADER_ERROR":
-            return "undecided"
-        return "right" if self.verdict.correct else "wrong"
+        return outcome_of(self.verdict)
 
     def as_json(self) -> dict[str, Any]:
         """The sample as ``star show ... --json`` prints it."""

@@ -136,7 +136,7 @@ class RoundView:
 
     def events(self) -> list[Event]:
         """Its stages; a round that is not there is a StarError."""
-        self.run.info  # noqa: B018  (raises for an unknown run)
+        self.run.require()
         events = self.run.events()
         of_round = [e for e in events if e.round == self.number]
         if not of_round:

@@ -47,7 +47,7 @@ def select(
     round, model = model_of(run, store, number)
     trained = [find_artifact(home, store, v) for v in verifiers] or verifiers_of(run, store)
     changed = {name_of(a) for a in args} | {"name", "home"}
-    other_task = bool({"task"} & changed)
+    other_task = "task" in changed
     inherited = [
         o
         for o in run.info.overrides
@@ -81,9 +81,7 @@ def model_of(run: Run, store: Store, number: int | None) -> tuple[int, Artifact]
     """(round, model) of a run: the last fine-tuned one, or that of a round; round 0 may be the base."""
     models = {}
     for event in run.latest():
-        if (
-            stage_class(event.stage).makes in ("base", "model") and "-" not in event.name
-        ):  # a plain name: the round's own
+        if stage_class(event.stage).makes in ("base", "model") and event.main:
             models[event.round] = event  # a fine-tuning of round 0 comes after its base
     if not models:
         raise StarError(f"{run.name} has made no model yet", hint=f"star resume {run.name} goes on with it")

@@ -57,6 +57,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Where people find it in the run: round-2/filter."""
         return f"round-{self.round}/{self.name}"
 
+    @property
+    def main(self) -> bool:
+        """Whether it is what its round is about (a plain name), not something beside it (``evaluate-peeked``)."""
+        return "-" not in self.name
+
 
 TIMES = ("began", "parts")  # written where they are known
 

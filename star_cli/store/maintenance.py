@@ -26,7 +26,7 @@ def verify(home: Path, name: str | None) -> tuple[int, list[dict[str, str]]]:
     store = open_store(home)
     if name:
         run = Run(home, name)
-        keys, faults = closure(store, [e.key for e in _known(run).events()]), []
+        keys, faults = closure(store, [e.key for e in run.require().events()]), []
     else:
         keys, faults = set(store.keys()), [fault for run in runs(home) for fault in _run_faults(run)]
     for key in sorted(keys):
@@ -34,15 +34,10 @@ def verify(home: Path, name: str | None) -> tuple[int, list[dict[str, str]]]:
     return len(keys), faults
 
 
-def _known(run: Run) -> Run:
-    run.info  # noqa: B018  (raises for an unknown run)
-    return run
-
-
 def _run_faults(run: Run) -> list[dict[str, str]]:
     faults = []
     try:
-        _known(run)
+        run.require()
     except StarError as e:
         faults.append({"key": "", "file": str(run.path / "run.json"), "fault": e.what})
     lines = [sentence for _, sentence in ledger.faults(run.ledger)]

@@ -62,6 +62,11 @@ class Run:
 
     # ---- writing
     # ------------------------------------------------------------------------------------------------------
+    def require(self) -> Run:
+        """The run itself. Raises StarError for one that is unknown, or whose run.json cannot be read."""
+        self.info  # noqa: B018  (raises)
+        return self
+
     def start(self, settings: Settings) -> list[str]:
         """Open the run; returns sentences about what a crash had left, mended now.
 

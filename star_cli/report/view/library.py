@@ -163,7 +163,7 @@ class Library:
         if number is None or not stage:
             raise StarError(f"{place!r} does not name samples", hint="for example demo/round-1/evaluate")
         run = Run(self.home, name)
-        run.info  # noqa: B018  (raises for an unknown run)
+        run.require()
         sets = self.sets(run)
         for one in sets:
             if (one.round, one.name) == (number, stage):

@@ -14,6 +14,7 @@ from star_cli.core.records import Example, Problem, Rationale, Record, Score, Ve
 from star_cli.errors import StarError
 from star_cli.lib.health import leaks
 from star_cli.report.label_files import Label
+from star_cli.report.samples import outcome_of
 from star_cli.report.view.library import SampleSet
 from star_cli.store.artifacts import Artifact
 
@@ -37,11 +38,7 @@ class Attempt:
     @property
     def outcome(self) -> str:
         """right, wrong, undecided (the grader failed) or not graded."""
-        if self.verdict is None:
-            return "not graded"
-        if self.verdict.reason == "GRADER_ERROR":
-            return "undecided"
-        return "right" if self.verdict.correct else "wrong"
+        return outcome_of(self.verdict)
 
 
 @dataclass(frozen=True)
