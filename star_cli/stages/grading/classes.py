@@ -57,10 +57,8 @@ def with_merged_classes(grader: Grader, rows: Iterable[Judged], workers: int = 0
 
 
 @dataclass(kw_only=True)
-class Merging(Grader):
-    """Judges the answer classes of a problem, a JSON list in place of a text: its verdict's answer says as a
-    JSON object which class takes the place of which.
-    """
+class Behind(Grader):
+    """Asks ``grader`` something else than for verdicts on texts, in the same process and under the same limits."""
 
     grader: Grader
 
@@ -71,6 +69,13 @@ class Merging(Grader):
     @property
     def wall(self) -> float:
         return self.grader.wall
+
+
+@dataclass(kw_only=True)
+class Merging(Behind):
+    """Judges the answer classes of a problem, a JSON list in place of a text: its verdict's answer says as a
+    JSON object which class takes the place of which.
+    """
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         names: list[str] = sorted(json.loads(rationale.text), key=lambda name: not NUMBER.fullmatch(name))

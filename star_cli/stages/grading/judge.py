@@ -15,7 +15,7 @@ from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.lib.clock import ticking
 from star_cli.stages.grading.cache import VerdictCache, cache_file
-from star_cli.stages.grading.classes import unwritten, with_merged_classes
+from star_cli.stages.grading.classes import Behind, unwritten, with_merged_classes
 from star_cli.stages.grading.pool import UNREAD, graded, judge
 from star_cli.store.artifacts import Artifact
 
@@ -87,18 +87,8 @@ def judged(
 
 
 @dataclass(kw_only=True)
-class Golds(Grader):
+class Golds(Behind):
     """Judges problems instead of texts: whether ``grader`` can use what is known of them (Grader.gold_fault)."""
-
-    grader: Grader
-
-    @property
-    def isolated(self) -> bool:
-        return self.grader.isolated
-
-    @property
-    def wall(self) -> float:
-        return self.grader.wall
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         lost = next(
