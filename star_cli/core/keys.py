@@ -18,13 +18,15 @@ from star_cli.errors import StarError
 
 T = TypeVar("T")
 KEY_LENGTH = 32  # hex digits kept of a sha256: 128 bits
+CHANGED = "changed"  # for a setting added after keys were in use: at its default, keys stay as they were
 UNRESOLVED = (NameError, AttributeError, TypeError, SyntaxError)  # what an annotation raises that cannot be evaluated
 
 
 def stable(value: Any, where: str = "value") -> Any:
     """``value`` as plain JSON types in one fixed form; a part becomes ``{"_": "kind/name/version", field: value}``.
 
-    Fields marked ``metadata={"identity": False}`` are left out. Raises StarError for anything without a stable form.
+    Fields marked ``metadata={"identity": False}`` are left out, those marked ``{"identity": CHANGED}`` where they have
+    their default. Raises StarError for anything without a stable form.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -69,10 +71,16 @@ def _part(part: Any, where: str) -> dict[str, Any]:
     body: dict[str, Any] = {"_": tag}
     types = _types(part.__class__)
     for f in dataclasses.fields(part):
-        if f.metadata.get("identity", True):
+        identity = f.metadata.get("identity", True)
+        if identity and not (identity == CHANGED and getattr(part, f.name) == _default(f)):
             place = f"{where}.{f.name}"
             body[f.name] = stable(_declared(getattr(part, f.name), types.get(f.name), place), place)
     return body
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    """What a field is where nothing is said; MISSING where something must be said."""
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
 
 
 @cache

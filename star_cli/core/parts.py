@@ -16,12 +16,13 @@ from typing import (
     runtime_checkable,
 )
 
-from star_cli.core.keys import seed_of
+from star_cli.core.keys import CHANGED, seed_of
 from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
 
 RUNTIME: dict[str, Any] = {"identity": False}  # metadata of a field that does not enter the key
+ADDED: dict[str, Any] = {"identity": CHANGED}  # of one added later: it enters the key where it is not its default
 
 
 @dataclass(kw_only=True)
@@ -143,6 +144,14 @@ class Task(Part):
     def training_prompt(self, problem: Problem, hint: bool = False) -> str:
         """The prompt of a training example: without few-shot examples, and hinted only where a method asks for it."""
         return self.prompt(problem, hint).text
+
+    def without_shots(self) -> Task | None:
+        """The task that asks without worked examples; None where its prompts hold none that could be left out."""
+        return None
+
+    def with_shots_in_training(self) -> Task | None:
+        """The task whose training prompts hold the worked examples, too; None where that cannot be."""
+        return None
 
     def answer_only(self, problem: Problem) -> str:
         """The completion of the ``direct`` baseline: the answer without a rationale."""

@@ -167,12 +167,22 @@ class Evaluation:
 
 @dataclass(kw_only=True)
 class Training:
-    """What a training text is. With ``shots`` its prompt holds the task's worked examples, as in sampling (ReST-EM)."""
+    """What is trained on beside what was kept, and how it is shown.
+
+    With ``shots`` a training prompt holds the task's worked examples, as in sampling (ReST-EM). ``replay`` is the share
+    of the training examples that are lessons of the base model's pretraining, drawn by seed: a small model forgets
+    less of what the others do not show, such as what a hint is. No paper's algorithm here has that.
+    """
 
     shots: bool = False
+    replay: float = 0.0
 
     def check(self) -> None:
-        """Nothing can be wrong with it alone."""
+        need(
+            0 <= self.replay < 1,
+            f"training.replay must be a share from 0 up to, not including, 1, got {self.replay}",
+            "0.2: every fifth example is a lesson of the pretraining",
+        )
 
 
 @dataclass(kw_only=True)

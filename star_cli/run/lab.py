@@ -113,6 +113,12 @@ class Experiment:
         if self.evaluation.final is not None:
             self.task.check_split(self.evaluation.final)
         self._check_rules()
+        need(
+            self.model.local or not self.training.replay,
+            f"training.replay={self.training.replay} has no lessons to replay: model={name_of(self.model)} was not "
+            "pretrained here",
+            "leave it out, or use model=tiny",
+        )
         name = name_of(self.method)
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
@@ -122,7 +128,6 @@ class Experiment:
 
     def _check_shots(self) -> None:
         """Whether worked examples stand in a prompt can be set for a task that has some; training's is its form."""
-        task: Any = self.task
         asked = {
             "sampling.shots": self.sampling.shots != "task",
             "evaluation.shots": self.evaluation.shots != "task",
@@ -130,12 +135,12 @@ class Experiment:
         }
         for name in (name for name, wanted in asked.items() if wanted):
             need(
-                hasattr(task, "shots") and task.form != "chat",
-                f"{name} has no effect: the prompts of task={name_of(task)} hold no worked examples",
+                self.task.without_shots() is not None,
+                f"{name} has no effect: the prompts of task={name_of(self.task)} hold no worked examples",
                 "leave it out",
             )
         if self.training.shots:
-            self.task = replace(task, form="few-shot-always")
+            self.task = self.task.with_shots_in_training() or self.task
 
     def _check_rules(self) -> None:
         """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
@@ -256,12 +261,9 @@ class Lab:
 
     def asking(self, shots: str, round: int) -> Task:
         """The task as it asks in a round: with its worked examples, or without them (``sampling.shots``, ...)."""
-        task: Any = self.x.task
-        if shots == "task" or (shots == "first" and round <= 1) or task.shots == "none":
+        if shots == "task" or (shots == "first" and round <= 1):
             return self.x.task
-        bare: Task = replace(task, shots="none", shots_content=None)
-        bare.check()
-        return bare
+        return self.x.task.without_shots() or self.x.task
 
     def filter(self, problems: Artifact, rationales: Artifact, *, name: str | None = None) -> Artifact:
         """Verdicts on rationales, and the right ones as examples."""
@@ -318,8 +320,11 @@ class Lab:
             epochs=x.schedule.epochs,
             seed=seed_of(x.seed, round, "finetune", bits=31),
             round=round,
+            replay=x.training.replay,
         )
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}
+        if x.training.replay:
+            inputs["lessons"] = self.base_model()
         return self.build(stage, inputs, round, "finetune")
 
     def evaluate(self, model: Artifact, *, round: int) -> Artifact:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import field
 from typing import Any
 
-from star_cli.core.parts import Trainer, TrainJob
+import msgspec
+
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import ADDED, Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
@@ -16,7 +20,10 @@ MANY_PASSES = 30  # over the examples, from which a warning is worth its line
 
 @stage("finetune")
 class Finetune(Stage):
-    """Inputs: ``start`` (a model) and ``examples.0``, ``examples.1``, ... (artifacts that hold examples)."""
+    """Inputs: ``start`` (a model), ``examples.0``, ``examples.1``, ... (artifacts that hold examples), and with
+    ``replay`` the base model as ``lessons``: that share of what is trained on is drawn from the examples of its
+    pretraining, each at most once.
+    """
 
     reads, writes = (Example,), (Example,)
     makes = "model"
@@ -25,6 +32,7 @@ class Finetune(Stage):
     epochs: float | None
     seed: int
     round: int
+    replay: float = field(default=0.0, metadata=ADDED)
 
     @property
     def device(self) -> str:
@@ -34,6 +42,8 @@ class Finetune(Stage):
         rows = [e for a in context.numbered() for e in a.read(Example)]
         if not rows:
             raise nothing_kept(self.round, context.numbered())
+        if self.replay:
+            rows += self._lessons(context.inputs["lessons"], round(self.replay / (1 - self.replay) * len(rows)))
         context.draft.write(Example, list({e.identity(): e for e in rows}.values()))  # what several hold, once
         self._warn_of_repetition(context, len(rows))
         meter = context.meter("finetune", self.steps or 0)
@@ -56,6 +66,11 @@ class Finetune(Stage):
         for e in rows:
             origins[e.origin] = origins.get(e.origin, 0) + 1
         return {**metrics, "origins": origins}
+
+    def _lessons(self, base: Artifact, wanted: int) -> list[Example]:
+        """``wanted`` examples of the base model's pretraining, or all there are, drawn by this stage's seed."""
+        by_draw = sorted(base.read(Example), key=lambda e: seed_of(self.seed, "replay", e.problem_id))
+        return [msgspec.structs.replace(e, origin="lesson") for e in by_draw[:wanted]]
 
     def _warn_of_repetition(self, context: StageContext, examples: int) -> None:
         """Say where a small model is about to learn a few examples by heart."""

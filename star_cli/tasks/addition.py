@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, ClassVar
 
 from star_cli.core.keys import seed_of
-from star_cli.core.parts import Prompt, Task
+from star_cli.core.parts import ADDED, RUNTIME, Prompt, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
 from star_cli.errors import need
@@ -36,6 +36,11 @@ class Addition(Task):
     A sum belongs to one split by a hash of its operands, so the splits are disjoint whatever the seed; the lessons of a
     tiny base model come from the train part. A lesson ``"2"`` is a plain sum of two digits, ``"2/hinted"`` one that
     shows the answer. The paper has sums of 1 to 5 digits: ``task.max_digits=5``.
+
+    ``shots`` worked examples stand before the question in a prompt, with the answer shown where the question's is; in
+    training texts there are none. They take turns in their digits, from ``min_digits`` to ``shot_digits`` (the paper
+    shows sums of 1 and 2). The lessons have 0 to ``shots`` of them, drawn anew for each, so that the base model learns
+    to follow what it is shown.
     """
 
     min_digits: int = 1
@@ -44,8 +49,10 @@ class Addition(Task):
     dev: int = 120
     test: int = 300
     seed: int = 0
+    shots: int = field(default=0, metadata=ADDED)
+    shot_digits: int = field(default=2, metadata=ADDED)
     lessons: dict[str, int] = field(
-        metadata={"identity": False},
+        metadata=RUNTIME,
         default_factory=lambda: {"1": 100, "2": 2500, "3": 100, "2/hinted": 300, "3/hinted": 500},
     )
     grader: ClassVar[dict[str, Any]] = {"name": "exact", "after": "</scratch>"}
@@ -58,6 +65,11 @@ class Addition(Task):
         )
         for name in ("train", "dev", "test"):
             need(getattr(self, name) >= 1, f"task.{name} must be >= 1, got {getattr(self, name)}")
+        need(self.shots >= 0, f"task.shots must be >= 0 (0: no worked examples), got {self.shots}")
+        need(
+            self.min_digits <= self.shot_digits <= 12,
+            f"task.shot_digits must be from task.min_digits={self.min_digits} to 12, got {self.shot_digits}",
+        )
 
     def problems(self, split: str) -> Iterator[Problem]:
         self.check_split(split)
@@ -66,8 +78,31 @@ class Addition(Task):
                 yield problem_of(a, b, digits)
 
     def prompt(self, problem: Problem, hint: bool = False) -> Prompt:
+        shots = [p for p in self.worked_examples(self.shots + 1, "shots") if p.id != problem.id][: self.shots]
+        return Prompt(self.shown(shots, hint) + self.training_prompt(problem, hint))
+
+    def training_prompt(self, problem: Problem, hint: bool = False) -> str:
         target = f"Target: {problem.answer}\n" if hint else "Target:\n"
-        return Prompt(f"Input:\n{problem.question}\n{target}")
+        return f"Input:\n{problem.question}\n{target}"
+
+    def without_shots(self) -> Task | None:
+        return replace(self, shots=0) if self.shots else None
+
+    def shown(self, problems: list[Problem], hint: bool) -> str:
+        """Problems with their solutions, as they stand before a question."""
+        return "".join(f"{self.training_prompt(p, hint)}{self.gold(p)}\n\n" for p in problems)
+
+    def worked_examples(self, count: int, *draw: int | str) -> list[Problem]:
+        """``count`` sums of the train part, their digits in turns; the same ones for the same ``draw``."""
+        if not count or not self.shots:
+            return []
+        turns = self.shot_digits - self.min_digits + 1
+        drawn = {
+            digits: sums(digits, count, "train", seed_of("shots", self.seed, digits, *draw), repeat=True)
+            for digits in range(self.min_digits, self.shot_digits + 1)
+        }
+        in_turns = [self.min_digits + i % turns for i in range(count)]
+        return [problem_of(*next(drawn[digits]), digits) for digits in in_turns]
 
     def gold(self, problem: Problem) -> str | None:
         a, b = operands(problem)
@@ -82,8 +117,10 @@ class Addition(Task):
             )
             pairs = sums(int(digits), count, "train", seed_of("lesson", seed, name), repeat=True)
             for i, (a, b) in enumerate(pairs):
-                p = problem_of(a, b, int(digits))
-                yield lesson(name, i, self.prompt(p, form == "hinted").text, self.gold(p) or "")
+                p, hint = problem_of(a, b, int(digits)), form == "hinted"
+                shots = self.worked_examples(seed_of("shots", seed, name, i) % (self.shots + 1), name, i)
+                prompt = self.shown(shots, hint) + self.training_prompt(p, hint)
+                yield lesson(name, i, prompt, self.gold(p) or "")
 
     def groups(self, problem: Problem) -> dict[str, str]:
         return {"digits": str(problem.meta["digits"])}

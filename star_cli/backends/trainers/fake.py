@@ -23,7 +23,7 @@ class FakeTrainer(Trainer):
     def train(self, job: TrainJob) -> dict[str, Any]:
         start = (Path(job.start.path) / "config.json").read_bytes()
         skill = float(json.loads(start)["skill"])
-        kept = sum(e.origin != "gold" for e in job.examples)
+        kept = sum(e.origin not in ("gold", "lesson") for e in job.examples)
         after = 1 - (1 - skill) * (1 - self.gain) ** min(kept / 100, 2.0) if kept else skill
         if not math.isfinite(self.lr * 1e-6) or self.lr > 1e6:
             raise StarError(f"the loss is not finite at step 1 with trainer.lr={self.lr}", hint="lower trainer.lr")

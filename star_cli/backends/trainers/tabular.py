@@ -25,7 +25,7 @@ class Tabular(Trainer):
 
     def train(self, job: TrainJob) -> dict[str, Any]:
         start = Policy.load(job.start.path)
-        kept = [e for e in job.examples if e.origin != "gold"]
+        kept = [e for e in job.examples if e.origin not in ("gold", "lesson")]
         after, empty = start.refitted((e.prompt, e.completion) for e in kept)
         after.save(job.out)
         sample = {(e.prompt, e.completion): e for e in job.examples}

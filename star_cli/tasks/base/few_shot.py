@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
@@ -122,6 +122,16 @@ class FewShotTask(Task):
             question = self.with_answer(shot.question, self.final_answer(shot.answer)) if hint else shot.question
             blocks.append(f"Q: {question}\nA: {shot.answer}")
         return Prompt("\n\n".join([*blocks, self.bare_prompt(problem, hint)]))
+
+    def without_shots(self) -> Task | None:
+        if self.form == "chat":
+            return None
+        bare = replace(self, shots="none", shots_content=None)
+        bare.check()
+        return bare
+
+    def with_shots_in_training(self) -> Task | None:
+        return None if self.form == "chat" else replace(self, form="few-shot-always")
 
     def training_prompt(self, problem: Problem, hint: bool = False) -> str:
         return self.prompt(problem, hint).text if self.form == "few-shot-always" else self.bare_prompt(problem, hint)
