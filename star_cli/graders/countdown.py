@@ -35,7 +35,7 @@ class Countdown(Reader):
         (GOLD, "Answer: 34", "MISMATCH", GIVEN),
         (GOLD, "Answer: 28 + 6", "MISMATCH", GIVEN),
         (GOLD, "Answer: 8 * 5 - 6 + 6 - 6", "MISMATCH", GIVEN),
-        (GOLD, "Answer: 5 + 6 * 8 / 0", "NO_ANSWER", GIVEN),
+        (GOLD, "Answer: 5 + 6 * 8 / 0", "MISMATCH", GIVEN),
         (GOLD, "Answer: 6 ** 8 ** 8 ** 8", "NO_ANSWER", GIVEN),
         (GOLD, "Answer: __import__('os')", "NO_ANSWER", GIVEN),
         (GOLD, "Answer: ((((((((((", "NO_ANSWER", GIVEN),
