@@ -28,7 +28,7 @@ from star_cli.tasks.base.lessons import lesson, lesson_kind
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a problem falls into by hash
 STEP = re.compile(r"\s*(\d{1,9}) ([+*-]) (\d{1,9}) = (\d{1,9})\s*")
 HEADING = "Answer:"
-TRIES = 200  # draws for each problem wanted, before a task is refused as too small
+FRUITLESS = 20_000  # draws in a row without a new problem, after which there are taken to be no more
 
 
 @register("task", "countdown")
@@ -130,20 +130,23 @@ class Countdown(Task):
     ) -> Iterator[Problem]:
         """``wanted`` problems of a split with ``count`` numbers, fewer where few exist; each once, unless ``repeat``."""
         seen: set[str] = set()
-        for _ in range(TRIES * wanted):
-            if not wanted:
-                return
+        drawn: set[str] = set()
+        fruitless = 0
+        while wanted and fruitless < FRUITLESS:
+            fruitless += 1
             given = [rng.randint(1, self.largest) for _ in range(count)]
             expression = made_of(given, self.highest, rng)
             if expression is None:
                 continue
             *_, last = steps_of(expression)
             problem = problem_of(sorted(given), last[3], expression)
-            in_share = seed_of("split", problem.id) % 10 in SHARES[split]
-            if not in_share or (not repeat and problem.id in seen):
+            if problem.id in drawn and not (repeat and problem.id in seen):
+                continue  # of another split, or given already
+            drawn.add(problem.id)
+            if problem.id not in seen and seed_of("split", problem.id) % 10 not in SHARES[split]:
                 continue
             seen.add(problem.id)
-            wanted -= 1
+            wanted, fruitless = wanted - 1, 0
             yield problem
 
 
