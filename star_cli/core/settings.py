@@ -305,10 +305,15 @@ def dedupe_mode(setting: bool | str) -> str:
 
 @dataclass(kw_only=True)
 class Pilot:
-    """What a forecast measures first: ``samples`` rationales of the base model on each of ``problems`` problems."""
+    """What a forecast measures first: ``samples`` rationales of the base model on each of ``problems`` problems.
+
+    ``uncalibrated`` gives accuracies by round also for tasks whose steps are not known, by a law that was no better
+    than "no change" on runs it had not seen (docs/forecast.md).
+    """
 
     problems: int = 100
     samples: int = 4
+    uncalibrated: bool = False
 
     def check(self) -> None:
         for name in ("problems", "samples"):

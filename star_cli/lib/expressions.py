@@ -1,6 +1,7 @@
 """Arithmetic expressions of whole numbers, as a model writes them: read without being run.
 
-value("( 8 * 5 ) - 6") -> 34     numbers("( 8 * 5 ) - 6") -> [8, 5, 6]     normal("6 + 5 * 8") == normal("( 8 * 5 ) + 6")
+value("( 8 * 5 ) - 6") -> 34     numbers("( 8 * 5 ) - 6") -> [8, 5, 6]
+normal("6 + 5 * 8") == normal("( 8 * 5 ) + 6")
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ def print_forecast(forecast: Forecast, name: str, measured: Sequence[float] = ()
         out.print(f"  step {n + 1}: delta {middle:.3f}, 80 % in {low:.3f} to {high:.3f} (theory convention)")
     out.print(_table(forecast, name, measured))
     out.print(forecast.words)
-    out.print(
-        f"plateau: round {forecast.plateau}"
-        if forecast.plateau is not None
-        else f"plateau: not within {len(forecast.rows) - 1} rounds"
-    )
+    rounds = len(forecast.rows) - 1
+    if forecast.plateau is not None:
+        out.print(f"plateau: round {forecast.plateau}")
+    elif rounds:
+        out.print(f"plateau: not within {rounds} rounds")
     for assumption in forecast.assumptions:
         out.print(f"  assumes: {assumption}", style="dim")
-    if len(measured) > 1:
+    if len(measured) > 1 and rounds:
         s = score(forecast, measured)
         out.print(
             f"judged: {s.covered} of {s.rounds} rounds inside the band; mean error {s.error:.3f}, no change "

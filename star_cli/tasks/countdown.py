@@ -38,7 +38,8 @@ class Countdown(Task):
 
     ``train``, ``dev`` and ``test`` say how many problems of each count of numbers are drawn. A problem belongs to one
     split by a hash of its numbers and target. A lesson ``"3"`` is a solved problem of three numbers, ``"3/hinted"`` one
-    whose prompt shows the expression.
+    whose prompt shows the expression; a lesson ``"step"`` is one step alone (``Step: 21 + 4``), without a target in
+    view: a model that saw solved problems only writes the target behind the last step, whatever the step gives.
     """
 
     min_numbers: int = 3
@@ -87,8 +88,14 @@ class Countdown(Task):
 
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
         for name, wanted in lessons.items():
-            kind, hinted = lesson_kind(name, map(str, range(2, 7)))
+            kind, hinted = lesson_kind(name, ["step", *map(str, range(2, 7))])
             rng = random.Random(seed_of("lesson", seed, name))
+            if kind == "step":
+                need(not hinted, "a lesson 'step' has no hinted form", "name it step")
+                for i in range(wanted):
+                    a, op, b, c = self._step(rng)
+                    yield lesson(name, i, f"Step: {a} {op} {b}\n", f"{a} {op} {b} = {c}")
+                continue
             for i, p in enumerate(self._drawn(int(kind), wanted, "train", rng, repeat=True)):
                 yield lesson(name, i, self.prompt(p, hinted).text, self.gold(p) or "")
 
@@ -125,10 +132,20 @@ class Countdown(Task):
         reached = last is not None and int(last[4]) == int(problem.meta["target"])
         return {"forced": float(reached and bool(self.wrong_lines(problem, text)))}
 
+    def _step(self, rng: random.Random) -> tuple[int, str, int, int]:
+        """A step (a, operator, b, result) of given numbers and results of other steps, drawn at random."""
+        while True:
+            pair = [rng.randint(0, self.highest), rng.randint(1, self.largest)]
+            rng.shuffle(pair)
+            op = rng.choice("+-*")
+            result = applied(pair[0], op, pair[1])
+            if 0 <= result <= self.highest:
+                return pair[0], op, pair[1], result
+
     def _drawn(
         self, count: int, wanted: int, split: str, rng: random.Random, repeat: bool = False
     ) -> Iterator[Problem]:
-        """``wanted`` problems of a split with ``count`` numbers, fewer where few exist; each once, unless ``repeat``."""
+        """``wanted`` problems of a split with ``count`` numbers, fewer where few exist; each once unless ``repeat``."""
         seen: set[str] = set()
         drawn: set[str] = set()
         fruitless = 0

@@ -17,8 +17,9 @@ from star_cli.analysis.forecast.chain import (
     simulate_tables,
 )
 from star_cli.analysis.forecast.mixture import Constants, ProblemGroup, kept_share, passes, posterior, simulate, spread
-from star_cli.analysis.forecast.pilot import SampleCounts
+from star_cli.analysis.forecast.pilot import PilotResult, SampleCounts
 from star_cli.analysis.forecast.result import forecast_of_curves, last_slope, load_forecast, score
+from star_cli.analysis.forecast.start import forecast_start
 from star_cli.cli import forecast as _forecast  # noqa: F401  (registers the command)
 from star_cli.cli.app import app
 from star_cli.core.settings import Schedule
@@ -274,6 +275,34 @@ def test_star_forecast_takes_overrides_and_fine_tunes_nothing(tmp_path):
     )
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)
-    assert told["model"] == "mixture" and told["measured"] == [] and told["pilot"]["hinted"] > 0
+    assert told["model"] == "start" and told["measured"] == [] and told["pilot"]["hinted"] > 0
+    assert len(told["rows"]) == 1 and told["chance"] is None and "not calibrated for this task" in done.output
     store = open_store(tmp_path)
     assert "finetune" not in {store.get(k).stage for k in store.keys()}
+
+
+# ---- whether to start ----------------------------------------------------------------------------
+def pilot_of(right: int, problems: int, hinted: int | None = None) -> PilotResult:
+    """A greedy pilot: ``right`` of ``problems`` problems solved, and of the others ``hinted`` with the answer shown."""
+    own = SampleCounts({f"p{i}": (int(i < right), 1) for i in range(problems)}, right, problems)
+    rest = None
+    if hinted is not None:
+        unsolved = problems - right
+        rest = SampleCounts({f"p{right + i}": (int(i < hinted), 1) for i in range(unsolved)}, hinted, unsolved)
+    return PilotResult(own, own, rest, [], {f"p{i}": "all" for i in range(problems)}, {"all": 2000}, {"all": 300})
+
+
+@pytest.mark.parametrize(
+    "pilot, advice, words",
+    [
+        (pilot_of(30, 100, hinted=50), "start", "problems are ones it does not answer yet"),
+        (pilot_of(30, 100), "stop", "would be new to the model"),  # greedy, no hint: it learns what it can do
+        (pilot_of(0, 100, hinted=0), "stop", "would be new to the model"),
+        (pilot_of(100, 100), "stop", "nearly perfect"),
+        (pilot_of(2, 100, hinted=4), "wait", "pass"),
+    ],
+)
+def test_advice_without_a_calibrated_law_rests_on_what_round_one_will_keep(pilot, advice, words):
+    told = forecast_start(type("E", (X,), {"schedule": Schedule(start=400, grow=1.0)}), pilot, seed=0)
+    assert told.advice == advice and words in told.words
+    assert [row.round for row in told.rows] == [0] and told.rows[0].low <= told.rows[0].accuracy <= told.rows[0].high

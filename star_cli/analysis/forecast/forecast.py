@@ -10,6 +10,7 @@ from star_cli.analysis.forecast.chain import forecast_chain
 from star_cli.analysis.forecast.mixture import forecast_mixture
 from star_cli.analysis.forecast.pilot import run_pilot
 from star_cli.analysis.forecast.result import Forecast
+from star_cli.analysis.forecast.start import forecast_start
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import ChainTask
 from star_cli.core.records import Metric
@@ -33,7 +34,7 @@ def make_forecast(lab: Lab) -> Forecast:
     pilot, seed = run_pilot(lab), seed_of(x.seed, "forecast", bits=31)
     if isinstance(x.task, ChainTask) and x.sampling.temperature:
         return forecast_chain(x, pilot, seed)
-    return forecast_mixture(x, pilot, seed)
+    return forecast_mixture(x, pilot, seed) if x.pilot.uncalibrated else forecast_start(x, pilot, seed)
 
 
 def measured_of(run: Run, store: Store) -> list[float]:

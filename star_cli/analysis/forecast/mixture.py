@@ -134,7 +134,7 @@ def forecast_mixture(x: Experiment, pilot: PilotResult, seed: int, law: Law = LA
     """The forecast of any experiment, from its pilot's final answers."""
     rng, groups = np.random.default_rng(seed), groups_of(pilot)
     curves = np.array([simulate(x, groups, law.draw(rng), law.noise, rng) for _ in range(DRAWS)])
-    wrong = [pilot.own.wrong / pilot.own.checked] if pilot.own.checked else []
+    wrong = pilot.wrong_shares()
     assumptions = [
         f"problems differ: {len(groups)} group(s), each with its own pass rate and spread",
         "what is learnt from kept rationales and lost by repeating them follows a law made for the "

@@ -49,6 +49,10 @@ class PilotResult:
     train: dict[str, int]  # training problems of a round by group
     held_out: dict[str, int]  # evaluation problems by group
 
+    def wrong_shares(self) -> list[float]:
+        """[the share of the right samples that hold a wrong step]; [] where no steps are known."""
+        return [self.own.wrong / self.own.checked] if self.own.checked else []
+
     def as_json(self) -> dict[str, Any]:
         """The pilot in numbers, for people."""
         numbers: dict[str, Any] = {

@@ -39,7 +39,8 @@ class RoundForecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to expect of a run. ``chance`` is the probability to gain at least ``GAIN``.
 
-    ``model`` says how it was made: chain or mixture. ``plateau`` is the first round within ``SETTLED`` of the last one,
+    ``model`` says how it was made: chain, mixture, or start, which knows no round but the first and whose ``chance`` is
+    None. ``plateau`` is the first round within ``SETTLED`` of the last one,
     None where accuracy still rises at the end. ``advice`` is start, wait or stop, ``words`` the same as a sentence.
     ``deltas`` has of each step of a chain [median, low, high], 80 %, in the theory's convention.
     """
@@ -49,7 +50,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str
     rows: list[RoundForecast]
     plateau: int | None
-    chance: float
+    chance: float | None
     advice: str
     words: str
     pilot: dict[str, Any]
