@@ -79,7 +79,12 @@ class Comparison:
 
     def difference(self, a: Group, b: Group, budget: float) -> Estimate | None:
         """a - b at a budget, paired by problem (and by seed where both have the same)."""
-        points_a, points_b = a.at(self.unit, budget), b.at(self.unit, budget)
+        return self.difference_of(a, a.at(self.unit, budget), b, b.at(self.unit, budget))
+
+    def difference_of(
+        self, a: Group, points_a: list[Point] | None, b: Group, points_b: list[Point] | None
+    ) -> Estimate | None:
+        """a - b, each at one point of every run; None where one has none."""
         if points_a is None or points_b is None:
             return None
         left, right = self._shares(points_a), self._shares(points_b)
