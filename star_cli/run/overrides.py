@@ -64,7 +64,7 @@ def parsed(args: list[str]) -> Arguments:
         _check(word, rest[i + 1] if i + 1 < len(rest) else None)
     home = [f"home={quoted(flags.home)}"] if flags.home is not None else []
     return Arguments(
-        overrides=[readable(word) for word in rest if word != "experiment=null"] + home,
+        overrides=[readable(part) for word in rest if word != "experiment=null" for part in by_key(word)] + home,
         sweep=flags.multirun,
         cfg=flags.cfg,
         package=flags.package,
@@ -135,6 +135,23 @@ def readable(override: str) -> str:
     container = re.fullmatch(r"\[.*\]|\{\s*\}|\{.*:.*\}", value, re.S) is not None
     call = re.fullmatch(r"[a-z_]+\(.*\)", value) is not None  # choice(1,2), range(1,4), interval(0,1)
     return override if container or call or READABLE.fullmatch(value) else f"{name}={quoted(value)}"
+
+
+def by_key(override: str) -> list[str]:
+    """The override itself, or one for each key of a flat dictionary that has keys Hydra takes for numbers or cannot
+    read: ``a={1:100,"2/hinted":300}`` sets ``a.1`` and ``a.2/hinted``.
+    """
+    name, _, value = override.partition("=")
+    flat = re.fullmatch(r"\{([^{}\[\]()]+)\}", value, re.S)
+    pairs = [pair.partition(":") for pair in flat[1].split(",")] if flat else []
+    keys = [re.sub(r"^(['\"])(.*)\1$", r"\2", key.strip()) for key, _, _ in pairs]
+    plain = all(
+        colon and re.fullmatch(r"[\w/@-]+", key, re.ASCII) for key, (_, colon, _) in zip(keys, pairs, strict=True)
+    )
+    odd = any(key != pair[0].strip() or key.isdigit() for key, pair in zip(keys, pairs, strict=True))
+    if not (flat and plain and odd):
+        return [override]
+    return [f"++{name.lstrip('+')}.{key}={pair[2].strip()}" for key, pair in zip(keys, pairs, strict=True)]
 
 
 def value_of(args: list[str], name: str) -> str | None:

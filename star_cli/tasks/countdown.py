@@ -23,7 +23,7 @@ from star_cli.core.parts import RUNTIME, Prompt, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
 from star_cli.errors import need
-from star_cli.tasks.base.lessons import lesson, lesson_kind
+from star_cli.tasks.base.lessons import lesson
 
 SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a problem falls into by hash
 STEP = re.compile(r"\s*(\d{1,9}) ([+*-]) (\d{1,9}) = (\d{1,9})\s*")
@@ -38,8 +38,9 @@ class Countdown(Task):
 
     ``train``, ``dev`` and ``test`` say how many problems of each count of numbers are drawn. A problem belongs to one
     split by a hash of its numbers and target. A lesson ``"3"`` is a solved problem of three numbers, ``"3/hinted"`` one
-    whose prompt shows the expression; a lesson ``"step"`` is one step alone (``Step: 21 + 4``), without a target in
-    view: a model that saw solved problems only writes the target behind the last step, whatever the step gives.
+    whose prompt shows the expression. A model that saw these alone writes the target behind the last step, whatever
+    the step gives; lessons ``"3/missed"`` end in another number than the target, with steps that hold, and a lesson
+    ``"step"`` is one step alone (``Step: 21 + 4``).
     """
 
     min_numbers: int = 3
@@ -83,21 +84,24 @@ class Countdown(Task):
         return f"{HEADING} {problem.answer}"
 
     def gold(self, problem: Problem) -> str | None:
-        steps = [f"{a} {op} {b} = {c}" for a, op, b, c in steps_of(problem.answer)]
-        return "\n".join([*steps, f"{HEADING} {problem.answer}"])
+        return rationale(problem.answer)
 
     def lesson_examples(self, lessons: dict[str, int], seed: int) -> Iterator[Example]:
         for name, wanted in lessons.items():
-            kind, hinted = lesson_kind(name, ["step", *map(str, range(2, 7))])
+            kind, _, form = name.partition("/")
+            need(
+                name == "step" or (kind in ("2", "3", "4", "5", "6") and form in ("", "hinted", "missed")),
+                f"unknown lesson {name!r}, expected step, or 2 to 6, alone or with /hinted or /missed behind it",
+            )
             rng = random.Random(seed_of("lesson", seed, name))
-            if kind == "step":
-                need(not hinted, "a lesson 'step' has no hinted form", "name it step")
+            if name == "step":
                 for i in range(wanted):
                     a, op, b, c = self._step(rng)
                     yield lesson(name, i, f"Step: {a} {op} {b}\n", f"{a} {op} {b} = {c}")
                 continue
             for i, p in enumerate(self._drawn(int(kind), wanted, "train", rng, repeat=True)):
-                yield lesson(name, i, self.prompt(p, hinted).text, self.gold(p) or "")
+                text = self._missed(p, rng) if form == "missed" else self.gold(p) or ""
+                yield lesson(name, i, self.prompt(p, form == "hinted").text, text)
 
     def groups(self, problem: Problem) -> dict[str, str]:
         return {"numbers": str(problem.meta["count"])}
@@ -131,6 +135,13 @@ class Countdown(Task):
         last = steps[-1] if steps else None
         reached = last is not None and int(last[4]) == int(problem.meta["target"])
         return {"forced": float(reached and bool(self.wrong_lines(problem, text)))}
+
+    def _missed(self, problem: Problem, rng: random.Random) -> str:
+        """A rationale with another expression of the same numbers, which does not reach the target."""
+        while True:
+            expression = made_of(problem.meta["numbers"], self.highest, rng)
+            if expression is not None and steps_of(expression)[-1][3] != problem.meta["target"]:
+                return rationale(expression)
 
     def _step(self, rng: random.Random) -> tuple[int, str, int, int]:
         """A step (a, operator, b, result) of given numbers and results of other steps, drawn at random."""
@@ -176,6 +187,12 @@ def problem_of(given: list[int], target: int, expression: str) -> Problem:
         answer=expression,
         meta={"numbers": given, "target": target, "count": len(given)},
     )
+
+
+def rationale(expression: str) -> str:
+    """The steps of an expression, a line each, and the expression itself as the answer."""
+    steps = [f"{a} {op} {b} = {c}" for a, op, b, c in steps_of(expression)]
+    return "\n".join([*steps, f"{HEADING} {expression}"])
 
 
 def made_of(given: list[int], highest: int, rng: random.Random) -> str | None:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from star_cli.methods.b_star.stages import Answer, balance_of, fewest_a_query, rewarded
+from star_cli.methods.b_star.stages import Answer, balance_of, fewest_a_query, rewarded, right_answers
 
 
 def answers(*rows):
@@ -84,3 +84,9 @@ def test_a_capped_query_counts_its_best_answers():
     assert balance_of(rows, 0.0, 2) == pytest.approx(1.0 * 2 / 4)
     assert balance_of(rows, 0.0, 2, cap=1) == pytest.approx(0.5 * 1 / 1)  # b alone
     assert balance_of(rows, 0.0, 2, cap=2) == pytest.approx(0.5 * 1 / 2)  # b and c
+
+
+def test_different_right_answers_are_counted_of_solved_queries_alone() -> None:
+    right, again, other, wrong = (Answer(t, c, 1.0) for t, c in (("a", True), ("a", True), ("b", True), ("c", False)))
+    assert right_answers([[right, again, other, wrong], [right], [wrong], []]) == 1.5
+    assert right_answers([[wrong]]) == 0

@@ -7,7 +7,9 @@ import random
 from fractions import Fraction
 
 import pytest
+
 from star_cli.core.records import Problem, Rationale
+from star_cli.errors import StarError
 from star_cli.graders.countdown import Countdown as Grader
 from star_cli.lib.expressions import LONGEST, NotAnExpression, normal, numbers, value
 from star_cli.tasks.countdown import Countdown, applied, steps_of
@@ -107,3 +109,22 @@ def test_random_expressions_are_judged_as_exact_arithmetic_does() -> None:
         assert verdict.correct == (applied(applied(a, p, b), q, c) == target)
         right += verdict.correct
     assert 500 < right < 1500
+
+
+def test_a_missed_lesson_holds_in_every_step_and_ends_elsewhere() -> None:
+    task, grader = Countdown(), Grader()
+    rows = list(task.lesson_examples({"3/missed": 50, "step": 20, "3/hinted": 5}, seed=1))
+    for e in rows[:50]:
+        numbers_line, target_line = e.prompt.strip().splitlines()
+        given, target = [int(n) for n in numbers_line.split()[1:]], int(target_line.split()[1])
+        p = Problem(id="x", question="", answer="", meta={"numbers": given, "target": target, "count": 3})
+        assert not task.wrong_lines(p, e.completion) and task.measures(p, e.completion) == {"forced": 0.0}
+        assert grader.grade(p, rationale(e.completion, p)).reason == "MISMATCH"
+    assert all(value(e.completion.partition("=")[0]) == int(e.completion.split("=")[1]) for e in rows[50:70])
+    assert all("Hint: " in e.prompt for e in rows[70:])
+
+
+@pytest.mark.parametrize("name", ["7", "3/wrong", "step/hinted", "1"])
+def test_an_unknown_lesson_is_named(name: str) -> None:
+    with pytest.raises(StarError, match="unknown lesson"):
+        list(Countdown().lesson_examples({name: 1}, seed=0))

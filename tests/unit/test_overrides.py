@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from star_cli.errors import StarError
 from star_cli.run.compose import launch
-from star_cli.run.overrides import arm_name, home_in, parsed, quoted, settled, value_of
+from star_cli.run.overrides import arm_name, by_key, home_in, parsed, quoted, settled, value_of
 
 
 @pytest.fixture(autouse=True)
@@ -191,3 +191,19 @@ def test_a_relative_path_is_written_down_from_the_root(tmp_path, monkeypatch):
     assert settled("task.path=my.jsonl") == f"task.path='{tmp_path}/my.jsonl'"
     for word in ("task.path=other.jsonl", "task.path=/a/b", "seed=1", "task.question=my.jsonl", "task.path="):
         assert settled(word) == word
+
+
+@pytest.mark.parametrize(
+    "typed, read",
+    [
+        ("a.b={1:100,2/hinted:3}", ["++a.b.1=100", "++a.b.2/hinted=3"]),
+        ('+a.b={"1": 100, "2/hinted": 3}', ["++a.b.1=100", "++a.b.2/hinted=3"]),
+        ("a.b={x:1,y:2}", ["a.b={x:1,y:2}"]),  # Hydra reads that itself
+        ("a.b={}", ["a.b={}"]),
+        ("a.b={1:{x:2}}", ["a.b={1:{x:2}}"]),
+        ("task.template=Q: {question}", ["task.template=Q: {question}"]),
+        ("a=1", ["a=1"]),
+    ],
+)
+def test_a_dictionary_with_numbers_as_keys_is_set_key_by_key(typed: str, read: list[str]) -> None:
+    assert by_key(typed) == read

@@ -96,9 +96,11 @@ class Balance(Stage):
     def run(self, context: StageContext) -> dict[str, Any]:
         rows: list[Metric] = []
         best: tuple[float, float, float] | None = None
+        different: list[float] = []  # right answers of a solved query, by temperature
         meter = context.meter("balance", len(self.temperatures))
         for i, temperature in enumerate(self.temperatures):
             answers = self._answers(context, i)
+            different.append(right_answers(answers))
             for threshold in self.thresholds:
                 cap = self._cap(answers, threshold)
                 balances = [balance_of(a, threshold, self.n_star, self.distinct_first, cap) for a in answers]
@@ -128,12 +130,20 @@ class Balance(Stage):
                 f"no temperature of {self.temperatures} gave one right answer to {len(answers)} queries",
                 hint="a stronger start (method.gold=true where the data has solutions), more samples or more queries",
             )
+        if max(different) <= 1 < self.n_star:
+            context.warn(
+                f"a solved query has {max(different):.1f} different right answers at every temperature, so "
+                f"n*={self.n_star} is out of reach: the balance score then prefers temperatures at which the model is "
+                "wrong more often; B-STaR suits tasks with many right texts a problem (task=countdown), else set "
+                "method.n_star=1"
+            )
         return {
             "temperature": temperature,
             "threshold": threshold,
             "balance": score,
             "queries": len(answers),
             "n_star": self.n_star,
+            "right_answers": round(max(different), 4),
         }
 
     @staticmethod
@@ -160,6 +170,13 @@ class Balance(Stage):
             reward = rewarded(correct, scores[r.identity()] if scores is not None else None, self.weight)
             answers[r.problem_id].append(Answer(self.grader.judged(r.text), correct, reward))
         return list(answers.values())
+
+
+def right_answers(answers: list[list[Answer]]) -> float:
+    """The mean number of different right answers of the queries that have one; 0 where none has."""
+    counts = [len({a.text for a in query if a.correct}) for query in answers]
+    solved = [n for n in counts if n]
+    return sum(solved) / len(solved) if solved else 0.0
 
 
 def scores_of(artifact: Artifact | None) -> dict[tuple[Any, ...], float] | None:
