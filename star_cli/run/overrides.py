@@ -139,7 +139,7 @@ def readable(override: str) -> str:
 
 def by_key(override: str) -> list[str]:
     """The override itself, or one for each key of a flat dictionary that has keys Hydra takes for numbers or cannot
-    read: ``a={1:100,"2/hinted":300}`` sets ``a.1`` and ``a.2/hinted``.
+    read: ``a={1:100,"2/hinted":300}`` is ``++a.1=100`` and ``++a={2/hinted:300}``.
     """
     name, _, value = override.partition("=")
     flat = re.fullmatch(r"\{([^{}\[\]()]+)\}", value, re.S)
@@ -151,7 +151,10 @@ def by_key(override: str) -> list[str]:
     odd = any(key != pair[0].strip() or key.isdigit() for key, pair in zip(keys, pairs, strict=True))
     if not (flat and plain and odd):
         return [override]
-    return [f"++{name.lstrip('+')}.{key}={pair[2].strip()}" for key, pair in zip(keys, pairs, strict=True)]
+    values = {key: pair[2].strip() for key, pair in zip(keys, pairs, strict=True)}
+    rest = ",".join(f"{key}:{value}" for key, value in values.items() if not key.isdigit())
+    numbers = [f"++{name.lstrip('+')}.{key}={value}" for key, value in values.items() if key.isdigit()]
+    return [*numbers, *([f"++{name.lstrip('+')}={{{rest}}}"] if rest else [])]
 
 
 def value_of(args: list[str], name: str) -> str | None:

@@ -196,8 +196,8 @@ def test_a_relative_path_is_written_down_from_the_root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "typed, read",
     [
-        ("a.b={1:100,2/hinted:3}", ["++a.b.1=100", "++a.b.2/hinted=3"]),
-        ('+a.b={"1": 100, "2/hinted": 3}', ["++a.b.1=100", "++a.b.2/hinted=3"]),
+        ("a.b={1:100,2/hinted:3}", ["++a.b.1=100", "++a.b={2/hinted:3}"]),
+        ('+a.b={"1": 100, "2/hinted": 3}', ["++a.b.1=100", "++a.b={2/hinted:3}"]),
         ("a.b={x:1,y:2}", ["a.b={x:1,y:2}"]),  # Hydra reads that itself
         ("a.b={}", ["a.b={}"]),
         ("a.b={1:{x:2}}", ["a.b={1:{x:2}}"]),
