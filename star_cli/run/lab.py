@@ -308,7 +308,7 @@ class Lab:
         Round 0, before the first, has the steps of round 1. The round's health is measured beside.
         """
         x = self.x
-        self._health(examples, round)
+        self.health(examples, round=round)
         if stepwise(x.task):
             examples = [
                 self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
@@ -505,7 +505,7 @@ class Lab:
 
     # ---- health
     # -------------------------------------------------------------------------------------------------------
-    def _health(self, examples: list[Artifact], round: int) -> None:
+    def health(self, examples: list[Artifact], *, round: int) -> None:
         """The round's health, from what was judged and is trained on, else from all that was judged in the round."""
         judged = self._judged.get(round, {})
         trained = [a.key for a in examples if a.key in judged]

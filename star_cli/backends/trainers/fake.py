@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from star_cli.core.parts import Trainer, TrainJob
+from star_cli.core.parts import PreferenceJob, Trainer, TrainJob
+from star_cli.core.records import Example
 from star_cli.core.registry import register
 from star_cli.errors import StarError
 
@@ -17,6 +18,7 @@ from star_cli.errors import StarError
 class FakeTrainer(Trainer):
     """``gain`` is the share of what is missing to 1 that a hundred kept examples add; lessons add nothing."""
 
+    learns_from: ClassVar[tuple[str, ...]] = ("examples", "pairs", "rewards")
     gain: float = 0.5
     lr: float = 1e-3
 
@@ -49,6 +51,26 @@ class FakeTrainer(Trainer):
             "start_weights": hashlib.sha256(start).hexdigest(),
             "end_weights": hashlib.sha256(body.encode()).hexdigest(),
         }
+
+    def prefer(self, job: PreferenceJob) -> dict[str, Any]:
+        """A pair teaches what an example does."""
+        examples = [
+            Example(problem_id=p.problem_id, sample=n, prompt=p.prompt, completion=p.chosen, origin="own")
+            for n, p in enumerate(job.pairs)
+        ]
+        metrics = self.train(
+            TrainJob(
+                start=job.start,
+                examples=examples,
+                out=job.out,
+                scratch=job.scratch,
+                seed=job.seed,
+                runtime=job.runtime,
+                steps=job.steps,
+                progress=job.progress,
+            )
+        )
+        return {**metrics, "pairs": len(job.pairs)}
 
     @staticmethod
     def canary_logprob(skill: float, prompt: str, completion: str) -> float:
