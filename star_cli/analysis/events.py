@@ -55,10 +55,14 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """What a stage that trains reports: the tokens of all sequences it trained on, prompts included where counted."""
+    """What a stage that trains reports: the tokens of all sequences it trained on, prompts included where counted.
+
+    ``scored_tokens`` were only read by a reference.
+    """
 
     sequence_tokens: int | None = None
     tokens: int | None = None
+    scored_tokens: int = 0
 
 
 def metrics_as(kind: type[M], event: Event) -> M:

@@ -16,7 +16,7 @@ from typing import (
     runtime_checkable,
 )
 
-from star_cli.core.keys import CHANGED, seed_of
+from star_cli.core.keys import CHANGED, seed_of, tagged
 from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
@@ -362,6 +362,7 @@ class PreferenceJob:
     progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
 
 
+@tagged("group_policy", 1)
 @dataclass(frozen=True)
 class GroupPolicy:
     """The settings of group-relative policy optimisation (Shao et al. 2024, arXiv 2402.03300, section 4.1).

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from star_cli.backends.training import environment, preference
+from star_cli.backends.training import environment, policy, preference
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.data import encode_examples, make_canary
 from star_cli.backends.training.distributed import fit_in_processes
@@ -24,7 +24,7 @@ from star_cli.backends.training.recipe import Recipe
 from star_cli.backends.vision import copy_canary_pictures
 from star_cli.backends.weights import local_model, save_model, weights_sha256
 from star_cli.core.keys import key
-from star_cli.core.parts import PreferenceJob, Trainer, TrainJob
+from star_cli.core.parts import PolicyJob, PreferenceJob, Trainer, TrainJob
 from star_cli.core.registry import register
 from star_cli.errors import need
 
@@ -112,6 +112,16 @@ class Sft(Recipe, Trainer):
             content = [self, plan.steps, job.beta, job.nll, job.loss, data.rows]
             training = PlannedTraining(self, job, plan, content)
             return preference.prefer(training, data, beta=job.beta, loss=job.loss, nll=job.nll)
+
+    def reinforce(self, job: PolicyJob) -> dict[str, Any]:
+        """Train by rewards with the same optimiser, ``batch`` completions a step, by TRL's GRPO. One device.
+
+        Metrics are those of ``policy.reinforce``.
+        """
+        self.check()
+        self._refuse_optimizer("rewards")
+        with environment.training_environment(job.runtime.train_threads):
+            return policy.reinforce(self, replace(job, start=local_model(job.start)))
 
     def _refuse_optimizer(self, what: str) -> None:
         need(
