@@ -17,7 +17,7 @@ from typing import (
 )
 
 from star_cli.core.keys import CHANGED, seed_of, tagged
-from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
+from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Stepped, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
 
@@ -429,7 +429,7 @@ class Trainer(Part):
 
 @dataclass
 class VerifyJob:
-    """What a verifier learns from: initial weights, and pairs or labelled solutions (V-STaR's D_VER)."""
+    """What a verifier learns from: initial weights, and pairs, labelled solutions or labelled steps."""
 
     start: ModelRef
     pairs: list[Pair]
@@ -440,12 +440,13 @@ class VerifyJob:
     runtime: Runtime
     settings: Verification
     progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+    stepped: list[Stepped] = field(default_factory=list)
 
 
 class Verifier(Part):
     """Tells right solutions from wrong ones by a score; a higher one is better. Scores compare within one problem."""
 
-    learns_from: ClassVar[str] = "pairs"  # pairs | labelled | nothing
+    learns_from: ClassVar[str] = "pairs"  # pairs | labelled | steps | nothing
     likelihood: ClassVar[bool] = False  # the score is log P(solution | problem): an engine can compute it, too
     reads_ends: ClassVar[bool] = False  # ``score`` takes ``ended``: which solutions have an end of text
     lr: float | None

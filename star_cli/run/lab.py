@@ -42,8 +42,9 @@ from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
 from star_cli.stages.score import ScoreStage
 from star_cli.stages.select import Select
+from star_cli.stages.step_labels import StepLabels
 from star_cli.stages.steps import Steps
-from star_cli.stages.verifier import TrainVerifier, training_settings
+from star_cli.stages.verifier import TrainProcessVerifier, TrainVerifier, training_settings
 from star_cli.store.artifacts import Artifact
 
 Source = tuple[Artifact, Artifact, Artifact]  # problems, rationales of them, verdicts on these
@@ -441,9 +442,34 @@ class Lab:
         if part.learns_from == "pairs":
             pairs = Pairs(limit=v.pairs, seed=self.x.seed if v.pairs else 0)
             data = self.build(pairs, {"labelled": collected}, round, "pairs")
+        kind = TrainVerifier
+        if part.learns_from == "steps":
+            data, kind = self._step_labels(part, start, collected, round), TrainProcessVerifier
         seed = seed_of(self.x.seed, round, "verifier", bits=31)
-        stage = TrainVerifier(verifier=part, settings=training_settings(v), seed=seed)
+        stage = kind(verifier=part, settings=training_settings(v), seed=seed)
         return self.build(stage, {"start": start, "data": data}, round, f"verifier-{name_of(part)}")
+
+    def _step_labels(self, prm: Any, model: Artifact, collected: Artifact, round: int) -> Artifact:
+        """Collected solutions with every step labelled, by what ``model`` makes of it."""
+        x = self.x
+        stage = StepLabels(
+            task=self.asking(x.sampling.shots, round),
+            engine=x.engine,
+            grader=x.grader,
+            sampling=replace(x.sampling, temperature=x.verification.temperature, stop_after=0),
+            completions=prm.completions,
+            solutions=prm.solutions,
+            seed=seed_of(x.seed, "step_labels"),
+            round=round,
+            max_errors=x.filter.max_errors,
+        )
+        inputs = {"labelled": collected, "model": model}
+        for role in sorted(collected.manifest.inputs):
+            if role.startswith("problems."):
+                problems = self.builder.artifact(collected.manifest.inputs[role])
+                if problems is not None:
+                    inputs[role] = problems
+        return self.build(stage, inputs, round, "step_labels")
 
     def candidates(self, model: Artifact, *, round: int) -> Source:
         """The pool every selector chooses from: ``verification.candidates`` solutions of each held-out problem."""
