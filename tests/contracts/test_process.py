@@ -33,9 +33,8 @@ def test_steps_are_the_lines_that_are_not_blank(seed):
 
 def test_equal_beginnings_of_a_problem_are_completed_once():
     def solution(problem, sample, text):
-        return Labelled(
-            problem_id=problem, round=1, sample=sample, prompt="q", completion=text, correct=True, origin="own", generator=""
-        )  # fmt: skip
+        facts = {"round": 1, "prompt": "q", "correct": True, "origin": "own", "generator": ""}
+        return Labelled(problem_id=problem, sample=sample, completion=text, **facts)
 
     rows = [solution("p", 0, "a\nb\nc"), solution("p", 1, "a\nb\nd"), solution("q", 0, "a\nb\n"), solution("q", 1, "x")]
     beginnings = Beginnings.of(rows)
@@ -72,12 +71,11 @@ def two_steps(seed, many):
 
 @pytest.fixture(scope="module")
 def rows():
+    facts = {"round": 1, "sample": 0, "origin": "own"}
     return [
-        Stepped(
-            problem_id=f"p{i}", round=1, sample=0, origin="own", prompt=p, completion=t, ends=step_ends(t), shares=list(s)
-        )
+        Stepped(problem_id=f"p{i}", prompt=p, completion=t, ends=step_ends(t), shares=list(s), **facts)
         for i, (p, t, s) in enumerate(two_steps(0, 240))
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
