@@ -22,7 +22,9 @@ def compare(
     ] = "samples",
     metric: Annotated[
         str,
-        typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, best_of@8/dpo."),
+        typer.Option(
+            "--metric", help="accuracy, transfer-TASK, or what a select stage measures: pass@8, best_of@8/dpo."
+        ),
     ] = "accuracy",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
     power: Annotated[

@@ -25,6 +25,7 @@ from star_cli.core.settings import (
 )
 from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
+from star_cli.run.transfer import targets
 from star_cli.stages.answers import Answers
 from star_cli.stages.base import Stage
 from star_cli.stages.collect import Collect
@@ -114,6 +115,7 @@ class Experiment:
         if self.evaluation.final is not None:
             self.task.check_split(self.evaluation.final)
         self._check_rules()
+        targets(self.evaluation)
         need(
             self.model.local or not self.training.replay,
             f"training.replay={self.training.replay} has no lessons to replay: model={name_of(self.model)} was not "
@@ -334,7 +336,30 @@ class Lab:
         artifact = self._evaluate(model, e.split, round=round, limit=e.limit, name="evaluate")
         self._evaluated[round] = (model, artifact)
         self._say_overlap()
+        if e.tasks_at == "round" or round == 0:
+            self._transfer(model, round)
         return artifact
+
+    def _transfer(self, model: Artifact, round: int) -> None:
+        """The same model on the held-out problems of other tasks (evaluation.tasks), each by its own grader."""
+        x, e = self.x, self.x.evaluation
+        for target in targets(e):
+            with self.builder.equipped(target.task, target.grader):
+                source = Problems(task=target.task, split=e.split, limit=e.limit)
+                problems = self.build(source, {}, 0, f"problems-{target.label}")
+                answers = Generate(
+                    task=target.task if e.shots == "task" else target.task.without_shots() or target.task,
+                    engine=x.engine,
+                    sampling=Sampling(temperature=e.temperature),
+                    samples=e.samples,
+                    seed=seed_of(x.seed, "evaluate") if e.temperature else 0,
+                    round=round if e.temperature else 0,
+                )
+                inputs = {"model": model, "problems": problems}
+                rationales = self.build(answers, inputs, round, f"generate-{target.label}")
+                judging = Evaluate(task=target.task, grader=target.grader, round=round, max_errors=x.filter.max_errors)
+                inputs = {"problems": problems, "rationales": rationales}
+                self.build(judging, inputs, round, f"transfer-{target.label}")
 
     def _say_overlap(self) -> None:
         """Once, how many of the held-out problems stand among the first training problems, too."""
@@ -388,6 +413,9 @@ class Lab:
     def finish(self) -> None:
         """After the last round: the round that is best on the held-out split, measured on ``evaluation.final``."""
         e = self.x.evaluation
+        if e.tasks_at == "end" and self._evaluated:
+            last = max(self._evaluated)
+            self._transfer(self._evaluated[last][0], last)
         if e.final is None or not self._evaluated:
             return
         accuracies = self._accuracies()
