@@ -12,7 +12,7 @@ from pathlib import Path
 from star_cli.analysis.arms import Arm, Group, Point, group_arms, settings_of
 from star_cli.analysis.comparison import Comparison
 from star_cli.analysis.cost import UNITS, spending
-from star_cli.analysis.events import evaluations, selections
+from star_cli.analysis.events import TRANSFER, evaluations, selections, transfers
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError, unknown
 from star_cli.stages.candidates import NAME, pool_of
@@ -30,10 +30,10 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
     """
     if unit not in UNITS:
         raise unknown("budget", unit, UNITS)
-    if metric != ACCURACY and not NAME.fullmatch(metric):
+    if metric != ACCURACY and not NAME.fullmatch(metric) and not metric.startswith(TRANSFER):
         raise StarError(
-            f"--metric {metric!r} is neither accuracy nor a selection",
-            hint="for example --metric best_of@8/dpo, --metric majority@8",
+            f"--metric {metric!r} is neither accuracy nor a selection nor a transfer",
+            hint="for example --metric best_of@8/dpo, --metric majority@8, --metric transfer-countdown",
         )
     arms, problems, notes = _load(home, names, metric)
     if not arms:
@@ -95,7 +95,10 @@ def _arm(run: Run, store: Store, metric: str) -> tuple[Arm, Artifact | None]:
     spent = spending(run, store)
     points: list[Point] = []
     problems = None
-    measured = evaluations(events) if metric == ACCURACY else selections(events)
+    if metric.startswith(TRANSFER):
+        measured = transfers(events).get(metric.removeprefix(TRANSFER), [])
+    else:
+        measured = evaluations(events) if metric == ACCURACY else selections(events)
     for event in sorted(measured, key=lambda e: e.round):
         artifact = store.get(event.key)
         shares = None if artifact is None else _shares(store, artifact, metric)
@@ -107,7 +110,7 @@ def _arm(run: Run, store: Store, metric: str) -> tuple[Arm, Artifact | None]:
 
 def _shares(store: Store, artifact: Artifact, metric: str) -> dict[str, float] | None:
     """Of every problem the share of right answers; None where the artifact does not measure the metric."""
-    if metric == ACCURACY:
+    if metric == ACCURACY or metric.startswith(TRANSFER):
         right: dict[str, list[bool]] = {}
         for verdict in artifact.read(Verdict):
             right.setdefault(verdict.problem_id, []).append(verdict.correct)

@@ -63,7 +63,7 @@ class Comparison:
         """Where the groups are compared: a quarter, a half and all of ``budget``."""
         return [s * self.budget for s in SHARES] if self.budget else [0.0]
 
-    def _shares(self, points: list[Point]) -> Floats:
+    def shares(self, points: list[Point]) -> Floats:
         """(S, P) shares of right answers, by run and problem."""
         return np.array([[p.shares[i] for i in self.problems] for p in points])
 
@@ -73,7 +73,7 @@ class Comparison:
 
     def estimate(self, g: Group, points: list[Point]) -> Estimate:
         """The mean over seeds and problems of one point of every run of a group."""
-        shares = self._shares(points)
+        shares = self.shares(points)
         mean, low, high = level(shares.mean(axis=0), self._means(g, shares))
         return Estimate(mean, low, high)
 
@@ -87,7 +87,7 @@ class Comparison:
         """a - b, each at one point of every run; None where one has none."""
         if points_a is None or points_b is None:
             return None
-        left, right = self._shares(points_a), self._shares(points_b)
+        left, right = self.shares(points_a), self.shares(points_b)
         value = float(left.mean() - right.mean())
         if len(self.problems) < 2:
             return Estimate(value, -1.0, 1.0)

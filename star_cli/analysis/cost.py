@@ -1,9 +1,10 @@
 """What a run has spent: samples, tokens, estimated FLOPs and seconds of everything its trained models depend on.
 
-FLOPs are estimated as 2 P for every token that is written or scored and 6 P for every token that is trained on, P the
-parameters counted in the base model's safetensors files (Kaplan et al. 2020, section 2.1). Reading prompts is left out
-where a stage does not count it, as are the base model itself and whatever only measures: answers to held-out problems,
-candidates and their selection. Seconds are those of building, also where an artifact was found.
+FLOPs are estimated as 2 P for every token that is written or scored (by a verifier, or by the reference of preferences
+and policies) and 6 P for every token that is trained on, P the parameters counted in the base model's safetensors files
+(Kaplan et al. 2020, section 2.1). Reading prompts is left out where a stage does not count it, as are the base model
+itself and whatever only measures: answers to held-out problems, candidates and their selection. Seconds are those of
+building, also where an artifact was found.
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ def _cost(event: Event, artifact: Artifact | None, artifacts: dict[str, Artifact
     elif trains(event):
         trained = metrics_as(Trained, event)
         sequence_tokens = trained.tokens if trained.sequence_tokens is None else trained.sequence_tokens
-        tokens_worked = None if sequence_tokens is None else 6.0 * sequence_tokens
+        read_only = 2.0 * (trained.scored_tokens + tokens)
+        tokens_worked = None if sequence_tokens is None else 6.0 * sequence_tokens + read_only
     if tokens_worked is None and total.parameters is not None:
         total.uncounted.append(event.place)
     flops = None if total.parameters is None else (tokens_worked or 0.0) * total.parameters

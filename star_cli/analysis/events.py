@@ -3,7 +3,7 @@
 Names in a ledger are for people. One rule about them is kept by the verbs of ``Lab`` and relied on here, and nowhere
 else: what a round is about has a plain name (``evaluate``, ``filter``, ``ada_sample``); what stands beside it has a
 second word (``evaluate-peeked``, ``judge-candidates``, ``filter-pilot``), of which ``rationalized`` alone still belongs
-to the round's own data.
+to the round's own data. What is measured on another task is ``transfer-TASK``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from star_cli.store.ledger import Event
 
 M = TypeVar("M", bound=msgspec.Struct)
 RATIONALIZED = "rationalized"
+TRANSFER = "transfer-"  # before the name of another task that a model was measured on
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -55,10 +56,14 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """What a stage that trains reports: the tokens of all sequences it trained on, prompts included where counted."""
+    """What a stage that trains reports: the tokens of all sequences it trained on, prompts included where counted.
+
+    ``scored_tokens`` were only read by a reference.
+    """
 
     sequence_tokens: int | None = None
     tokens: int | None = None
+    scored_tokens: int = 0
 
 
 def metrics_as(kind: type[M], event: Event) -> M:
@@ -75,6 +80,15 @@ def metrics_as(kind: type[M], event: Event) -> M:
 def evaluations(events: list[Event]) -> list[Event]:
     """The main evaluation of each round: a model's accuracy on the held-out problems."""
     return [e for e in events if stage_class(e.stage).measures and e.main]
+
+
+def transfers(events: list[Event]) -> dict[str, list[Event]]:
+    """Evaluations on the held-out problems of other tasks, by the name of the task."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        if stage_class(event.stage).measures and event.name.startswith(TRANSFER):
+            found.setdefault(event.name.removeprefix(TRANSFER), []).append(event)
+    return found
 
 
 def selections(events: list[Event]) -> list[Event]:

@@ -13,7 +13,7 @@ from star_cli.cli.app import Home, Json, app
 
 @app.command(
     epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
-    "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json"
+    "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json   |   star compare shootout --power"
 )
 def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or sweeps (all their arms).")],
@@ -22,9 +22,15 @@ def compare(
     ] = "samples",
     metric: Annotated[
         str,
-        typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, best_of@8/dpo."),
+        typer.Option(
+            "--metric", help="accuracy, transfer-TASK, or what a select stage measures: pass@8, best_of@8/dpo."
+        ),
     ] = "accuracy",
     out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="With how many seeds a difference of --points could be seen.")
+    ] = False,
+    points: Annotated[float, typer.Option("--points", help="Percentage points that --power asks for.")] = 2.0,
     home: Home = "",
     as_json: Json = False,
 ) -> None:
@@ -34,16 +40,21 @@ def compare(
     evaluated on the same problems.
     """
     from star_cli.analysis.compare import compare_runs
-    from star_cli.report.compare import comparison_chart, print_comparison
+    from star_cli.analysis.power import powers_in_points
+    from star_cli.report.compare import comparison_chart, print_comparison, print_power
     from star_cli.report.terminal import console
     from star_cli.run.overrides import home_of
 
     comparison = compare_runs(home_of(home), runs, budget, metric)
     if out is not None:
         comparison_chart(comparison).write(out, title=", ".join(runs))
+    found = powers_in_points(comparison, points) if power else []
     if as_json:
-        typer.echo(json.dumps(comparison.as_json(), indent=1))
+        more = {"power": [p.as_json() for p in found]} if power else {}
+        typer.echo(json.dumps({**comparison.as_json(), **more}, indent=1))
         return
     print_comparison(comparison, console())
+    if power:
+        print_power(found, points, console())
     if out is not None:
         typer.echo(f"plot       {out}")

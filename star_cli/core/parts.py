@@ -16,8 +16,8 @@ from typing import (
     runtime_checkable,
 )
 
-from star_cli.core.keys import CHANGED, seed_of
-from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Verdict
+from star_cli.core.keys import CHANGED, seed_of, tagged
+from star_cli.core.records import NO_VOTE, Example, Labelled, Pair, Problem, Rationale, Stepped, Verdict
 from star_cli.core.settings import Runtime, Sampling, Verification
 from star_cli.errors import need
 
@@ -340,13 +340,86 @@ class TrainJob:
     progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
 
 
+@dataclass
+class PreferenceJob:
+    """What preference training works from: pairs, and the weights it starts from, which are its reference, too.
+
+    ``beta`` weighs the distance to the reference, ``loss`` is any that TRL's DPO knows, ``nll`` the weight of the
+    negative log-likelihood of the chosen solution (nats a token) beside it.
+    """
+
+    start: ModelRef
+    pairs: list[Pair]
+    out: Path
+    scratch: Path
+    seed: int
+    runtime: Runtime
+    beta: float
+    nll: float = 0.0
+    loss: str = "sigmoid"
+    steps: int | None = None
+    epochs: float | None = None
+    progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+
+
+@tagged("group_policy", 1)
+@dataclass(frozen=True)
+class GroupPolicy:
+    """The settings of group-relative policy optimisation (Shao et al. 2024, arXiv 2402.03300, section 4.1).
+
+    ``group`` completions a prompt (G), ``kl`` the weight of the distance to the start (beta), ``clip`` how far a
+    probability ratio counts (epsilon), ``updates`` optimiser steps on one batch of completions (mu); ``loss`` is one of
+    TRL's ways to average over tokens, ``scale`` divides advantages by the group's standard deviation. The rest
+    says how a completion is sampled.
+    """
+
+    group: int
+    kl: float
+    clip: float
+    updates: int
+    loss: str
+    scale: bool
+    sampling: Sampling
+    max_tokens: int
+    stop: tuple[str, ...]
+
+
+@dataclass
+class PolicyJob:
+    """What policy optimisation works from: prompts by problem id, and a ``reward`` of completions.
+
+    ``reward`` gets the completions of one step, ``group`` of each prompt in a row, and returns as many numbers.
+    """
+
+    start: ModelRef
+    prompts: dict[str, str]
+    reward: Callable[[list[Completion]], list[float]]
+    policy: GroupPolicy
+    steps: int
+    out: Path
+    scratch: Path
+    seed: int
+    runtime: Runtime
+    vllm: bool = False
+    progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+
+
 class Trainer(Part):
     """Fine-tunes. The output is a plain Hugging Face directory and a ``canary.json`` beside the weights."""
 
     generalises: ClassVar[bool] = True  # whether what it learns of one problem helps another; a forecast asks
+    learns_from: ClassVar[tuple[str, ...]] = ("examples",)  # and where it can: "pairs" (prefer), "rewards" (reinforce)
 
     def train(self, job: TrainJob) -> dict[str, Any]:
         """Train and save to ``job.out``; returns metrics (loss, steps, tokens, ...)."""
+        raise NotImplementedError
+
+    def prefer(self, job: PreferenceJob) -> dict[str, Any]:
+        """Train on pairs of a better and a worse solution and save to ``job.out``; returns metrics as ``train``."""
+        raise NotImplementedError
+
+    def reinforce(self, job: PolicyJob) -> dict[str, Any]:
+        """Sample, ask for rewards and train, step by step; save to ``job.out``; returns metrics as ``train``."""
         raise NotImplementedError
 
     def initialise(self, model: Model, texts: Iterable[str], out: Path, seed: int) -> None:
@@ -356,7 +429,7 @@ class Trainer(Part):
 
 @dataclass
 class VerifyJob:
-    """What a verifier learns from: initial weights, and pairs or labelled solutions (V-STaR's D_VER)."""
+    """What a verifier learns from: initial weights, and pairs, labelled solutions or labelled steps."""
 
     start: ModelRef
     pairs: list[Pair]
@@ -367,12 +440,13 @@ class VerifyJob:
     runtime: Runtime
     settings: Verification
     progress: Callable[[int, int, float], None] = field(default=lambda done, total, loss: None)
+    stepped: list[Stepped] = field(default_factory=list)
 
 
 class Verifier(Part):
     """Tells right solutions from wrong ones by a score; a higher one is better. Scores compare within one problem."""
 
-    learns_from: ClassVar[str] = "pairs"  # pairs | labelled | nothing
+    learns_from: ClassVar[str] = "pairs"  # pairs | labelled | steps | nothing
     likelihood: ClassVar[bool] = False  # the score is log P(solution | problem): an engine can compute it, too
     reads_ends: ClassVar[bool] = False  # ``score`` takes ``ended``: which solutions have an end of text
     lr: float | None

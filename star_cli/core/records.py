@@ -182,6 +182,27 @@ class Labelled(Record, kw_only=True, frozen=True):
     ended: bool = True
 
 
+class Stepped(Record, kw_only=True, frozen=True):
+    """One solution whose steps are labelled, for a process verifier.
+
+    Step i ends before character ``ends[i]`` of ``completion``; ``shares[i]`` is the share of the completions from
+    there whose answer was right, for the last step 1 or 0 by the verdict on the solution itself.
+    """
+
+    schema = "stepped/1"
+    file = "stepped.jsonl"
+    unique = ("problem_id", "round", "sample", "origin")
+    problem_id: str
+    round: int
+    sample: int
+    origin: str
+    prompt: str
+    completion: str
+    ends: list[int]
+    shares: list[float]
+    ended: bool = True
+
+
 class Pair(Record, kw_only=True, frozen=True):
     """A right and a wrong solution of one problem, for preference training.
 

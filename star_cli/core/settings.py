@@ -7,6 +7,7 @@ sampling.temperature=0.7 sets ``Sampling.temperature``. All of them change resul
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from star_cli.core.keys import tagged
 from star_cli.errors import need
@@ -143,9 +144,15 @@ class Evaluation:
     round is chosen on the problems that are reported. ``rules`` are further rules of the grader, such as
     ``[spider,bird]``, by which the same answers are graded once more, beside ours and never instead. ``shots=none``
     asks without the task's worked examples.
+
+    ``tasks`` are other tasks on whose ``split`` the same models are measured, each by its own grader (transfer): names,
+    or names with settings, ``[countdown,{addition:{max_digits:5}}]``. ``tasks_at`` says when: after each ``round``, or
+    of the base model and the last one at the ``end``.
     """
 
     split: str = "dev"
+    tasks: list[Any] = field(default_factory=list)
+    tasks_at: str = "round"
     final: str | None = None
     rules: list[str] = field(default_factory=list)
     shots: str = "task"
@@ -158,6 +165,11 @@ class Evaluation:
             self.final != self.split,
             f"evaluation.final={self.final} is the split that rounds are chosen on",
             "choose on evaluation.split=dev and report evaluation.final=test",
+        )
+        need(
+            self.tasks_at in ("round", "end"),
+            f"evaluation.tasks_at must be round or end, got {self.tasks_at!r}",
+            "round: after every round; end: the base model and the last one",
         )
         need(self.samples >= 1, f"evaluation.samples must be >= 1, got {self.samples}")
         need(self.shots in ("task", "none"), f"evaluation.shots must be task or none, got {self.shots!r}")

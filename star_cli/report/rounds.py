@@ -13,6 +13,7 @@ from star_cli.analysis.events import (
     hinted_judgements,
     judgements,
     metrics_as,
+    transfers,
     writes_text,
 )
 from star_cli.analysis.forecast.result import load_forecast
@@ -33,7 +34,8 @@ class RoundRow:
     ``solved`` and ``rationalized`` are shares of the round's problems; ``tokens`` counts everything written in the
     round, answers to the evaluation split included. ``seconds`` is what building took: 0 where all was found.
     ``by_stage`` has None for a stage that was found; writing the answers to evaluate belongs to evaluate.
-    ``beside`` holds what stands beside the accuracy where it is known: chance, majority, what a caption got wrong.
+    ``beside`` holds what stands beside the accuracy where it is known: chance, majority, what a caption got wrong, and
+    accuracy on other tasks ("on countdown").
     ``wrong_steps`` is the share of the right rationales that hold a wrong step. ``health`` is as
     ``star_cli.lib.health.MEANING`` defines it. ``forecast`` is the expected accuracy and its 80 % band. ``faults`` are
     sentences about damaged artifacts, because of which some of these are missing.
@@ -56,6 +58,11 @@ class RoundRow:
     forecast: tuple[float, float, float] | None = None
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def transfer(self) -> dict[str, float]:
+        """Accuracy on other tasks, by the task."""
+        return {name.removeprefix("on "): v for name, v in self.beside.items() if name.startswith("on ")}
+
     def as_json(self) -> dict[str, Any]:
         """The stable form that ``star show RUN --json`` prints."""
         return {
@@ -69,6 +76,7 @@ class RoundRow:
             "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
             "health": self.health,
+            **({"transfer": transfer} if (transfer := self.transfer) else {}),
         }
 
 
@@ -97,6 +105,9 @@ def _row(number: int, events: list[Event], store: Store) -> RoundRow:
                 row.groups, row.beside = groups_of(artifact), beside_of(artifact)
         except StarError as e:
             row.faults.append(e.what)
+    for task, measured_there in transfers(events).items():
+        value = metrics_as(Accuracy, measured_there[-1]).accuracy
+        row.beside |= {f"on {task}": value} if value is not None else {}
     plain, hinted = judgements(events), hinted_judgements(events)
     row.solved = metrics_as(Judged, plain[0]).share_solved if plain else None
     row.rationalized = metrics_as(Judged, hinted[0]).share_solved if hinted else None

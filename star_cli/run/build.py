@@ -146,6 +146,16 @@ class Builder:
             draft.close()
 
     @contextmanager
+    def equipped(self, task: Task, grader: Grader) -> Iterator[None]:
+        """Stages of a block work with another task and its grader."""
+        before = self.equipment
+        self.equipment = replace(before, task=task, grader=grader)
+        try:
+            yield
+        finally:
+            self.equipment = before
+
+    @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
         """Count the seconds of a block of the stage under way as ``what``."""
         started = time.monotonic()

@@ -25,6 +25,7 @@ from star_cli.core.settings import (
 )
 from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
+from star_cli.run.transfer import targets
 from star_cli.stages.answers import Answers
 from star_cli.stages.base import Stage
 from star_cli.stages.collect import Collect
@@ -42,8 +43,9 @@ from star_cli.stages.pretrain import Base, Pretrain
 from star_cli.stages.problems import Problems
 from star_cli.stages.score import ScoreStage
 from star_cli.stages.select import Select
+from star_cli.stages.step_labels import StepLabels
 from star_cli.stages.steps import Steps
-from star_cli.stages.verifier import TrainVerifier, training_settings
+from star_cli.stages.verifier import TrainProcessVerifier, TrainVerifier, training_settings
 from star_cli.store.artifacts import Artifact
 
 Source = tuple[Artifact, Artifact, Artifact]  # problems, rationales of them, verdicts on these
@@ -113,6 +115,7 @@ class Experiment:
         if self.evaluation.final is not None:
             self.task.check_split(self.evaluation.final)
         self._check_rules()
+        targets(self.evaluation)
         need(
             self.model.local or not self.training.replay,
             f"training.replay={self.training.replay} has no lessons to replay: model={name_of(self.model)} was not "
@@ -308,7 +311,7 @@ class Lab:
         Round 0, before the first, has the steps of round 1. The round's health is measured beside.
         """
         x = self.x
-        self._health(examples, round)
+        self.health(examples, round=round)
         if stepwise(x.task):
             examples = [
                 self.build(Steps(task=x.task), {"examples": a}, round, f"steps-{i}" if i else "steps")
@@ -333,7 +336,30 @@ class Lab:
         artifact = self._evaluate(model, e.split, round=round, limit=e.limit, name="evaluate")
         self._evaluated[round] = (model, artifact)
         self._say_overlap()
+        if e.tasks_at == "round" or round == 0:
+            self._transfer(model, round)
         return artifact
+
+    def _transfer(self, model: Artifact, round: int) -> None:
+        """The same model on the held-out problems of other tasks (evaluation.tasks), each by its own grader."""
+        x, e = self.x, self.x.evaluation
+        for target in targets(e):
+            with self.builder.equipped(target.task, target.grader):
+                source = Problems(task=target.task, split=e.split, limit=e.limit)
+                problems = self.build(source, {}, 0, f"problems-{target.label}")
+                answers = Generate(
+                    task=target.task if e.shots == "task" else target.task.without_shots() or target.task,
+                    engine=x.engine,
+                    sampling=Sampling(temperature=e.temperature),
+                    samples=e.samples,
+                    seed=seed_of(x.seed, "evaluate") if e.temperature else 0,
+                    round=round if e.temperature else 0,
+                )
+                inputs = {"model": model, "problems": problems}
+                rationales = self.build(answers, inputs, round, f"generate-{target.label}")
+                judging = Evaluate(task=target.task, grader=target.grader, round=round, max_errors=x.filter.max_errors)
+                inputs = {"problems": problems, "rationales": rationales}
+                self.build(judging, inputs, round, f"transfer-{target.label}")
 
     def _say_overlap(self) -> None:
         """Once, how many of the held-out problems stand among the first training problems, too."""
@@ -387,6 +413,9 @@ class Lab:
     def finish(self) -> None:
         """After the last round: the round that is best on the held-out split, measured on ``evaluation.final``."""
         e = self.x.evaluation
+        if e.tasks_at == "end" and self._evaluated:
+            last = max(self._evaluated)
+            self._transfer(self._evaluated[last][0], last)
         if e.final is None or not self._evaluated:
             return
         accuracies = self._accuracies()
@@ -441,9 +470,34 @@ class Lab:
         if part.learns_from == "pairs":
             pairs = Pairs(limit=v.pairs, seed=self.x.seed if v.pairs else 0)
             data = self.build(pairs, {"labelled": collected}, round, "pairs")
+        kind = TrainVerifier
+        if part.learns_from == "steps":
+            data, kind = self._step_labels(part, start, collected, round), TrainProcessVerifier
         seed = seed_of(self.x.seed, round, "verifier", bits=31)
-        stage = TrainVerifier(verifier=part, settings=training_settings(v), seed=seed)
+        stage = kind(verifier=part, settings=training_settings(v), seed=seed)
         return self.build(stage, {"start": start, "data": data}, round, f"verifier-{name_of(part)}")
+
+    def _step_labels(self, prm: Any, model: Artifact, collected: Artifact, round: int) -> Artifact:
+        """Collected solutions with every step labelled, by what ``model`` makes of it."""
+        x = self.x
+        stage = StepLabels(
+            task=self.asking(x.sampling.shots, round),
+            engine=x.engine,
+            grader=x.grader,
+            sampling=replace(x.sampling, temperature=x.verification.temperature, stop_after=0),
+            completions=prm.completions,
+            solutions=prm.solutions,
+            seed=seed_of(x.seed, "step_labels"),
+            round=round,
+            max_errors=x.filter.max_errors,
+        )
+        inputs = {"labelled": collected, "model": model}
+        for role in sorted(collected.manifest.inputs):
+            if role.startswith("problems."):
+                problems = self.builder.artifact(collected.manifest.inputs[role])
+                if problems is not None:
+                    inputs[role] = problems
+        return self.build(stage, inputs, round, "step_labels")
 
     def candidates(self, model: Artifact, *, round: int) -> Source:
         """The pool every selector chooses from: ``verification.candidates`` solutions of each held-out problem."""
@@ -505,7 +559,7 @@ class Lab:
 
     # ---- health
     # -------------------------------------------------------------------------------------------------------
-    def _health(self, examples: list[Artifact], round: int) -> None:
+    def health(self, examples: list[Artifact], *, round: int) -> None:
         """The round's health, from what was judged and is trained on, else from all that was judged in the round."""
         judged = self._judged.get(round, {})
         trained = [a.key for a in examples if a.key in judged]

@@ -37,7 +37,7 @@ class Pairs(Stage):
         if not possible:
             raise StarError(
                 f"none of the {len(sides)} problems has both a right and a wrong solution, so there is no pair "
-                f"to train a verifier on",
+                f"to train on",
                 hint="draw more samples, or at a higher sampling.temperature",
             )
 

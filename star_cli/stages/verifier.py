@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from star_cli.core.parts import Verifier, VerifyJob
-from star_cli.core.records import Labelled, Pair
+from star_cli.core.records import Labelled, Pair, Record, Stepped
 from star_cli.core.settings import Verification
 from star_cli.stages.base import Stage, StageContext, stage
+
+KINDS: dict[str, type[Record]] = {"pairs": Pair, "labelled": Labelled, "steps": Stepped}  # by Verifier.learns_from
 
 
 @stage("verifier")
 class TrainVerifier(Stage):
     """Inputs: ``start`` (a model: for DPO its reference, too) and ``data`` (pairs, or labelled solutions)."""
 
-    reads = (Pair, Labelled)
+    reads: ClassVar[tuple[type[Record], ...]] = (Pair, Labelled)
     makes = "verifier"
     verifier: Verifier
     settings: dict[str, Any]  # of the training alone: what verification says of candidates is not part of it
@@ -25,15 +27,19 @@ class TrainVerifier(Stage):
     def device(self) -> str:
         return "trainer"
 
+    @property
+    def _kind(self) -> Any:
+        """The records that it learns from."""
+        return KINDS[self.verifier.learns_from]
+
     def run(self, context: StageContext) -> dict[str, Any]:
-        data = context.inputs["data"]
-        pairs = list(data.read(Pair)) if self.verifier.learns_from == "pairs" else []
-        labelled = list(data.read(Labelled)) if self.verifier.learns_from == "labelled" else []
+        data, kind = list(context.inputs["data"].read(self._kind)), self._kind
         meter = context.meter("verifier", self.cost(context.inputs)["steps"])
         job = VerifyJob(
             start=context.model(context.inputs["start"]),
-            pairs=pairs,
-            labelled=labelled,
+            pairs=data if kind is Pair else [],
+            labelled=data if kind is Labelled else [],
+            stepped=data if kind is Stepped else [],
             out=context.draft.directory("model"),
             scratch=context.draft.directory("scratch", fresh=False),
             seed=self.seed,
@@ -54,9 +60,15 @@ class TrainVerifier(Stage):
 
     def cost(self, inputs: dict[str, Any]) -> dict[str, int]:
         steps = getattr(self.verifier, "steps", None) or self.settings["steps"]
-        kind = Pair if self.verifier.learns_from == "pairs" else Labelled
-        rows = inputs["data"].count(kind)
+        rows = inputs["data"].count(self._kind)
         return {"steps": steps or max(1, -(-int(rows * self.settings["epochs"]) // self.settings["batch"]))}
+
+
+@stage("process_verifier")
+class TrainProcessVerifier(TrainVerifier):
+    """Inputs: ``start`` (a model) and ``data`` (solutions with labelled steps)."""
+
+    reads = (Stepped,)
 
 
 def training_settings(v: Verification) -> dict[str, Any]:

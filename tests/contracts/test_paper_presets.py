@@ -39,6 +39,13 @@ FACTS = {  # typed from the papers and their code, not from the files
     "vstar_mbpp": {"samples": 16, "rounds": 3, "schedule.epochs": 3, "task.shown_tests": 3},
     "b_star_math": {"samples": 64, "rounds": 9, "schedule.start": 500, "schedule.grow": 1.0, "trainer.batch": 128,
                     "trainer.lr": 5e-6, "method.n_star": 6, "method.queries": 600, "problems": 11500},
+    "raft_gsm8k": {"samples": 32, "sampling.temperature": 1.0, "filter.limit": 1, "method.start": "previous",
+                   "method.accumulate": False},
+    "iterative_dpo_gsm8k": {"rounds": 4, "samples": 30, "method.pairs": 10, "method.beta": 0.1, "method.nll": 1.0,
+                            "method.lr": 7e-7, "method.steps": 5000, "trainer.batch": 16,
+                            "sampling.temperature": 0.8},
+    "grpo_gsm8k": {"samples": 64, "method.kl": 0.04, "method.lr": 1e-6, "method.updates": 1, "method.loss": "grpo",
+                   "trainer.batch": 1024, "sampling.max_tokens": 1024},
     "star_sql_spider": {"samples": 8, "verification.candidates": 16, "method.rationalize": True},
     "see_think_learn_visual_qa": {"trainer.lora_rank": 128, "trainer.lora_alpha": 256.0, "trainer.lr": 2e-4,
                                   "trainer.batch": 16, "schedule.epochs": 1, "rounds": 5, "samples": 1},
@@ -64,7 +71,9 @@ def test_every_value_says_where_it_is_from(name):
 def test_a_preset_composes_to_the_papers_values(home, name):
     task = (
         name.partition("_")[2]
-        if not name.startswith(("star_acc", "star_sql", "ada_star", "see_think", "rest_em", "b_star", "expert_it"))
+        if not name.startswith(
+            ("star_acc", "star_sql", "ada_star", "see_think", "rest_em", "b_star", "expert_it", "iterative")
+        )
         else name.rpartition("_")[2]
     )
     path = DATA / f"{task}.jsonl"

@@ -17,6 +17,9 @@ FEWER = {
     "rest_em": ["samples=6"],
     "vstar": ["samples=4", "verification.candidates=4", "verification.ks=[1,4]"],
     "expert_iteration": ["samples=3"],
+    "raft": ["samples=3"],
+    "iterative_dpo": ["samples=4", "rounds=2"],
+    "grpo": ["samples=4", "method.steps=20"],
 }  # the published numbers take long to be killed in
 
 

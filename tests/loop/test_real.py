@@ -120,6 +120,9 @@ EVERY = {  # reduced in size, nothing else: real vLLM, TRL and a tiny Llama
         "method.n_star=2",
     ],
     "ada_star": ["method.beta=40"],
+    "raft": ["samples=6"],
+    "iterative_dpo": ["samples=6", "method.gold=false", "method.steps=20", "sampling.temperature=1.0"],
+    "grpo": ["samples=4", "method.steps=20"],
 }
 
 

@@ -12,6 +12,7 @@ from star_cli.analysis.arms import Arm, Group, Point, group_arms
 from star_cli.analysis.compare import compare_runs
 from star_cli.analysis.comparison import Comparison
 from star_cli.analysis.cost import Cost, Spending, spending
+from star_cli.analysis.power import Z, power_of
 from star_cli.backends.weights import count_parameters
 from star_cli.core.keys import key
 from star_cli.core.records import Problem, Verdict
@@ -306,6 +307,62 @@ def test_grouping_ignores_the_seed_of_the_base_too(tmp_path):
 
 
 # ---- the command
+def noisy(rng, label, shift, seeds, problems, luck, hard):
+    """A group whose runs differ by ``luck`` as a whole and by noise in each problem."""
+    ids = [f"p{i}" for i in range(problems)]
+    arms = []
+    for s in range(seeds):
+        values = hard + shift + rng.normal(0, luck) + rng.normal(0, 0.1, problems)
+        arms.append(
+            Arm(label, label, s, {}, [Point(1, Cost(1), dict(zip(ids, values.tolist(), strict=True)))], Spending())
+        )
+    return Group(label, arms)
+
+
+def test_the_seeds_that_are_named_show_a_difference_four_times_of_five():
+    """Simulated runs with known variances, and as many of them as are asked for."""
+    rng, problems, luck, wanted = np.random.default_rng(3), 60, 0.02, 0.03
+    ids, hard = [f"p{i}" for i in range(problems)], rng.random(problems)
+    s2 = 2 * (luck**2 + 2 * 0.1**2 / problems)
+    true = int(np.ceil(s2 / (wanted / Z) ** 2))
+    named, seen = [], 0
+    for _ in range(60):
+        pair = [noisy(rng, name, 0, 12, problems, luck, hard) for name in "ab"]
+        shares = [np.array([[p.shares[i] for i in ids] for p in g.points(1)]) for g in pair]
+        named.append(power_of(*pair, *shares, wanted).needed)
+        a, b = (noisy(rng, n, d, true, problems, luck, hard) for n, d in (("a", wanted), ("b", 0)))
+        seen += Comparison([a, b], "samples", "accuracy", ids).difference(a, b, 1).says == "higher"
+    assert abs(np.median(named) - true) <= 0.25 * true, (np.median(named), true)
+    assert 0.65 <= seen / 60 <= 0.95, seen
+
+
+def test_what_the_problems_leave_is_not_averaged_out_by_seeds():
+    rng = np.random.default_rng(1)
+    gap, effect = rng.normal(0, 0.4, 50), 0.0  # b is better at some problems and worse at others
+    hard = rng.random(50)
+    a, b = (noisy(rng, n, 0, 6, 50, 0.001, h) for n, h in (("a", hard + effect), ("b", hard + gap)))
+    shares = [np.array([list(p.shares.values()) for p in g.points(1)]) for g in (a, b)]
+    found = power_of(a, b, *shares, 0.02)
+    assert found.needed is None and found.between_problems == pytest.approx(0.4 / 50**0.5, rel=0.3)
+    assert found.problems == pytest.approx((Z * 0.4 / 0.02) ** 2, rel=0.6)
+    assert power_of(a, b, *shares, 0.5).needed == 2
+
+
+def test_power_is_shown_and_needs_seeds(home):
+    for method, share in (("star", 0.4), ("rft", 0.6)):
+        for seed in (0, 1, 2):
+            fake_run(home, f"{method}{seed}", right=[solved(0.1), solved(share, seed=seed)], seed=seed, method=method)
+    names = [f"{m}{s}" for m in ("star", "rft") for s in (0, 1, 2)]
+    done = call(home, "compare", *names, "--power", "--points", "5")
+    assert done.code == 0 and "needed for" in done.out and "rft - star" in done.out, done.err
+    row = call(home, "compare", *names, "--power", "--json").json["power"][0]
+    assert (row["a"], row["b"], row["seeds"], row["wanted"]) == ("rft", "star", 3, 0.02)
+    few = call(home, "compare", "star0", "rft0", "--power")
+    assert few.code == 1 and "two seeds each" in few.err and "Traceback" not in few.err
+    none = call(home, "compare", *names, "--power", "--points", "0")
+    assert none.code == 1 and "--points must be above 0" in none.err
+
+
 def test_the_command_shows_table_plot_and_file(home):
     for seed in (0, 1):
         fake_run(home, f"s{seed}", right=[solved(0.1), solved(0.5), solved(0.5, seed=seed)], seed=seed)

@@ -6,9 +6,12 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from star_cli.core.parts import Trainer, TrainJob
+from star_cli.backends.engines.fake import Fake
+from star_cli.core.keys import seed_of
+from star_cli.core.parts import Completion, PolicyJob, PreferenceJob, Prompt, Request, Trainer, TrainJob
+from star_cli.core.records import Example
 from star_cli.core.registry import register
 from star_cli.errors import StarError
 
@@ -17,6 +20,7 @@ from star_cli.errors import StarError
 class FakeTrainer(Trainer):
     """``gain`` is the share of what is missing to 1 that a hundred kept examples add; lessons add nothing."""
 
+    learns_from: ClassVar[tuple[str, ...]] = ("examples", "pairs", "rewards")
     gain: float = 0.5
     lr: float = 1e-3
 
@@ -49,6 +53,66 @@ class FakeTrainer(Trainer):
             "start_weights": hashlib.sha256(start).hexdigest(),
             "end_weights": hashlib.sha256(body.encode()).hexdigest(),
         }
+
+    def prefer(self, job: PreferenceJob) -> dict[str, Any]:
+        """A pair teaches what an example does."""
+        examples = [
+            Example(problem_id=p.problem_id, sample=n, prompt=p.prompt, completion=p.chosen, origin="own")
+            for n, p in enumerate(job.pairs)
+        ]
+        metrics = self.train(
+            TrainJob(
+                start=job.start,
+                examples=examples,
+                out=job.out,
+                scratch=job.scratch,
+                seed=job.seed,
+                runtime=job.runtime,
+                steps=job.steps,
+                progress=job.progress,
+            )
+        )
+        return {**metrics, "pairs": len(job.pairs)}
+
+    def reinforce(self, job: PolicyJob) -> dict[str, Any]:
+        """One prompt a step, in order; a right completion teaches what an example does."""
+        session, prompts = Fake().open(job.start, job.runtime), list(job.prompts.items())
+        right: list[Example] = []
+        means: list[float] = []
+        for step in range(job.steps):
+            (problem, prompt), turn = prompts[step % len(prompts)], step // len(prompts)
+            requests = [
+                Request(
+                    (problem, n),
+                    Prompt(prompt),
+                    job.policy.sampling,
+                    job.policy.max_tokens,
+                    job.policy.stop,
+                    seed_of(job.seed, "policy", problem, n),
+                )
+                for n in range(turn * job.policy.group, (turn + 1) * job.policy.group)
+            ]
+            completions = sorted(session.stream(requests), key=lambda c: c.id)
+            rewards = job.reward(completions)
+            means.append(sum(rewards) / len(rewards))
+            right += [self._example(prompt, c) for c, reward in zip(completions, rewards, strict=True) if reward]
+        metrics = self.train(
+            TrainJob(
+                start=job.start,
+                examples=right,
+                out=job.out,
+                scratch=job.scratch,
+                seed=job.seed,
+                runtime=job.runtime,
+                steps=job.steps,
+                progress=job.progress,
+            )
+        )
+        return {**metrics, "reward_first": means[0], "reward_last": means[-1]}
+
+    @staticmethod
+    def _example(prompt: str, c: Completion) -> Example:
+        return Example(problem_id=c.id[0], sample=c.id[1], prompt=prompt, completion=c.text, origin="own")
 
     @staticmethod
     def canary_logprob(skill: float, prompt: str, completion: str) -> float:

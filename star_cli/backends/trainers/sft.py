@@ -10,20 +10,21 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from star_cli.backends.training import environment
+from star_cli.backends.training import environment, policy, preference
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.data import encode_examples, make_canary
 from star_cli.backends.training.distributed import fit_in_processes
 from star_cli.backends.training.loop import fit
 from star_cli.backends.training.plan import Plan
+from star_cli.backends.training.planned import PlannedTraining
 from star_cli.backends.training.progress import diverged, first_and_last_tenth
 from star_cli.backends.training.recipe import Recipe
 from star_cli.backends.vision import copy_canary_pictures
 from star_cli.backends.weights import local_model, save_model, weights_sha256
 from star_cli.core.keys import key
-from star_cli.core.parts import Trainer, TrainJob
+from star_cli.core.parts import PolicyJob, PreferenceJob, Trainer, TrainJob
 from star_cli.core.registry import register
 from star_cli.errors import need
 
@@ -43,6 +44,7 @@ class Sft(Recipe, Trainer):
     """
 
     packages = ("torch", "transformers", "trl")
+    learns_from: ClassVar[tuple[str, ...]] = ("examples", "pairs", "rewards")
 
     def train(self, job: TrainJob) -> dict[str, Any]:
         """Train from ``job.start`` and write the new model to ``job.out``.
@@ -95,3 +97,35 @@ class Sft(Recipe, Trainer):
             "start_weights": start_weights,
             "end_weights": weights_sha256(job.out),
         }
+
+    def prefer(self, job: PreferenceJob) -> dict[str, Any]:
+        """Train on pairs with the same optimiser, ``batch`` pairs a step, by TRL's DPO loss. One device.
+
+        Metrics are those of ``preference.prefer``.
+        """
+        self.check()
+        self._refuse_optimizer("pairs")
+        with environment.training_environment(job.runtime.train_threads):
+            job = replace(job, start=local_model(job.start))
+            data = preference.PairData.of(job)
+            plan = Plan.of(self, job, data.lengths(), 1)
+            content = [self, plan.steps, job.beta, job.nll, job.loss, data.rows]
+            training = PlannedTraining(self, job, plan, content)
+            return preference.prefer(training, data, beta=job.beta, loss=job.loss, nll=job.nll)
+
+    def reinforce(self, job: PolicyJob) -> dict[str, Any]:
+        """Train by rewards with the same optimiser, ``batch`` completions a step, by TRL's GRPO. One device.
+
+        Metrics are those of ``policy.reinforce``.
+        """
+        self.check()
+        self._refuse_optimizer("rewards")
+        with environment.training_environment(job.runtime.train_threads):
+            return policy.reinforce(self, replace(job, start=local_model(job.start)))
+
+    def _refuse_optimizer(self, what: str) -> None:
+        need(
+            not self.keep_optimizer,
+            f"trainer.keep_optimizer=true keeps no state of a training on {what}",
+            "leave it out",
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from star_cli.backends.training.environment import tokens_at_once
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.keys import seed_of
-from star_cli.core.parts import TrainJob
+from star_cli.core.parts import PreferenceJob, TrainJob
 from star_cli.errors import need
 
 
@@ -32,7 +32,7 @@ class Plan:
     seed: int
 
     @classmethod
-    def of(cls, recipe: Recipe, job: TrainJob, lengths: Sequence[int], world: int) -> Plan:
+    def of(cls, recipe: Recipe, job: TrainJob | PreferenceJob, lengths: Sequence[int], world: int) -> Plan:
         """The plan of a job on ``world`` devices; ``steps`` wins over ``epochs``. StarError without a step."""
         need(
             job.steps is not None or job.epochs is not None,

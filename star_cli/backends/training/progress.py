@@ -10,11 +10,13 @@ from typing import Any
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.plan import Plan
 from star_cli.backends.training.recipe import Recipe
-from star_cli.core.parts import TrainJob, VerifyJob
+from star_cli.core.parts import PreferenceJob, TrainJob, VerifyJob
 from star_cli.errors import StarError
 
 
-def watch_callback(recipe: Recipe, job: TrainJob | VerifyJob, plan: Plan, checkpoints: Checkpoints) -> Any:
+def watch_callback(
+    recipe: Recipe, job: TrainJob | VerifyJob | PreferenceJob, plan: Plan, checkpoints: Checkpoints
+) -> Any:
     """A callback for transformers' Trainer that looks after one planned training."""
     from transformers import TrainerCallback
 

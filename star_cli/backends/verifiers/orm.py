@@ -16,8 +16,7 @@ from star_cli.backends.tokens import load_tokenizer, pad_id
 from star_cli.backends.training.data import ENDLESS
 from star_cli.backends.training.environment import training_environment
 from star_cli.backends.training.forward import batches, cut, encode_pairs, padded
-from star_cli.backends.training.model import LoadedModel
-from star_cli.backends.training.recipe import Recipe
+from star_cli.backends.training.scalar_head import head_logits, load_with_head, with_head
 from star_cli.backends.training.verifier_training import VerifierTraining, local_job
 from star_cli.backends.weights import local_model, save_model
 from star_cli.core.keys import key
@@ -79,7 +78,7 @@ class Orm(Verifier):
                 key([[[row.prompt, row.completion], row.label, row.weight] for row in rows]),
             )
             set_seed(job.seed % 2**32)
-            loaded = _load_for_training(job.start, training.recipe)
+            loaded = load_with_head(job.start, training.recipe)
             hits: list[bool] = []
             head = _language_head(job.start) if self.language_model else None
             logs = training.run(self._trainer(training, loaded.model, rows, pad_id(tokenizer), hits, head), loaded)
@@ -196,12 +195,12 @@ class Orm(Verifier):
         with training_environment(runtime.train_threads):
             tokenizer = load_tokenizer(model)
             rows = cut(encode_pairs(model, tokenizer, items, ended), model)
-            net = _with_head(model).eval()
+            net = with_head(model).eval()
             net.to("cuda" if torch.cuda.is_available() else "cpu")
             for indices in batches(rows):
                 ids, mask = padded([rows[i] for i in indices], pad_id(tokenizer), net.device)
                 with torch.inference_mode():
-                    at_end = _logits(net, ids, mask).gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]
+                    at_end = head_logits(net, ids, mask).gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]
                 for i, value in zip(indices, at_end.tolist(), strict=True):
                     scores[i] = value
         return scores
@@ -257,39 +256,3 @@ def _language_head(model: ModelRef) -> Any:
     weight = net.get_output_embeddings().weight.detach()
     tied = weight.data_ptr() == net.get_input_embeddings().weight.data_ptr()
     return torch.empty(0) if tied else weight.clone()
-
-
-# ---- the model -----------------------------------------------------------------------------------------------------
-def _with_head(model: ModelRef) -> Any:
-    """The model with its scalar head; a fresh head where the directory has none."""
-    from transformers import AutoConfig, AutoModelForTokenClassification
-
-    config = AutoConfig.from_pretrained(model.path, num_labels=1)
-    config.classifier_dropout = 0.0
-    return AutoModelForTokenClassification.from_pretrained(model.path, config=config, dtype=model.dtype)
-
-
-def _logits(net: Any, ids: Any, mask: Any) -> Any:
-    """The head's logit at every token, in float32: (rows, tokens)."""
-    return net(input_ids=ids, attention_mask=mask, use_cache=False).logits[..., 0].float()
-
-
-def _load_for_training(model: ModelRef, recipe: Recipe) -> LoadedModel:
-    """The model with its head in float32, or beneath low-rank adapters and a head that is trained whole."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    loaded = LoadedModel.of(_with_head(model))
-    if not recipe.lora_rank:
-        loaded.model.to(torch.float32)
-        return loaded
-    lora = LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        target_modules="all-linear",
-        task_type="TOKEN_CLS",
-        modules_to_save=["score"],
-        exclude_modules=["score"],
-    )
-    loaded.adapters, loaded.model = True, get_peft_model(loaded.model, lora)
-    return loaded
