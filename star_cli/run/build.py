@@ -69,6 +69,7 @@ class Builder:
         )
         self.pins = pins or {}
         self.built = 0
+        self._engine = equipment.engine  # the one that writes for the stage under way
         self.base_paths: dict[str, str] = {}  # where the weights of a base from outside lie on this machine
         self._done: dict[tuple[int, str, str], Artifact] = {}
         self._spent: dict[str, float] = defaultdict(float)  # seconds of the stage under way, by what they went into
@@ -131,6 +132,7 @@ class Builder:
             use_all_kernels()
         if stage.device == "trainer":
             self.live_engine.sleep()
+        self._engine = next(iter(engines_of(stage)), self.equipment.engine)
         try:
             with writing(str(draft.path)), extras_named():
                 metrics = stage.run(self._context(stage, draft, inputs))
@@ -190,7 +192,7 @@ class Builder:
 
     def session(self, model: Artifact) -> Session:
         """The living engine, with the weights of ``model`` in it."""
-        engine = self.equipment.engine
+        engine = self._engine
         if not self.live_engine.alive:
             self.observer.engine_starts(name_of(engine))
         opened, started = self.live_engine.opened, time.monotonic()
@@ -277,6 +279,11 @@ def work_of(stage: Stage) -> str:
     )
 
 
+def engines_of(stage: Stage) -> list[Engine]:
+    """The engines among a stage's own settings."""
+    return [value for value in vars(stage).values() if isinstance(value, Engine)]
+
+
 def schemas_of(stage: Stage) -> list[str]:
     """The schemas of the records that a stage reads and writes, sorted."""
     return sorted({kind.schema for kind in (*stage.reads, *stage.writes)})
@@ -300,4 +307,5 @@ def manifest_of(
         metrics=metrics,
         seconds=seconds,
         mkl=use_all_kernels() if stage.device else "",
+        determinism="none" if any(e.determinism == "none" for e in engines_of(stage)) else "",
     )
