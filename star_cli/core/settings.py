@@ -70,6 +70,7 @@ class Runtime:
     max_images: int = 4  # pictures in one prompt, at most
     grade_early: bool = True  # grade while the engine still writes
     checkpoint_minutes: float = 10.0  # how often a fine-tuning saves a state to continue from
+    grace_seconds: float = 60.0  # from SIGTERM or SIGUSR1 until the run has ended (exit code 75: run it again)
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
     engine_log: str | None = None  # where the engine's own log goes
@@ -80,6 +81,7 @@ class Runtime:
             f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}",
         )
         need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
+        need(self.grace_seconds > 0, f"runtime.grace_seconds must be > 0, got {self.grace_seconds}")
         for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs", "max_images"):
             need(getattr(self, name) >= 1, f"runtime.{name} must be >= 1, got {getattr(self, name)}")
 

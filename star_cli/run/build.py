@@ -19,6 +19,7 @@ from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
 from star_cli.core.sources import sources_in
 from star_cli.errors import NotBuilt, StarError
+from star_cli.lib import preemption
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.stages.base import Stage, StageContext, stage_name
@@ -90,6 +91,7 @@ class Builder:
     def _obtain(
         self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, pinned: bool
     ) -> Artifact:
+        preemption.stop_if_asked()
         started, began = time.monotonic(), time.time()
         self._spent = defaultdict(float)
         self.observer.stage_started(round, name, address)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from star_cli.core.registry import name_of
 from star_cli.errors import EngineDied, StarError, need
+from star_cli.lib import preemption
 from star_cli.run.build import Builder, Pins
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
@@ -26,6 +27,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     """Run an experiment's method from its first unfinished stage on. Raises what stopped it, after noting it."""
     x, display = c.experiment, display or Display()
     check_takes_weights(x)
+    preemption.state.grace = x.runtime.grace_seconds
     store = open_store(x.home).open()
     run = Run(x.home, x.name)
     mended = run.start(Settings(**c.info(), pins={f"{r}/{n}": k for (r, n), k in (pins or {}).items()}))

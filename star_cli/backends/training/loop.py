@@ -20,6 +20,7 @@ from star_cli.backends.training.progress import watch_callback
 from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.core.parts import TrainJob
 from star_cli.errors import StarError
+from star_cli.lib import preemption
 
 DIRECT = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``, nothing between
 OUT_OF_MEMORY = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or trainer.lora_rank=16"
@@ -41,7 +42,8 @@ def fit(
     if recipe.keep_optimizer:
         optimizer_state.load_state(trainer, Path(job.start.path))
     try:
-        trainer.train(resume_from_checkpoint=resume)
+        with preemption.finishing_steps():
+            trainer.train(resume_from_checkpoint=resume)
     except torch.OutOfMemoryError as e:
         raise StarError(f"training ran out of device memory: {str(e).splitlines()[0]}", hint=OUT_OF_MEMORY) from e
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

@@ -12,6 +12,7 @@ from star_cli.backends.training.plan import Plan
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import TrainJob, VerifyJob
 from star_cli.errors import StarError
+from star_cli.lib import preemption
 
 
 def watch_callback(recipe: Recipe, job: TrainJob | VerifyJob, plan: Plan, checkpoints: Checkpoints) -> Any:
@@ -31,7 +32,7 @@ def watch_callback(recipe: Recipe, job: TrainJob | VerifyJob, plan: Plan, checkp
                     job.progress(state.global_step, plan.steps, logs["loss"])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            due = time.monotonic() - self.last_saved >= 60 * job.runtime.checkpoint_minutes
+            due = time.monotonic() - self.last_saved >= 60 * job.runtime.checkpoint_minutes or preemption.is_asked()
             if plan.world > 1:
                 due = _as_the_first_process(due, args.device)
             control.should_save = due and state.global_step < plan.steps
@@ -40,6 +41,7 @@ def watch_callback(recipe: Recipe, job: TrainJob | VerifyJob, plan: Plan, checkp
             self.last_saved = time.monotonic()
             if state.is_world_process_zero:
                 checkpoints.finish(state.global_step)
+            preemption.stop_if_asked()
 
     return Watch()
 

@@ -17,6 +17,7 @@ from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.backends.weights import local_model, weights_sha256
 from star_cli.core.keys import key
 from star_cli.core.parts import Verifier, VerifyJob
+from star_cli.lib import preemption
 
 
 def local_job(job: VerifyJob) -> VerifyJob:
@@ -95,7 +96,8 @@ class VerifierTraining:
         trainer.remove_callback(PrinterCallback)
         checkpoint = self.checkpoints.newest()
         loaded.take_weights(checkpoint)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with preemption.finishing_steps():
+            trainer.train(resume_from_checkpoint=checkpoint)
         self.checkpoints.remove()
         return [entry for entry in trainer.state.log_history if "loss" in entry]
 
