@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import call, environment, start
 
 from star_cli.backends.engines._ray_worker import PORTION, Worker
 from star_cli.backends.engines.fake import Fake
@@ -19,6 +24,7 @@ from star_cli.core.keys import canonical, seed_of
 from star_cli.core.parts import Completion, ModelRef, Prompt, Request
 from star_cli.core.settings import Runtime, Sampling
 from star_cli.errors import EngineDied, StarError
+from star_cli.testing import hashes
 
 has_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (pip install 'star-cli[ray]')")
 ARGS = ["model=fake", "rounds=1", "task.train=60", "task.dev=10", "problems=60", "samples=3", "sampling.temperature=1"]
@@ -85,7 +91,7 @@ def test_portions_hold_whole_problems_and_what_comes_back_goes_first() -> None:
 
 def test_a_worker_asks_for_more_before_its_engine_waits_and_never_holds_more_than_it_asked_for(model: ModelRef) -> None:
     worker = Worker({"name": "fake"}, os.environ.get("OMP_NUM_THREADS"))
-    assert worker.open(model, Runtime(), 0) is None
+    assert worker.open(model, Runtime(), 0, {}) is None
     source, done, wants = Source(asked(200)), [], PORTION
     while True:
         portion = source.take(wants)
@@ -102,7 +108,7 @@ def test_a_worker_asks_for_more_before_its_engine_waits_and_never_holds_more_tha
 
 def test_a_workers_failure_is_an_answer_and_what_was_done_before_is_not_lost(model: ModelRef) -> None:
     worker = Worker({"name": "fake", "die_always": True, "die_after": 20}, None)
-    worker.open(model, Runtime(), 0)
+    worker.open(model, Runtime(), 0, {})
     done: list[Completion] = []
     answer = worker.exchange(asked(10), True)
     while not answer.error:
@@ -198,3 +204,109 @@ def test_new_weights_reach_every_actor(cluster: None, model: ModelRef, tmp_path:
     session = Ray(of="fake", actors=2, settings={"stale": True}).open(trained("three", 0.2), Runtime())
     assert not session.swap(two)
     session.close()
+
+
+@has_ray
+@pytest.mark.filterwarnings("ignore")
+def test_weights_an_actor_does_not_see_come_through_the_object_store(
+    cluster: None, model: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from star_cli.backends.engines import ray as engine
+
+    sizes = {**engine.file_sizes(model.path), "elsewhere": 0}
+    monkeypatch.setattr(engine, "file_sizes", lambda path: sizes)  # as if the actors' disk were another one
+    (Path(model.path) / "elsewhere").touch()
+    session = Ray(of="fake", actors=1).open(replace(model, path=model.path), Runtime())
+    (Path(model.path) / "elsewhere").unlink()
+    session.close()
+    (Path(model.path) / "elsewhere").write_bytes(b"x")
+    session = Ray(of="fake", actors=2).open(model, Runtime())
+    other = replace(model, key="other", canary=({"prompt": "p", "completion": "c", "tokens": 1, "logprob": -1.0},))
+    assert by_id(session.stream(asked(20))) == by_id(Fake().open(model, Runtime()).stream(asked(20)))
+    assert session._sent is not None and not session.swap(other)  # they have it, and its canary tells that it is wrong
+    session.close()
+
+
+# ---- runs ----------------------------------------------------------------------------------------------------------
+def living_ray(session: int) -> list[str]:
+    """The processes of Ray in the session of a process that was started in one of its own."""
+    done = subprocess.run(["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False)
+    ray = [line for line in done.stdout.splitlines() if "raylet" in line or "gcs_server" in line or "ray::" in line]
+    return [line for line in ray if not line.startswith("Z")]  # ended, and reaped by nobody in a container
+
+
+@pytest.mark.slow
+@has_ray
+def test_a_run_on_two_actors_has_the_artifacts_of_a_plain_one_also_after_kill_9(home: Path, tmp_path: Path) -> None:
+    plain, count = tmp_path / "plain", home / "count"
+    plain.mkdir()
+    assert call(plain, "run", *ARGS).code == 0
+    line = [*ARGS, *RAY, "engine.actors=2"]
+    slow = f"+engine.settings={{seconds: 0.02, count_file: '{count}'}}"
+    first = subprocess.Popen(
+        [sys.executable, "-m", "star_cli.cli.main", "run", *line, slow], env=environment(home), cwd=home,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    while not count.exists() or count.stat().st_size < 40:
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.02)
+    first.kill()
+    first.communicate()
+    for _ in range(300):
+        if not living_ray(first.pid):
+            break
+        time.sleep(0.1)
+    assert not living_ray(first.pid), "Ray outlives the run that started it"
+    second = start(home, "run", *line)
+    _, err = second.communicate(timeout=200)
+    assert second.returncode == 0, err
+    assert hashes(home) == hashes(plain)
+
+
+@pytest.mark.slow
+@has_ray
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ["vllm", "transformers"])
+def test_real_engines_write_the_same_in_actors(engine: str, tmp_path: Path, cluster: None) -> None:
+    """vLLM bit for bit. transformers computes sums in batches: equal texts, log-probabilities up to the last digit."""
+    from test_engines import asked as real_requests
+    from test_engines import make, same
+
+    from star_cli.core.registry import get
+
+    pytest.importorskip(engine)
+    one, two = (ModelRef(f"m{n}", str(make(tmp_path / f"m{n}", seed=n)), dtype="float32") for n in (1, 2))
+    runtime = Runtime(max_num_seqs=32, kv_cache_mb=64, engine_log=str(tmp_path / "engine.log"))
+    requests = real_requests(96, temperature=1.0)
+    plain = get("engine", engine)().open(one, runtime)
+    right = {"m1": by_id(plain.stream(requests))}
+    assert plain.swap(two)
+    right["m2"] = by_id(plain.stream(requests))
+    plain.close()
+    tolerance = 0.0 if engine == "vllm" else 2e-4
+    for actors in (1, 2):
+        session = Ray(of=engine, actors=actors).open(one, runtime)
+        try:
+            stream = session.stream(requests)
+            first = list(islice(stream, 2))
+            if actors == 2:
+                os.kill(session.actors[0].place[1], signal.SIGKILL)
+            same(by_id(iter([*first, *stream])), right["m1"], tolerance)
+            assert session.swap(two)
+            same(by_id(session.stream(requests)), right["m2"], tolerance)
+        finally:
+            session.close()
+
+
+@pytest.mark.slow
+@has_ray
+def test_a_real_run_on_two_actors_has_the_artifacts_of_a_plain_one(tmp_path: Path) -> None:
+    from test_real import hashes as real_hashes
+    from test_real import star
+
+    pytest.importorskip("vllm")
+    homes = tmp_path / "plain", tmp_path / "ray"
+    for home, words in zip(homes, ([], ["engine=ray", "engine.of=vllm", "engine.actors=2"]), strict=True):
+        home.mkdir()
+        star(home, *words)
+    assert real_hashes(homes[0]) == real_hashes(homes[1])

@@ -23,6 +23,8 @@ from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError
 
 PORTION = 32  # requests handed to an actor at once: few enough that a short stage is shared evenly
+ABSENT = "the weights are not on this machine"
+Files = dict[str, bytes] | None  # the content of a model's directory, by name
 LOW = 16  # with fewer in its inbox an actor asks for more, before its engine has to wait
 
 
@@ -63,30 +65,33 @@ class Worker:
         return socket.gethostname(), os.getpid()
 
     # ---- weights --------------------------------------------------------------------------------------------------
-    def sees(self, path: str, sizes: dict[str, int]) -> bool:
-        """Whether a directory lies here, too, with files of these names and sizes."""
-        return file_sizes(path) == sizes
-
-    def open(self, model: ModelRef, runtime: Runtime, number: int, files: dict[str, bytes] | None = None) -> str | None:
+    def open(
+        self, model: ModelRef, runtime: Runtime, number: int, sizes: dict[str, int], files: Files = None
+    ) -> str | None:
         """Start the session with these weights, unless it has them; why it cannot be trusted, or None.
 
-        ``files`` are the model's where its path leads nowhere on this machine.
+        ABSENT where the model's directory is not on this machine with files of these ``sizes``; with ``files`` it is
+        written here.
         """
         if self.session is not None and self.session.model.key == model.key:
             return None
+        local = self._local(model, sizes, files)
+        if local is None:
+            return ABSENT
         self.close()
         use_all_kernels()
-        local = self._local(model, files)
         self.session = self.engine.open(local, _runtime_here(runtime, number))
         off = distance(local, self._canary(local))
         return f"its canary is {off:.3f} nats a token from the trainer's" if off > 1.0 else None
 
-    def swap(self, model: ModelRef, files: dict[str, bytes] | None = None) -> str | None:
-        """Put other weights into the living session; why that failed, or None once the canary has proved it."""
+    def swap(self, model: ModelRef, sizes: dict[str, int], files: Files = None) -> str | None:
+        """Put other weights into the living session; why that failed (ABSENT as in ``open``), or None once proved."""
         session = self._living()
         if session.model.key == model.key:
             return None
-        local = self._local(model, files)
+        local = self._local(model, sizes, files)
+        if local is None:
+            return ABSENT
         before = self._canary(local)
         if not session.swap(local):
             return "it takes no weights of this form while it lives"
@@ -95,9 +100,10 @@ class Worker:
     def _canary(self, model: ModelRef) -> list[float]:
         return self._living().score([(model.shown(c), c["completion"]) for c in model.canary]) if model.canary else []
 
-    def _local(self, model: ModelRef, files: dict[str, bytes] | None) -> ModelRef:
+    def _local(self, model: ModelRef, sizes: dict[str, int], files: Files) -> ModelRef | None:
+        """The model as a directory of this machine; None where it is not here and no files came with it."""
         if files is None:
-            return model
+            return model if not sizes or file_sizes(model.path) == sizes else None
         self._copies = tempfile.TemporaryDirectory(prefix="star-weights-")
         for name, content in files.items():
             path = Path(self._copies.name) / name
@@ -118,6 +124,9 @@ class Worker:
             self._changed.wait_for(self._has_news)
             done, self._outbox = self._outbox, []
             failure, self._failure = self._failure, None
+        if isinstance(failure, EngineDied):  # what it was to write is asked of others; this one is opened anew
+            self._inbox.clear()
+            self.close()
         wants = 0 if last else max(0, PORTION - len(self._inbox))
         if failure is None:
             return Answer(done, wants)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from star_cli.backends.engines import _ray_cluster as cluster
-from star_cli.backends.engines._ray_worker import PORTION, file_sizes
+from star_cli.backends.engines._ray_worker import ABSENT, PORTION, file_sizes
 from star_cli.core.parts import Completion, Engine, ModelRef, Prompt, Request
 from star_cli.core.registry import part_of, register
 from star_cli.core.settings import Runtime
@@ -86,6 +86,7 @@ class Actor:
     number: int
     handle: Any
     asked: dict[int, Request] = field(default_factory=dict)
+    deaths: int = 0
     place: tuple[str, int] = ("", 0)  # machine and process
     wants: int = PORTION
     opening: Any = None  # the answer to ``open`` that is still to come
@@ -101,6 +102,7 @@ class RaySession:
         self.spec, self.model, self.runtime = spec, model, runtime
         self.restarted = 0
         self._busy = self._closed = False
+        self._sent: tuple[str, Any] | None = None  # the key of the weights in the object store, and where
         count = cluster.actor_count(spec.actors, runtime)
         self.actors = [Actor(n, cluster.place(spec.described, runtime, spec.restarts)) for n in range(count)]
         try:
@@ -112,26 +114,28 @@ class RaySession:
             raise
 
     # ---- weights --------------------------------------------------------------------------------------------------
-    def _begin_opening(self, actor: Actor) -> None:
+    def _begin_opening(self, actor: Actor, files: Any = None) -> None:
         """Ask an actor, wherever it is by now, to open its session with the present weights."""
         actor.asked, actor.wants, actor.working = {}, PORTION, None
         # -1: Ray sends it again to the process it starts anew, for as long as there are restarts
         opening = actor.handle.open.options(max_task_retries=-1)
-        actor.opening = opening.remote(self.model, self.runtime, actor.number, None)
+        actor.opening = opening.remote(self.model, self.runtime, actor.number, file_sizes(self.model.path), files)
 
     def _wait_until_open(self) -> None:
         """Wait for all actors; those without a place after ``start_seconds`` join later, unless no other is there."""
         import ray
 
-        waiting = [a.opening for a in self.actors if a.opening is not None]
-        ready, late = ray.wait(waiting, num_returns=len(waiting), timeout=self.spec.start_seconds)
-        for actor in [a for a in self.actors if a.opening in ready]:
-            self._opened(actor)
-        if late:
+        deadline = time.monotonic() + self.spec.start_seconds
+        while waiting := {a.opening: a for a in self.actors if a.opening is not None}:
+            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=max(0.0, deadline - time.monotonic()))
+            if not ready:
+                break
+            self._opened(waiting[ready[0]])
+        if waiting:
             self._note(
-                f"{len(late)} of {len(self.actors)} actors have no place yet; the cluster has {cluster.resources()}"
+                f"{len(waiting)} of {len(self.actors)} actors have no place; the cluster has {cluster.resources()}"
             )
-        if not any(a.opening is None for a in self.actors):
+        if len(waiting) == len(self.actors):
             raise StarError(
                 f"no actor was ready within {self.spec.start_seconds:g} s; the cluster has {cluster.resources()}",
                 hint="an actor takes 1 CPU and runtime.tensor_parallel GPUs: lower engine.actors, or free the cluster",
@@ -140,6 +144,8 @@ class RaySession:
     def _opened(self, actor: Actor) -> None:
         """Take note that an actor has its weights, or send them to it; StarError where they are not the right ones."""
         fault = self._get(actor.opening)
+        if fault == ABSENT:
+            return self._begin_opening(actor, self._files(self.model))
         actor.opening, actor.place = None, self._get(actor.handle.place.remote())
         if fault:
             raise StarError(
@@ -147,19 +153,24 @@ class RaySession:
                 hint="the weights on its disk may be damaged or others, or model.dtype does not suit its device",
             )
 
-    def _files_for(self, actor: Actor, model: ModelRef, sizes: dict[str, int]) -> dict[str, bytes] | None:
-        """None where the actor sees the model's directory, else all files of it."""
-        if not sizes or self._get(actor.handle.sees.remote(model.path, sizes)):
-            return None
-        return {name: (Path(model.path) / name).read_bytes() for name in sizes}
+    def _files(self, model: ModelRef) -> Any:
+        """All files of a model in Ray's object store: once, however many actors need them."""
+        import ray
+
+        if self._sent is None or self._sent[0] != model.key:
+            here = Path(model.path)
+            self._sent = model.key, ray.put({name: (here / name).read_bytes() for name in file_sizes(model.path)})
+        return self._sent[1]
 
     def swap(self, model: ModelRef) -> bool:
         """The new weights into every actor; False where one of them could not prove by the canary that it has them."""
         self._ready()
-        sizes = file_sizes(model.path)
-        self.model = model
+        sizes, self.model = file_sizes(model.path), model
         try:
-            faults = self._each(lambda a: a.handle.swap.remote(model, self._files_for(a, model, sizes)))
+            faults = self._each(lambda a: a.handle.swap.remote(model, sizes))
+            if ABSENT in faults.values():  # where it is there, nothing is done twice
+                files = self._files(model)
+                faults = self._each(lambda a: a.handle.swap.remote(model, sizes, files))
         except EngineDied as e:
             faults = {-1: e.what}
         for number, fault in faults.items():
@@ -218,19 +229,22 @@ class RaySession:
                 yield replace(completion, id=request.id)
             actor.wants = answer.wants if actor.asked else PORTION
             if answer.died:
-                ray.kill(actor.handle, no_restart=False)
                 self._lost(actor, source, answer.error[0].splitlines()[0])
             elif answer.error:
                 raise StarError(answer.error[0], hint=answer.error[1])
 
     def _lost(self, actor: Actor, source: Source, why: str) -> None:
         """An actor died: what it had not returned is asked for again, and it is opened anew where Ray restarts it."""
+        import ray
+
         self.restarted += 1
+        actor.deaths += 1
         where = "{}, process {}".format(*actor.place)
         self._note(f"actor {actor.number} ({where}) died: {why}; {len(actor.asked)} requests are asked again")
         source.put_back(actor.asked)
-        if actor.opening is not None:  # it did not come up again: no restarts are left
+        if actor.opening is not None or actor.deaths > self.spec.restarts:  # it does not come up again
             self.actors.remove(actor)
+            ray.kill(actor.handle)
         else:
             self._begin_opening(actor)
 
