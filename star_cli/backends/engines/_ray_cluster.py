@@ -19,12 +19,15 @@ CARRIED = ("STAR_PARTS", "PYTHONPATH", "STAR_MKL", "HF_HOME", "HF_HUB_OFFLINE") 
 def connect(address: str | None, actors: int, store_mb: int) -> None:
     """Join the cluster at ``address`` ("auto", host:port, ray://...), or start Ray on this machine.
 
-    A cluster that this process has joined already is kept. Raises StarError where it cannot be reached.
+    What this process has joined or started already is kept, unless it is too small for so many actors and its own.
+    Raises StarError where a cluster cannot be reached.
     """
     import ray
 
     if ray.is_initialized():
-        return
+        if address is not None or ray.cluster_resources().get("CPU", 0) >= actors:
+            return
+        ray.shutdown()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     handler = signal.getsignal(signal.SIGTERM)

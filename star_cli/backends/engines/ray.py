@@ -213,7 +213,10 @@ class RaySession:
         """What one or more actors have to say."""
         import ray
 
-        for ref in ray.wait(list(waiting), num_returns=1)[0]:
+        some, rest = ray.wait(list(waiting), num_returns=1)
+        if rest:  # whoever else has something to say: one question for all of them, not one for each
+            some += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        for ref in some:
             actor = waiting[ref]
             try:
                 if ref is actor.opening:
