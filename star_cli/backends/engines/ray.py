@@ -337,7 +337,9 @@ class RaySession:
         try:
             return ray.get(ref)
         except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as e:
-            raise EngineDied((str(e).splitlines() or [type(e).__name__])[0][:200]) from None
+            lines = [line.strip() for line in str(e).splitlines() if line.strip()] or [type(e).__name__]
+            cause = f": {lines[-1][:300]}" if len(lines) > 1 else ""
+            raise EngineDied(lines[0].partition(", \x1b")[0][:200] + cause) from None
         except ray.exceptions.RayTaskError as e:
             cause = e.cause
             if isinstance(cause, StarError):
