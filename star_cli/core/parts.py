@@ -320,6 +320,13 @@ class Grader(Part):
 class Engine(Part):
     """Writes completions. Heavy imports happen inside ``open``."""
 
+    determinism: ClassVar[str] = "seeds"  # what decides a text beside prompt and weights: its seed, or "none" can say
+
+    @property
+    def own_weights(self) -> bool:
+        """Whether a session writes with the weights it is opened with; False: with a model that is fixed elsewhere."""
+        return True
+
     def open(self, model: ModelRef, runtime: Runtime) -> Session:
         """Start the engine with these weights."""
         raise NotImplementedError

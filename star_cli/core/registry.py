@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
+
+import msgspec
 
 from star_cli.core import plugins
 from star_cli.core.sources import mark
@@ -89,6 +91,30 @@ def get(kind: str, name: str) -> type[Any]:
         return _parts[kind][name]
     except KeyError:
         raise unknown(kind, name, _parts[kind], hint=f"star ls {kind}s shows them all") from None
+
+
+def part_of(kind: str, settings: Mapping[str, Any], where: str) -> Any:
+    """The part that plain settings describe, checked: {"name": "openai", "model": "gpt", "urls": [...]}.
+
+    ``where`` names the setting they stand in. Raises StarError for an unknown name or setting, or a wrong type.
+    """
+    if not isinstance(settings.get("name"), str):
+        raise StarError(
+            f"{where} must name its {kind}, got {dict(settings)}",
+            hint=f"for example {where}={{name: {names(kind)[0]}}}",
+        )
+    cls = get(kind, settings["name"])
+    values = {str(name): value for name, value in settings.items() if name != "name"}
+    known = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        if name not in known:
+            raise unknown(f"setting in {where}", name, known)
+    try:
+        part = msgspec.convert(values, type=cls)
+    except msgspec.ValidationError as e:
+        raise StarError(f"{where}: {e}", hint=f"star ls {kind}s shows the settings of {settings['name']}") from None
+    part.check()
+    return part
 
 
 def name_of(part: object) -> str:

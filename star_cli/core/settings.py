@@ -60,7 +60,11 @@ class Sampling:
 class Runtime:
     """Where the work is done and how fast. No setting of it changes a result or enters an artifact's key."""
 
-    gpus: int = 1  # processes of the trainer, one a GPU
+    gpus: int = 1  # processes of the trainer, one a GPU; of each node where there are several
+    nodes: int = 1  # machines that train, of the Slurm job this runs in
+    shard: str = "auto"  # auto | always | never: split the trained weights over the GPUs (FSDP2), or copy them
+    cpu_offload: bool = False  # keep sharded weights and moments in main memory
+    max_restarts: int = 1  # how often a training of several processes goes on from its checkpoint after one died
     tensor_parallel: int = 1  # GPUs over which the engine splits one model
     gpu_memory: float = 0.85  # share of a GPU's memory the engine may take
     kv_cache_mb: int = 256  # size of the engine's key/value cache on a CPU
@@ -71,6 +75,7 @@ class Runtime:
     max_images: int = 4  # pictures in one prompt, at most
     grade_early: bool = True  # grade while the engine still writes
     checkpoint_minutes: float = 10.0  # how often a fine-tuning saves a state to continue from
+    grace_seconds: float = 60.0  # from SIGTERM or SIGUSR1 until the run has ended (exit code 75: run it again)
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
     engine_log: str | None = None  # where the engine's own log goes
@@ -81,7 +86,18 @@ class Runtime:
             f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}",
         )
         need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
-        for name in ("gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs", "max_images"):
+        need(self.grace_seconds > 0, f"runtime.grace_seconds must be > 0, got {self.grace_seconds}")
+        need(
+            self.shard in ("auto", "always", "never"),
+            f"runtime.shard must be auto, always or never, got {self.shard!r}",
+        )
+        need(
+            not self.cpu_offload or self.shard == "always",
+            "runtime.cpu_offload=true has no effect unless the weights are sharded",
+            "set runtime.shard=always, too",
+        )
+        need(self.max_restarts >= 0, f"runtime.max_restarts must be >= 0, got {self.max_restarts}")
+        for name in ("nodes", "gpus", "tensor_parallel", "kv_cache_mb", "max_num_seqs", "max_images"):
             need(getattr(self, name) >= 1, f"runtime.{name} must be >= 1, got {getattr(self, name)}")
 
 

@@ -53,8 +53,9 @@ def sources_in(value: Any) -> dict[str, Sources]:
     elif isinstance(value, dict):
         by_part.update(sources_in(list(value.values())))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = getattr(value, "key_part", value)
         if sources := getattr(value, "__sources__", None):
-            by_part[_without_version(value.__part__)] = sources  # type: ignore[attr-defined]
+            by_part[_without_version(value.__part__)] = sources
         by_part.update(sources_in([getattr(value, f.name) for f in dataclasses.fields(value)]))
     return by_part
 

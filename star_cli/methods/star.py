@@ -9,9 +9,10 @@ Every round collects its data afresh and fine-tunes the base anew; the hint is n
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import field
+from typing import Any, ClassVar
 
-from star_cli.core.registry import register
+from star_cli.core.registry import part_of, register
 from star_cli.errors import need
 from star_cli.run.lab import Lab, Method
 from star_cli.store.artifacts import Artifact
@@ -23,7 +24,9 @@ class STaR(Method):
 
     ``samples=1`` and greedy sampling are the paper's; ``rationalize=false`` is its ablation. ``show_hint`` is the share
     of the rationalized examples whose training prompt keeps the hint (``p_show_hint_save`` of the published code, 0
-    there unless set; the paper's algorithm shows none): it keeps a small model able to use one.
+    there unless set; the paper's algorithm shows none): it keeps a small model able to use one. ``teacher`` is an
+    engine that writes the rationales of round 1 in the model's place, not part of the paper (rationale distillation):
+    ``+method.teacher={name: openai, model: NAME, api: chat, urls: [URL]}``.
     """
 
     weights_continue: ClassVar[bool] = False
@@ -31,6 +34,7 @@ class STaR(Method):
     samples: int = 1
     rationalize: bool = True
     show_hint: float = 0.0
+    teacher: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         super().check()
@@ -40,15 +44,18 @@ class STaR(Method):
             f"method.show_hint={self.show_hint} has no effect with method.rationalize=false",
             "leave one of them out",
         )
+        if self.teacher:
+            part_of("engine", self.teacher, "method.teacher")
 
     def run(self, lab: Lab) -> Artifact:
         base = model = lab.base_model()
         lab.evaluate(model, round=0)
         for n in lab.rounds(self.rounds):
             problems = lab.problems("train", round=n)
-            kept = [lab.filter(problems, lab.generate(model, problems, round=n))]
+            teacher = part_of("engine", self.teacher, "method.teacher") if self.teacher and n == 1 else None
+            kept = [lab.filter(problems, lab.generate(model, problems, round=n, engine=teacher))]
             if self.rationalize:  # the unsolved again, with the answer as a hint
-                hinted = lab.generate(model, problems, round=n, hint=True, unless=kept[0])
+                hinted = lab.generate(model, problems, round=n, hint=True, unless=kept[0], engine=teacher)
                 kept.append(lab.filter(problems, hinted))
             model = lab.finetune(model if self.weights_continue else base, kept, round=n)
             lab.evaluate(model, round=n)

@@ -19,6 +19,7 @@ from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
 from star_cli.core.sources import sources_in
 from star_cli.errors import NotBuilt, StarError
+from star_cli.lib import preemption
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.stages.base import Stage, StageContext, stage_name
@@ -69,6 +70,7 @@ class Builder:
         )
         self.pins = pins or {}
         self.built = 0
+        self._engine = equipment.engine  # the one that writes for the stage under way
         self.base_paths: dict[str, str] = {}  # where the weights of a base from outside lie on this machine
         self._done: dict[tuple[int, str, str], Artifact] = {}
         self._spent: dict[str, float] = defaultdict(float)  # seconds of the stage under way, by what they went into
@@ -89,6 +91,7 @@ class Builder:
     def _obtain(
         self, stage: Stage, inputs: dict[str, Artifact], round: int, name: str, address: str, pinned: bool
     ) -> Artifact:
+        preemption.stop_if_asked()
         started, began = time.monotonic(), time.time()
         self._spent = defaultdict(float)
         self.observer.stage_started(round, name, address)
@@ -131,6 +134,7 @@ class Builder:
             use_all_kernels()
         if stage.device == "trainer":
             self.live_engine.sleep()
+        self._engine = next(iter(engines_of(stage)), self.equipment.engine)
         try:
             with writing(str(draft.path)), extras_named():
                 metrics = stage.run(self._context(stage, draft, inputs))
@@ -200,7 +204,7 @@ class Builder:
 
     def session(self, model: Artifact) -> Session:
         """The living engine, with the weights of ``model`` in it."""
-        engine = self.equipment.engine
+        engine = self._engine
         if not self.live_engine.alive:
             self.observer.engine_starts(name_of(engine))
         opened, started = self.live_engine.opened, time.monotonic()
@@ -287,6 +291,11 @@ def work_of(stage: Stage) -> str:
     )
 
 
+def engines_of(stage: Stage) -> list[Engine]:
+    """The engines among a stage's own settings."""
+    return [value for value in vars(stage).values() if isinstance(value, Engine)]
+
+
 def schemas_of(stage: Stage) -> list[str]:
     """The schemas of the records that a stage reads and writes, sorted."""
     return sorted({kind.schema for kind in (*stage.reads, *stage.writes)})
@@ -310,4 +319,5 @@ def manifest_of(
         metrics=metrics,
         seconds=seconds,
         mkl=use_all_kernels() if stage.device else "",
+        determinism="none" if any(e.determinism == "none" for e in engines_of(stage)) else "",
     )

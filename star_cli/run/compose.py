@@ -6,8 +6,6 @@ the model's file, the experiment's file, and last the overrides.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
@@ -24,7 +22,6 @@ from star_cli.run.overrides import Arguments, conf_dir, home_of, lent, parsed, s
 from star_cli.run.parts_override import with_parts
 from star_cli.run.root import Auto, Root
 
-SWEEP = "STAR_SWEEP"  # tells the arms of a sweep, wherever they run, which settings do not vary
 FOLLOWING = ("method", "verifier", "grader")  # parts whose settings can be set from elsewhere: see ``setting_of``
 _stored: dict[tuple[str, str], type[Any]] = {}  # the parts that Hydra knows
 
@@ -146,7 +143,7 @@ def launch(args: list[str], job: Callable[[Composed], Any], *, lenient: bool = F
         except StarError as e:  # Hydra would print a line of its own about it
             faults.append(e)
 
-    _run_hydra(arguments, main, {})
+    _run_hydra(arguments, main)
     if faults:
         raise faults[0]
     return result[0] if result else None
@@ -154,7 +151,7 @@ def launch(args: list[str], job: Callable[[Composed], Any], *, lenient: bool = F
 
 def show_hydra(arguments: Arguments) -> None:
     """Let Hydra print what --cfg hydra, --info or --hydra-help ask for."""
-    _run_hydra(replace(arguments, cfg="hydra" if arguments.cfg else None), lambda config: None, {})
+    _run_hydra(replace(arguments, cfg="hydra" if arguments.cfg else None), lambda config: None)
 
 
 def launch_sweep(args: list[str], job: Callable[[Composed], Any]) -> list[Arm]:
@@ -166,14 +163,17 @@ def launch_sweep(args: list[str], job: Callable[[Composed], Any]) -> list[Arm]:
     from concurrent.futures.process import BrokenProcessPool
 
     arguments = parsed(with_parts(args))
-    fixed = json.dumps(_fixed(arguments))
+    if value_of(arguments.overrides, "home") is None:  # another machine may have another environment
+        home = str(home_of(None)).replace("'", "\\'")
+        arguments = replace(arguments, overrides=[*arguments.overrides, f"home='{home}'"])
+    fixed = _fixed(arguments)
     notes = ArmsFile.create(home_of(value_of(arguments.overrides, "home")))
 
     def main(config: Any) -> Any:
         from hydra.core.hydra_config import HydraConfig
 
         with notes.arm(" ".join(HydraConfig.get().overrides.task)) as arm:
-            composed = _composed(config, lenient=True)
+            composed = _composed(config, lenient=True, fixed=fixed)
             arm.name, arm.home = composed.experiment.name, str(composed.experiment.home)
             notes.note(arm)
             if composed.fault:
@@ -182,7 +182,7 @@ def launch_sweep(args: list[str], job: Callable[[Composed], Any]) -> list[Arm]:
 
     failed: list[str] = []
     try:
-        _run_hydra(arguments, main, {SWEEP: fixed})
+        _run_hydra(arguments, main)
     except ArmFailed as e:  # what a machine that cannot write the notes reports
         failed.append(e.what)
     except BrokenProcessPool as e:
@@ -194,7 +194,7 @@ def launch_sweep(args: list[str], job: Callable[[Composed], Any]) -> list[Arm]:
     return [*arms, *(Arm(name, ended=True, failure="it failed") for name in failed if name not in noted)]
 
 
-def _run_hydra(arguments: Arguments, main: Callable[[Any], Any], environment: dict[str, str]) -> None:
+def _run_hydra(arguments: Arguments, main: Callable[[Any], Any]) -> None:
     """Lend Hydra the command line and run ``main`` on what it composes; its complaints become StarErrors."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -208,7 +208,7 @@ def _run_hydra(arguments: Arguments, main: Callable[[Any], Any], environment: di
         reached.append(True)
         return main(config)
 
-    with lent(arguments.for_hydra(), {"HYDRA_FULL_ERROR": "1", **environment}):
+    with lent(arguments.for_hydra(), {"HYDRA_FULL_ERROR": "1"}):
         try:
             _hydra_main(reaching)
         except (HydraException, OmegaConfBaseException) as e:
@@ -232,8 +232,8 @@ def _star_error(error: BaseException | None) -> StarError | None:
     return error
 
 
-def _composed(config: Any, lenient: bool = False) -> Composed:
-    """A DictConfig as a checked experiment."""
+def _composed(config: Any, lenient: bool = False, fixed: list[str] | None = None) -> Composed:
+    """A DictConfig as a checked experiment; in an arm of a sweep ``fixed`` are the settings that do not vary."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -256,7 +256,7 @@ def _composed(config: Any, lenient: bool = False) -> Composed:
     except OmegaConfBaseException as e:
         raise _star_error(e) or sentence(e, lambda: known) from None
     own = [f"--config-dir={s.path}" for s in about.runtime.config_sources if s.provider == "command-line"]
-    user_request = Asked([*own, *overrides], about.runtime.choices.get("experiment"), _swept(about, overrides))
+    user_request = Asked([*own, *overrides], about.runtime.choices.get("experiment"), _swept(about, overrides, fixed))
     return composed_of(live, user_request, lenient=lenient)
 
 
@@ -328,13 +328,12 @@ def _prefer_short_names(config: Any, overridden: set[str]) -> None:
         config.method[name] = config[name]
 
 
-def _swept(about: Any, overrides: list[str]) -> list[str] | None:
+def _swept(about: Any, overrides: list[str], fixed: list[str] | None) -> list[str] | None:
     """The overrides that Hydra's sweeper chose for this arm; None where the job is no arm of a sweep."""
-    if SWEEP not in os.environ:
+    if fixed is None:
         if about.mode is not None and about.mode.name == "MULTIRUN":
             raise StarError("hydra.mode=MULTIRUN has no effect", hint="a sweep is asked for with -m")
         return None
-    fixed = json.loads(os.environ[SWEEP])
     return [o for o in overrides if not set_by([o]) & set(fixed)]
 
 

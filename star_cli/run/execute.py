@@ -6,7 +6,9 @@ import signal
 from dataclasses import replace
 from importlib.util import find_spec
 
-from star_cli.errors import EngineDied, StarError
+from star_cli.core.registry import name_of
+from star_cli.errors import EngineDied, StarError, need
+from star_cli.lib import preemption
 from star_cli.run.build import Builder, Pins
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
@@ -24,6 +26,8 @@ live_engine = LiveEngine()  # the engine outlives a run: the arms of a sweep sha
 def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = None) -> Run:
     """Run an experiment's method from its first unfinished stage on. Raises what stopped it, after noting it."""
     x, display = c.experiment, display or Display()
+    check_takes_weights(x)
+    preemption.state.grace = x.runtime.grace_seconds
     store = open_store(x.home).open()
     run = Run(x.home, x.name)
     mended = run.start(Settings(**c.info(), pins={f"{r}/{n}": k for (r, n), k in (pins or {}).items()}))
@@ -57,6 +61,17 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     observer.finish("finished")
     display.finished(run, shown)
     return run
+
+
+def check_takes_weights(x: Experiment) -> None:
+    """Raise a StarError where the engine cannot write with the weights that every round of a run trains."""
+    engine = name_of(x.engine)
+    need(
+        x.engine.own_weights,
+        f"engine={engine} writes with a model that is fixed, and a run trains new weights in every round",
+        f"set engine.reload so that the servers take them (star ls engines), or let the model be a teacher: "
+        f"+method.teacher={{name: {engine}, model: ..., urls: [...]}} beside engine=vllm",
+    )
 
 
 def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> Observer:

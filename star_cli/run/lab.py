@@ -246,12 +246,16 @@ class Lab:
         samples: int | None = None,
         sampling: Sampling | None = None,
         name: str | None = None,
+        engine: Engine | None = None,
     ) -> Artifact:
-        """Rationales for problems. ``unless`` leaves out those a filter found solved; ``hint`` shows the answer."""
+        """Rationales for problems. ``unless`` leaves out those a filter found solved; ``hint`` shows the answer.
+
+        ``engine`` takes the place of the run's own, for a teacher.
+        """
         sampling = sampling or self.x.sampling
         stage = Generate(
             task=self.asking(self.x.sampling.shots, round),
-            engine=self.x.engine,
+            engine=engine or self.x.engine,
             sampling=sampling,
             samples=samples or self.x.method.samples,
             round=round,

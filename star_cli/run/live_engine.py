@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from star_cli.backends.canary import distance, stale
 from star_cli.core.keys import canonical
 from star_cli.core.parts import Engine, ModelRef, Session
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-
-TOLERANCE = {"float32": 0.01}  # nats a token between the engine's and the trainer's forward pass
-LOOSE = 0.1  # for half precision
 
 
 class LiveEngine:
@@ -33,13 +31,15 @@ class LiveEngine:
         if self._session and self._asleep:
             self._session.wake()
             self._asleep = False
-        if self._session and self._session.model.key != model.key and not self._swap(self._session, model, say):
+        other = self._session is not None and self._session.model.key != model.key
+        if self._session and other and engine.own_weights and not self._swap(self._session, model, say):
             self.close()
         if self._session is None:
             self._session = engine.open(model, runtime)
             self._engine = canonical(engine)
             self.opened += 1
-            self._prove_opened(self._session, model)
+            if engine.own_weights:
+                self._prove_opened(self._session, model)
         return self._session
 
     def _swap(self, session: Session, model: ModelRef, say: Callable[[str], None]) -> bool:
@@ -81,23 +81,3 @@ class LiveEngine:
 
 def _scores(session: Session, model: ModelRef) -> list[float]:
     return session.score([(model.shown(c), c["completion"]) for c in model.canary]) if model.canary else []
-
-
-def distance(model: ModelRef, scores: list[float]) -> float:
-    """Mean absolute difference in nats a token between scores and the trainer's own forward pass."""
-    tokens = sum(c["tokens"] for c in model.canary)
-    return sum(abs(s - c["logprob"]) for s, c in zip(scores, model.canary, strict=True)) / tokens if tokens else 0.0
-
-
-def stale(model: ModelRef, before: list[float], after: list[float]) -> str | None:
-    """Why a swap failed, judged by the canary's scores before and after it; None when it is proved.
-
-    Proved: the scores are now the trainer's (within the precision), or at least half as far from them as before.
-    """
-    was, now = distance(model, before), distance(model, after)
-    tolerance = TOLERANCE.get(model.dtype, LOOSE)
-    if model.canary and before == after and was > 1e-4:
-        return "its log-probabilities did not change at all"
-    if now <= tolerance or now <= was / 2:
-        return None
-    return f"its log-probabilities are {now:.4f} nats a token from the trainer's, {was:.4f} before"

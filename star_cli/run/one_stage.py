@@ -11,6 +11,7 @@ from typing import Any
 
 from star_cli.core.records import Example, Problem, Rationale, Record
 from star_cli.core.registry import get
+from star_cli.core.registry import name_of as part_name
 from star_cli.errors import StarError, unknown
 from star_cli.run.build import Builder
 from star_cli.run.compose import launch
@@ -142,8 +143,17 @@ class Inputs:
 
 def _generate(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
     model = inputs.weights("model", "base", "model")
+    _say_fixed(lab)
     problems = inputs.records("problems", Problem) if "problems" in inputs else lab.problems("train", round=round)
     return lab.generate(model, problems, round=round, hint=hint, unless=inputs.optional("solved"))
+
+
+def _say_fixed(lab: Lab) -> None:
+    """Say that --input model has no effect on what an engine with a fixed model writes."""
+    if not lab.x.engine.own_weights:
+        lab.say(
+            f"engine={part_name(lab.x.engine)} writes with its own model; the weights of --input model are not used"
+        )
 
 
 def _filter(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
@@ -160,6 +170,7 @@ def _evaluate(lab: Lab, inputs: Inputs, round: int, hint: bool) -> Artifact:
     if "rationales" in inputs:
         rationales = inputs.records("rationales", Rationale)
         return lab.judge(inputs.problems_of(rationales, lab), rationales, round=round)
+    _say_fixed(lab)
     return lab.evaluate(inputs.weights("model", "base", "model"), round=round)
 
 

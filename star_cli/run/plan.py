@@ -8,6 +8,7 @@ from star_cli.errors import NotBuilt, StarError
 from star_cli.run.build import Planner, Step
 from star_cli.run.compose import launch
 from star_cli.run.composed import Composed
+from star_cli.run.execute import check_takes_weights
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Silent
 from star_cli.store.artifacts import open_store
@@ -20,6 +21,7 @@ def planned(args: list[str]) -> tuple[str, list[Step], str | None]:
 
     def job(c: Composed) -> Any:
         x = c.experiment
+        check_takes_weights(x)
         planner = Planner(x.equipment(), open_store(x.home), Silent())
         open_end = None
         try:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from star_cli.errors import StarError
+from star_cli.lib import preemption
 from star_cli.run.arms import Arm
 from star_cli.run.build import Pins
 from star_cli.run.compose import launch, launch_sweep
@@ -29,6 +30,10 @@ def run_all(args: list[str], *, pins: Pins | None = None, display: Display | Non
         try:
             run = execute(c, pins=pins, display=display)
         except KeyboardInterrupt:
+            if preemption.is_asked():
+                what = f"star: {preemption.state.signal}: ended within its grace; the same command goes on"
+                print(f"\n{what}", file=sys.stderr, flush=True)
+                leave(preemption.EXIT_CODE)
             home = "" if c.experiment.home == home_of(None) else f" home={c.experiment.home}"
             again = "the same command again" if sweep else f"star resume {c.experiment.name}{home}"
             print(f"\ninterrupted. Nothing finished is lost; continue with: {again}", file=sys.stderr, flush=True)
@@ -39,10 +44,11 @@ def run_all(args: list[str], *, pins: Pins | None = None, display: Display | Non
         return objective(run, c.config["optimize"])
 
     try:
-        if not sweep:
-            launch(args, job)
-            return
-        arms = launch_sweep(args, job)
+        with preemption.heeded():
+            if not sweep:
+                launch(args, job)
+                return
+            arms = launch_sweep(args, job)
     finally:
         live_engine.close()
     _show(arms, display or Display())

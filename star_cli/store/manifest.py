@@ -63,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     created: str
     versions: dict[str, str]
     git: str | None
+    determinism: str | UnsetType = UNSET  # "none" where an engine cannot promise the same text for the same seed
     mkl: str | UnsetType = UNSET  # what was done about the kernels of Intel MKL, where the stage computes
     schemas: list[str] | UnsetType = UNSET  # of the records that its stage reads and writes
     files: dict[str, FileEntry]
@@ -89,6 +90,7 @@ def new_manifest(
     metrics: dict[str, Any] | None = None,
     seconds: float = 0.0,
     mkl: str = "",
+    determinism: str = "",
 ) -> Manifest:
     """The manifest of an artifact that is made now, on this machine, without its files yet."""
     return Manifest(
@@ -104,6 +106,7 @@ def new_manifest(
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         versions=installed_versions(),
         git=git_state(),
+        determinism=determinism or UNSET,
         mkl=mkl or UNSET,
         files={},
     )

@@ -19,6 +19,7 @@ PARTS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind
 REQUIRED = {  # parts that cannot stand by themselves, and what they must say then
     ("task", "jsonl"): "path",
     ("model", "hf"): "path",
+    ("engine", "openai"): "engine.model",
 }
 
 

@@ -412,7 +412,7 @@ def test_the_output_is_a_plain_directory_of_any_machine(base, tmp_path):
 def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
     part, seen = Sft(lr=1e-3, batch=8, lora_rank=lora_rank), []
     one = train(base, tmp_path / "a", part, steps=5)
-    monkeypatch.setattr(environment, "processes", lambda gpus: 2)
+    monkeypatch.setattr(environment, "processes", lambda runtime: 2)
     two = train(base, tmp_path / "b", part, steps=5, progress=lambda done, total, loss: seen.append(done))
     assert seen == [1, 2, 3, 4, 5]
     assert one["loss_first"] == pytest.approx(two["loss_first"], abs=1e-4)
@@ -422,6 +422,6 @@ def test_two_processes_train_like_one(base, tmp_path, monkeypatch, lora_rank):
 
 @pytest.mark.slow
 def test_two_processes_say_what_went_wrong(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "processes", lambda gpus: 2)
+    monkeypatch.setattr(environment, "processes", lambda runtime: 2)
     with pytest.raises(StarError, match="not finite at step 2"):
         train(base, tmp_path, Sft(lr=1e30, batch=8), steps=4)

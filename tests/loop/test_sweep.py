@@ -244,6 +244,26 @@ def test_arms_that_all_end_well_in_workers_end_well(star_process, home):
     assert "j: 2 runs" in done.out and keys(home, "j/seed=1")[0, "pretrain"] == keys(home, "j/seed=2")[0, "pretrain"]
 
 
+PLACE = """
+import os
+if "SUBMITIT_EXECUTOR" in os.environ:  # the job's process: as on a machine with an environment of its own
+    os.environ.pop("STAR_HOME", None)
+    os.chdir("/")
+"""
+
+
+@pytest.mark.slow
+def test_arms_in_jobs_of_submitit_come_back_with_their_failures(star_process, home):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    (home / "star_parts.py").write_text(PLACE)
+    submitit = ["hydra/launcher=submitit_local", "hydra.launcher.cpus_per_task=1"]
+    done = star_process("run", "-m", *submitit, *SMALL, "trainer.lr=1e-3,1e9", "name=s", code=1)
+    assert "1 arm(s) of the sweep failed: s/trainer.lr=1000000000.0" in done.err and "s: 2 runs" in done.out
+    assert "the loss is not finite" in done.err
+    assert Run(home, "s/trainer.lr=0.001").info.status == "finished"
+    assert not list(home.glob("runs/.hydra/arms-*"))
+
+
 def test_the_notes_of_arms_are_read_back_in_order_with_how_each_ended(tmp_path, capsys):
     notes = ArmsFile.create(tmp_path)
     with notes.arm("seed=1") as arm:

@@ -140,6 +140,8 @@ DOORS = {
     "omegaconf": _in("run/compose.py"),
     "wandb": _in("run/trackers/"),
     "vllm": _in("backends/engines/"),
+    "httpx": _in("backends/engines/_servers.py"),
+    "ray": _in("backends/engines/"),
     "matplotlib": _in("report/"),
     "plotext": _in("report/"),
     "torch": _in("backends/", "run/doctor.py"),  # doctor says what was found

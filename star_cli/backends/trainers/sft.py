@@ -59,7 +59,7 @@ class Sft(Recipe, Trainer):
             start = Path(job.start.path)
             start_weights = weights_sha256(start)
             data = encode_examples(self, job)
-            plan = Plan.of(self, job, data.lengths(), environment.processes(job.runtime.gpus))
+            plan = Plan.of(self, job, data.lengths(), environment.processes(job.runtime))
             need(
                 plan.world == 1 or not self.keep_optimizer,
                 f"trainer.keep_optimizer=true trains on one device only, got runtime.gpus={job.runtime.gpus}",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,29 +25,56 @@ from star_cli.backends.training.data import encode_examples
 from star_cli.backends.training.environment import training_environment
 from star_cli.backends.training.loop import fit
 from star_cli.backends.training.plan import Plan
+from star_cli.backends.training.progress import STOP
 from star_cli.backends.training.recipe import Recipe
+from star_cli.backends.training.rendezvous import torchrun
 from star_cli.backends.weights import save_model
 from star_cli.core.parts import ModelRef, TrainJob
 from star_cli.core.records import Example, encode, read_records
 from star_cli.core.settings import Runtime
-from star_cli.errors import StarError
+from star_cli.errors import Preempted, StarError
+from star_cli.lib import preemption
+
+LINES = 8  # of a failed process's output in an error
 
 
 # ---- in the process that starts them -------------------------------------------------------------------------------
 def fit_in_processes(
     recipe: Recipe, job: TrainJob, plan: Plan, checkpoints: Checkpoints, resume: str | None
 ) -> tuple[list[float], Any]:
-    """``loop.fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole."""
+    """``loop.fit`` in ``plan.world`` processes that write the model to ``job.out``; returns it whole.
+
+    Where a process dies all go on from the newest checkpoint, ``runtime.max_restarts`` times. Raises StarError with the
+    last lines of the process that failed first, and what a process itself reports, at once.
+    """
     import torch
 
     here = job.scratch / "processes"
-    _write_job(here, recipe, job, plan, checkpoints, resume)
-    threads = max(1, (job.runtime.train_threads or cpu_count()) // plan.world)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={plan.world}"]
+    for attempt in range(job.runtime.max_restarts + 1):
+        _write_job(here, recipe, job, plan, checkpoints, checkpoints.newest() if attempt else resume)
+        code = _run(here, job, plan)
+        if (here / "losses.json").exists():
+            break
+        preemption.stop_if_asked()
+        reported = _reported(here)
+        if reported or attempt == job.runtime.max_restarts:
+            raise reported or _failure(here, code, attempt)
+    losses = json.loads((here / "losses.json").read_bytes())
+    shutil.rmtree(here)
+    trained = ModelRef(key="", path=str(job.out))
+    model = model_class(trained).from_pretrained(trained.path, dtype=torch.float32)
+    return losses, model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _run(here: Path, job: TrainJob, plan: Plan) -> int:
+    """Train once in all processes; returns the exit code. A signal to end becomes a checkpoint first."""
+    threads = max(1, (job.runtime.train_threads or cpu_count()) * job.runtime.nodes // plan.world)
+    line = [*torchrun(plan.world, job.runtime.nodes, here), "-m", __name__, str(here / "job.json")]
     with (
+        preemption.finishing_steps(),
         open(here / "log.txt", "wb") as log,
         subprocess.Popen(
-            [*torchrun, "-m", __name__, str(here / "job.json")],
+            line,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -53,19 +82,15 @@ def fit_in_processes(
         ) as running,
     ):
         try:
-            for line in running.stdout or ():
-                if line.startswith('{"step"'):
-                    report = json.loads(line)
+            for text in running.stdout or ():
+                if text.startswith('{"step"'):
+                    report = json.loads(text)
                     job.progress(report["step"], plan.steps, report["loss"])
+                if preemption.is_asked():
+                    (here / STOP).touch()
         finally:
             running.terminate()  # nothing to end when all went well
-    if not (here / "losses.json").exists():
-        raise _failure(here, running.returncode)
-    losses = json.loads((here / "losses.json").read_bytes())
-    shutil.rmtree(here)
-    trained = ModelRef(key="", path=str(job.out))
-    model = model_class(trained).from_pretrained(trained.path, dtype=torch.float32)
-    return losses, model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return running.returncode
 
 
 def _write_job(
@@ -98,15 +123,30 @@ def _numbered(examples: Sequence[Example]) -> list[Example]:
     ]
 
 
-def _failure(here: Path, code: int) -> StarError:
-    """What one of the processes reported before all ended, or the last line of their log."""
+def _reported(here: Path) -> StarError | None:
+    """What one of the processes reported before all ended: more tries would not change it."""
     for report in sorted(here.glob("error-*.json")):
         error = json.loads(report.read_bytes())
         return StarError(error["what"], hint=error["hint"])
-    lines = [line for line in (here / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
+    return None
+
+
+def _failure(here: Path, code: int, restarts: int) -> StarError:
+    """The process that failed first, as torchrun names it, with the last lines it wrote."""
+    log = (here / "log.txt").read_text(errors="replace")
+    cause = log.rpartition("Root Cause")[2]
+    rank, end = re.search(r"rank\s*:\s*(\d+)", cause), re.search(r"exitcode\s*:\s*(-?\d+)", cause)
+    name = f"process {rank[1]}" if rank else "torchrun"
+    ended = int(end[1]) if end else code
+    how = f"was killed by {signal.Signals(-ended).name}" if ended < 0 else f"ended with code {ended}"
+    own = [p for p in sorted(here.glob("ranks/**/stderr.log")) if rank and p.parent.name == rank[1]]
+    text = own[-1].read_text(errors="replace") if own and own[-1].stat().st_size else log
+    lines = [line for line in text.splitlines() if line.strip()][-LINES:]
     return StarError(
-        f"the training processes ended with code {code}: {lines[-1] if lines else 'without a word'}",
-        hint=f"their log is {here / 'log.txt'}; runtime.gpus=1 trains in one process",
+        f"{name} of the training {how}, after {restarts} restart(s)"
+        + ("; its last lines:\n" + "\n".join(f"    {line[:300]}" for line in lines) if lines else ""),
+        hint=f"its log is below {here}; the same command goes on from the last checkpoint, and runtime.gpus=1 trains "
+        "in one process",
     )
 
 
@@ -117,6 +157,8 @@ def main(path: str) -> None:
     try:
         with training_environment(int(os.environ["OMP_NUM_THREADS"])):
             _fit(json.loads(Path(path).read_bytes()), here, rank)
+    except Preempted:
+        raise SystemExit(preemption.EXIT_CODE) from None
     except StarError as e:
         (here / f"error-{rank}.json").write_text(json.dumps({"what": e.what, "hint": e.hint}))
         raise SystemExit(1) from e

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from star_cli.backends.threads import cpu_count
+from star_cli.core.settings import Runtime
 
 
-def processes(gpus: int) -> int:
-    """How many processes train: one for each GPU that is asked for and there."""
+def processes(runtime: Runtime) -> int:
+    """How many processes train: one for each GPU that is asked for and there, on every node."""
     import torch
 
-    return max(1, min(gpus, int(torch.cuda.device_count())))
+    return max(1, min(runtime.gpus, int(torch.cuda.device_count()))) * runtime.nodes
 
 
 def tokens_at_once() -> int:

@@ -19,7 +19,9 @@ from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import watch_callback
 from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.core.parts import TrainJob
+from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
+from star_cli.lib import preemption
 
 DIRECT = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``, nothing between
 OUT_OF_MEMORY = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or trainer.lora_rank=16"
@@ -41,7 +43,8 @@ def fit(
     if recipe.keep_optimizer:
         optimizer_state.load_state(trainer, Path(job.start.path))
     try:
-        trainer.train(resume_from_checkpoint=resume)
+        with preemption.finishing_steps():
+            trainer.train(resume_from_checkpoint=resume)
     except torch.OutOfMemoryError as e:
         raise StarError(f"training ran out of device memory: {str(e).splitlines()[0]}", hint=OUT_OF_MEMORY) from e
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -152,6 +155,7 @@ def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoint
     from trl import SFTConfig
 
     cuda = torch.cuda.is_available()
+    sharding = _sharding(model, plan, recipe, job.runtime)
     arguments = SFTConfig(
         output_dir=str(checkpoints.folder),
         max_steps=plan.steps,
@@ -168,10 +172,11 @@ def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoint
         padding_free=packs_sequences(recipe),
         packing=False,
         bf16=cuda and torch.cuda.is_bf16_supported() and model.config.dtype != torch.float32,
-        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing=recipe.gradient_checkpointing and not sharding,
         seed=job.seed % 2**32,
         use_cpu=not cuda,
-        fsdp=_sharding(model, plan),
+        fsdp=bool(sharding),
+        fsdp_config=sharding or None,
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",
@@ -188,11 +193,25 @@ def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoint
     return arguments
 
 
-def _sharding(model: Any, plan: Plan) -> str:
-    """The fsdp setting: shard a model whose weights, gradients and moments would crowd one GPU, else copy it."""
+def _sharding(model: Any, plan: Plan, recipe: Recipe, runtime: Runtime) -> dict[str, Any]:
+    """The settings of FSDP2 where the weights are split over the processes; empty where each holds a copy.
+
+    With ``runtime.shard=auto`` a model is split whose weights, gradients and moments would crowd one GPU.
+    """
     import torch
 
-    if plan.world == 1 or not torch.cuda.is_available():
-        return ""
+    if plan.world == 1 or runtime.shard == "never":
+        return {}
     wanted = sum(p.numel() * (16 if p.requires_grad else p.element_size()) for p in model.parameters())
-    return "full_shard auto_wrap" if wanted > 0.5 * torch.cuda.get_device_properties(0).total_memory else ""
+    if runtime.shard == "auto" and (
+        not torch.cuda.is_available() or wanted <= 0.5 * torch.cuda.get_device_properties(0).total_memory
+    ):
+        return {}
+    return {
+        "version": 2,
+        "reshard_after_forward": True,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "state_dict_type": "FULL_STATE_DICT",
+        "cpu_offload": runtime.cpu_offload,
+        "activation_checkpointing": recipe.gradient_checkpointing,
+    }

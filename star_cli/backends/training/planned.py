@@ -15,6 +15,7 @@ from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.backends.weights import weights_sha256
 from star_cli.core.keys import key
 from star_cli.core.parts import PreferenceJob, VerifyJob
+from star_cli.lib import preemption
 
 
 class PlannedTraining:
@@ -76,7 +77,8 @@ class PlannedTraining:
         trainer.remove_callback(PrinterCallback)
         checkpoint = self.checkpoints.newest()
         loaded.take_weights(checkpoint)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with preemption.finishing_steps():
+            trainer.train(resume_from_checkpoint=checkpoint)
         self.checkpoints.remove()
         return [entry for entry in trainer.state.log_history if "loss" in entry]
 

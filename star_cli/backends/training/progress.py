@@ -11,7 +11,11 @@ from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.plan import Plan
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import PreferenceJob, TrainJob, VerifyJob
-from star_cli.errors import StarError
+from star_cli.errors import Preempted, StarError
+from star_cli.lib import preemption
+
+STOP = "stop"  # a file in the scratch directory by which several processes are asked to save and end
+END = 2  # what a callback wants: 0 nothing, 1 a checkpoint, 2 a checkpoint and the end
 
 
 def watch_callback(
@@ -24,6 +28,7 @@ def watch_callback(
         """Reports every step, stops when the loss is not a number, and asks for a checkpoint now and then."""
 
         last_saved = time.monotonic()
+        ending = False
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" in logs:
@@ -33,26 +38,32 @@ def watch_callback(
                     job.progress(state.global_step, plan.steps, logs["loss"])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            due = time.monotonic() - self.last_saved >= 60 * job.runtime.checkpoint_minutes
+            if preemption.is_asked() or (job.scratch / STOP).exists():
+                wanted = END
+            else:
+                wanted = int(time.monotonic() - self.last_saved >= 60 * job.runtime.checkpoint_minutes)
             if plan.world > 1:
-                due = _as_the_first_process(due, args.device)
-            control.should_save = due and state.global_step < plan.steps
+                wanted = _as_the_first_process(wanted, args.device)
+            self.ending = wanted == END
+            control.should_save = bool(wanted) and state.global_step < plan.steps
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.last_saved = time.monotonic()
             if state.is_world_process_zero:
                 checkpoints.finish(state.global_step)
+            if self.ending:
+                raise Preempted(preemption.state.signal or "another process")
 
     return Watch()
 
 
-def _as_the_first_process(due: bool, device: Any) -> bool:
-    """What is due in the first process, in all of them: clocks differ, and all must save in the same step."""
+def _as_the_first_process(wanted: int, device: Any) -> int:
+    """What is wanted in the first process, in all of them: clocks differ, and all must save in the same step."""
     import torch
 
-    flag = torch.tensor([due], dtype=torch.int32, device=device)
+    flag = torch.tensor([wanted], dtype=torch.int32, device=device)
     torch.distributed.broadcast(flag, 0)
-    return bool(flag.item())
+    return int(flag.item())
 
 
 def diverged(recipe: Recipe, step: int, steps: int) -> StarError:

@@ -27,6 +27,7 @@ import msgspec
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
+from star_cli.lib import preemption
 from star_cli.lib.clock import Overdue, limited
 
 BATCH = 8  # items a worker is given at once
@@ -275,6 +276,8 @@ def main() -> None:
     import resource
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: not even a hanging worker outlives its parent
+    for number in preemption.SIGNALS:  # a scheduler signals every process of a job: the run itself ends this one
+        signal.signal(number, lambda *_: None)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     source = os.fdopen(os.dup(0), "rb", buffering=0)
