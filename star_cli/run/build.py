@@ -130,7 +130,7 @@ class Builder:
         if stage.device:
             use_all_kernels()
         if stage.device == "trainer":
-            self.live_engine.sleep()
+            self.live_engine.sleep(self.observer.say)
         try:
             with writing(str(draft.path)), extras_named():
                 metrics = stage.run(self._context(stage, draft, inputs))

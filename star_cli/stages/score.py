@@ -11,7 +11,7 @@ from star_cli.core.keys import file_sha256
 from star_cli.core.parts import RUNTIME, Grader, Task, Verifier
 from star_cli.core.records import Problem, Rationale, Score
 from star_cli.core.registry import name_of
-from star_cli.errors import StarError
+from star_cli.errors import EngineDied, StarError
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
@@ -80,7 +80,10 @@ class ScoreStage(Stage):
                     f"verifier={name_of(self.verifier)}: they are not likelihoods",
                     hint="set verification.score_by=auto",
                 )
-            return list(context.session(trained).score(items))
+            try:
+                return list(context.session(trained).score(items))
+            except EngineDied as error:
+                return list(context.revive(trained, error).score(items))
         more: dict[str, Any] = {"ended": ended} if self.verifier.reads_ends else {}
         return self.verifier.score(context.model(trained), items, context.runtime, **more)
 
