@@ -31,7 +31,7 @@ class Watch:
         self._engines: list[Any] = []  # multiprocessing's processes
         self._family: set[Any] = set()  # psutil's, of the engines and their workers
         self._waiting, self._tokens = True, False  # for its start
-        self._work = self._ticks = 0.0  # processor seconds used when last looked at; looks since a sign of life
+        self._work, self._ticks = 0.0, 0  # processor seconds used up to the last sign of life; looks since then
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="engine-watch")
         self._thread.start()
@@ -95,7 +95,10 @@ class Watch:
                 self._family |= {process, *process.children(recursive=True)}
 
     def _works(self) -> bool:
-        """Whether the engine's processes used the processor since the last look, or are yet to be started."""
+        """Whether the engine's processes used the processor since the last sign of life, or are yet to be started.
+
+        Threads that only look around now and then use some, too: what counts is 0.1 s and a hundredth of the time.
+        """
         import psutil
 
         used = 0.0
@@ -103,8 +106,10 @@ class Watch:
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 used += times.user + times.system
-        grown, self._work = used != self._work, used
-        return grown or not self._family
+        if self._family and used - self._work < 0.1 + 0.01 * self._ticks * TICK:
+            return False
+        self._work = used
+        return True
 
     def _strike(self, reason: str) -> None:
         """End the engine and wake whoever waits for it."""
