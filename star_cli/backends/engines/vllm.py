@@ -185,7 +185,8 @@ class VllmSession:
         try:
             while True:
                 if dummies:
-                    dummies.keep_running(steps)
+                    with self._asking("a request"):
+                        dummies.keep_running(steps)
                 while more and len(running) < 4 * self.runtime.max_num_seqs:
                     job = next(jobs, None)
                     if job is None:
