@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.model_config import REBUILD, gist
+from star_cli.backends.model_config import NO_CODE, REBUILD, gist
 from star_cli.backends.special_tokens import completion_ids, plain_ids, quotes, templated_ids
 from star_cli.backends.vision import VisionProcessor, text_only_error
 from star_cli.backends.weights import check_companions, directory_shapes, is_directory
@@ -24,7 +24,7 @@ def load_tokenizer(model: ModelRef) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision)
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision, **NO_CODE)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise StarError(f"the tokenizer of {model.path} cannot be loaded: {gist(e)}", hint=REBUILD) from e
     if tokenizer.eos_token_id is None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.model_config import gist, reads_pictures
+from star_cli.backends.model_config import NO_CODE, gist, reads_pictures
 from star_cli.backends.special_tokens import quotes
 from star_cli.core.parts import ModelRef, Prompt
 from star_cli.core.records import Example
@@ -39,7 +39,7 @@ def load_processor(model: ModelRef, limit: int) -> VisionProcessor | None:
     from transformers import AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(model.path, revision=model.revision)
+        processor = AutoProcessor.from_pretrained(model.path, revision=model.revision, **NO_CODE)
     except Exception as e:  # a missing file, a class that does not import: each version has errors of its own
         raise StarError(
             f"the processor of {model.path} cannot be loaded: {gist(e)}",

@@ -85,6 +85,8 @@ def _settings(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool) -> dict[
         "model": model.path,
         "revision": model.revision,
         "dtype": dtype,
+        "load_format": "safetensors",
+        "trust_remote_code": False,
         "seed": 0,
         "max_num_seqs": runtime.max_num_seqs,
         "max_model_len": runtime.max_model_len,

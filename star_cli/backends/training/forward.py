@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from star_cli.backends.model_config import context_length
+from star_cli.backends.model_config import SAFE_WEIGHTS, context_length
 from star_cli.backends.special_tokens import completion_ids
 from star_cli.backends.tokens import encode_prompts, load_tokenizer, pad_id
 from star_cli.backends.training.environment import tokens_at_once, training_environment
@@ -87,7 +87,7 @@ def likelihoods(model: ModelRef, items: Sequence[tuple[str, str]], threads: int)
     with training_environment(threads):
         tokenizer = load_tokenizer(model)
         rows = cut(encode_pairs(model, tokenizer, items), model)
-        net = AutoModelForCausalLM.from_pretrained(model.path, dtype=model.dtype).eval()
+        net = AutoModelForCausalLM.from_pretrained(model.path, dtype=model.dtype, **SAFE_WEIGHTS).eval()
         net.to("cuda" if torch.cuda.is_available() else "cpu")
         return logprobs(net, rows, pad_id(tokenizer))
 
