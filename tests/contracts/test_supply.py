@@ -100,3 +100,19 @@ def test_files_are_as_open_as_the_umask_says(home, umask):
             continue
         expected = (0o777 if path.is_dir() else 0o666) & ~umask
         assert mode == expected, f"{path}: {mode:o} instead of {expected:o}"
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")
+def test_wandb_out_of_reach_is_a_sentence_and_ends_only_a_run_that_asked_for_it(home, monkeypatch):
+    import wandb
+
+    def unreachable(**settings):
+        raise wandb.errors.CommError("no such host\nand more")
+
+    monkeypatch.setattr(wandb, "init", unreachable)
+    for module in ("execute", "trackers.wandb"):
+        monkeypatch.setattr(f"star_cli.run.{module}.logged_in", lambda: True)
+    asked = call(home, "run", *QUICK, "tracking=wandb")
+    assert asked.code == 1 and "wandb cannot be used: no such host" in asked.err and "Traceback" not in asked.err
+    unasked = call(home, "run", *QUICK, "tracking=auto")
+    assert unasked.code == 0 and "no such host; nothing is reported there" in unasked.out
