@@ -1,6 +1,6 @@
 # `make run` and `make test` set everything up by themselves.
 STAR := .venv/bin/star
-.PHONY: help install lock run test test-slow snapshots check format bench build clean
+.PHONY: help install lock run test test-slow test-kills snapshots check format bench build clean
 # Tests run side by side, WORKERS at a time; those that start vLLM, measure memory or time share one worker (xdist_group).
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
 PARALLEL := -n $(WORKERS) --dist loadgroup
@@ -26,6 +26,10 @@ test: install  ## all tests but the slow ones
 
 test-slow: install  ## the slow proofs too: kills on real vLLM, every method for real, whole data sets
 	@$(PYTEST) $(PARALLEL) -m 'not gpu' $(ARGS)
+
+test-kills: export KILLS ?= 1000
+test-kills: install  ## random kills of every method on fakes (KILLS=1000 SEED=0): same bytes, counted
+	@$(PYTEST) -n 0 -m slow -s -q tests/contracts/test_every_write.py -k random_kills $(ARGS)
 
 snapshots: install  ## write tests/unit/__snapshots__ anew: help texts, tables and pages as they are now (look at the diff)
 	@.venv/bin/python -m pytest -q tests/unit/test_snapshots.py --snapshot-update $(ARGS)

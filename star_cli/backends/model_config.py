@@ -8,6 +8,8 @@ from star_cli.core.parts import ModelRef
 from star_cli.errors import StarError
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+NO_CODE = {"trust_remote_code": False}  # a model's own Python is never run, nor anybody asked whether it may
+SAFE_WEIGHTS = {**NO_CODE, "use_safetensors": True}  # pickled weights are programs, too
 REBUILD = "train or fetch the model again (star verify finds damaged artifacts)"
 
 
@@ -16,8 +18,13 @@ def load_config(model: ModelRef) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(model.path, revision=model.revision)
+        return AutoConfig.from_pretrained(model.path, revision=model.revision, **NO_CODE)
     except (OSError, ValueError, KeyError, TypeError) as e:
+        if "trust_remote_code" in str(e):
+            raise StarError(
+                f"the model {model.path} needs Python code of its own, which star never runs",
+                hint="take a model that transformers knows by itself (star doctor shows the installed version)",
+            ) from None
         raise StarError(
             f"the config.json of {model.path} cannot be used: {gist(e)}",
             hint="check model.path and the installed version of transformers, or " + REBUILD,

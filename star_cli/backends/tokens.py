@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.model_config import REBUILD, gist
+from star_cli.backends.model_config import NO_CODE, REBUILD, gist
+from star_cli.backends.special_tokens import completion_ids, plain_ids, quotes, templated_ids
 from star_cli.backends.vision import VisionProcessor, text_only_error
 from star_cli.backends.weights import check_companions, directory_shapes, is_directory
 from star_cli.core.parts import ModelRef, Prompt
@@ -23,7 +24,7 @@ def load_tokenizer(model: ModelRef) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision)
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision, **NO_CODE)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise StarError(f"the tokenizer of {model.path} cannot be loaded: {gist(e)}", hint=REBUILD) from e
     if tokenizer.eos_token_id is None:
@@ -94,19 +95,25 @@ def render_prompt(model: ModelRef, tokenizer: Any, prompt: str) -> str:
 
 
 def encode_prompt(model: ModelRef, tokenizer: Any, prompt: str) -> list[int]:
-    """The token ids of the rendered prompt; only a plain text gets the special tokens that the tokenizer adds."""
+    """The token ids of the rendered prompt; only a plain text gets the special tokens that the tokenizer adds.
+
+    Special tokens that stand in the prompt itself are plain text there (special_tokens.py).
+    """
     return encode_prompts(model, tokenizer, [prompt])[prompt]
 
 
 def encode_prompts(model: ModelRef, tokenizer: Any, prompts: Sequence[str]) -> dict[str, list[int]]:
     """``encode_prompt`` of every prompt, as {prompt: ids}, in two calls of the tokenizer instead of thousands."""
     texts = {prompt: render_prompt(model, tokenizer, prompt) for prompt in prompts}
-    encoded: dict[str, list[int]] = {}
-    for templated in (False, True):
-        group = [prompt for prompt, text in texts.items() if (text != prompt) == templated]
-        if group:
-            ids = tokenizer([texts[prompt] for prompt in group], add_special_tokens=not templated)["input_ids"]
-            encoded.update(zip(group, ids, strict=True))
+    bare = [prompt for prompt, text in texts.items() if text == prompt]
+    quoting = quotes(tokenizer, texts)
+    templated = [prompt for prompt, text in texts.items() if text != prompt and prompt not in quoting]
+    encoded = dict(zip(bare, plain_ids(tokenizer, bare, framed=True), strict=True)) if bare else {}
+    if templated:
+        ids = tokenizer([texts[prompt] for prompt in templated], add_special_tokens=False)["input_ids"]
+        encoded.update(zip(templated, ids, strict=True))
+    for prompt in quoting - set(bare):
+        encoded[prompt] = templated_ids(tokenizer, texts[prompt], prompt)
     return encoded
 
 
@@ -158,7 +165,7 @@ class Codec:
         """The ids the trainer learns for a completion: its own encoding and the end of text."""
         if self.processor is not None:
             return [*self.processor.plain(text), self.tokenizer.eos_token_id]
-        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+        return [*completion_ids(self.tokenizer, [text])[0], self.tokenizer.eos_token_id]
 
     def text(self, ids: Sequence[int], stop: Iterable[str]) -> tuple[str, bool]:
         """The text of sampled ids up to the first stop string, and whether there was one."""

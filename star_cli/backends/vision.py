@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.model_config import gist, reads_pictures
+from star_cli.backends.model_config import NO_CODE, gist, reads_pictures
+from star_cli.backends.special_tokens import quotes
 from star_cli.core.parts import ModelRef, Prompt
 from star_cli.core.records import Example
 from star_cli.errors import StarError
@@ -38,7 +39,7 @@ def load_processor(model: ModelRef, limit: int) -> VisionProcessor | None:
     from transformers import AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(model.path, revision=model.revision)
+        processor = AutoProcessor.from_pretrained(model.path, revision=model.revision, **NO_CODE)
     except Exception as e:  # a missing file, a class that does not import: each version has errors of its own
         raise StarError(
             f"the processor of {model.path} cannot be loaded: {gist(e)}",
@@ -86,6 +87,12 @@ class VisionProcessor:
             raise StarError(
                 f"the text of {where} contains {self.token}, which {self.model.path} reads as a picture",
                 hint="mend this problem's text",
+            )
+        if self.chat and quotes(self.tokenizer, [prompt.text]):
+            raise StarError(
+                f"the text of {where} contains a special token of {self.model.path}, which its processor would read as "
+                "one",
+                hint="mend this problem's text, or set model.chat=false",
             )
 
     def rendered(self, prompt: Prompt) -> str:

@@ -79,11 +79,16 @@ class Runtime:
     sync_seconds: float = 0.5  # how often written samples are forced to disk
     progress: str = "auto"  # auto | bar | plain | none
     engine_log: str | None = None  # where the engine's own log goes
+    engine_patience: float = 300.0  # seconds without a token after which an engine is ended and started anew; 0: never
 
     def check(self) -> None:
         need(
             self.progress in ("auto", "bar", "plain", "none"),
             f"runtime.progress must be auto, bar, plain or none, got {self.progress!r}",
+        )
+        need(
+            self.engine_patience >= 0,
+            f"runtime.engine_patience must be >= 0 seconds (0: wait for ever), got {self.engine_patience}",
         )
         need(0 < self.gpu_memory <= 1, f"runtime.gpu_memory must be in (0, 1], got {self.gpu_memory}")
         need(self.grace_seconds > 0, f"runtime.grace_seconds must be > 0, got {self.grace_seconds}")

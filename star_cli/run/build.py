@@ -133,7 +133,7 @@ class Builder:
         if stage.device:
             use_all_kernels()
         if stage.device == "trainer":
-            self.live_engine.sleep()
+            self.live_engine.sleep(self.observer.say)
         self._engine = next(iter(engines_of(stage)), self.equipment.engine)
         try:
             with writing(str(draft.path)), extras_named():

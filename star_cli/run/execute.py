@@ -79,4 +79,12 @@ def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> O
     wanted = x.tracking.kind == "wandb" or (
         x.tracking.kind == "auto" and logged_in() and find_spec("wandb") is not None
     )
-    return Several(observer, Wandb(x.tracking, x.name, c.config, run.path)) if wanted else observer
+    if not wanted:
+        return observer
+    try:
+        return Several(observer, Wandb(x.tracking, x.name, c.config, run.path))
+    except StarError as e:
+        if x.tracking.kind == "wandb":
+            raise
+        observer.say(f"{e.what}; nothing is reported there")  # it was not asked for by name
+        return observer

@@ -8,7 +8,7 @@ from star_cli.backends.canary import distance, stale
 from star_cli.core.keys import canonical
 from star_cli.core.parts import Engine, ModelRef, Session
 from star_cli.core.settings import Runtime
-from star_cli.errors import StarError
+from star_cli.errors import EngineDied, StarError
 
 
 class LiveEngine:
@@ -25,7 +25,18 @@ class LiveEngine:
         return self._session is not None
 
     def session(self, engine: Engine, model: ModelRef, runtime: Runtime, say: Callable[[str], None]) -> Session:
-        """A session with these weights: the living one where possible, else a new one."""
+        """A session with these weights: the living one where possible, else a new one.
+
+        An engine that died since it was last used, or dies here, is ended and opened once more.
+        """
+        try:
+            return self._session_of(engine, model, runtime, say)
+        except EngineDied as error:
+            say(f"{error.what.splitlines()[0]}; starting a new one")
+            self.close()
+            return self._session_of(engine, model, runtime, say)
+
+    def _session_of(self, engine: Engine, model: ModelRef, runtime: Runtime, say: Callable[[str], None]) -> Session:
         if self._session and self._engine != canonical(engine):
             self.close()
         if self._session and self._asleep:
@@ -66,11 +77,15 @@ class LiveEngine:
                 hint="the weights on disk may be damaged (star verify), or model.dtype does not suit the device",
             )
 
-    def sleep(self) -> None:
-        """Let the engine give its device memory to the trainer."""
+    def sleep(self, say: Callable[[str], None]) -> None:
+        """Let the engine give its device memory to the trainer; one that died gives it when it is ended."""
         if self._session and not self._asleep:
-            self._session.sleep()
-            self._asleep = True
+            try:
+                self._session.sleep()
+                self._asleep = True
+            except EngineDied as error:
+                say(f"{error.what.splitlines()[0]}; a new one starts when it is needed")
+                self.close()
 
     def close(self) -> None:
         """End the engine, if one lives."""

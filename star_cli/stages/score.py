@@ -11,12 +11,12 @@ from star_cli.core.keys import file_sha256
 from star_cli.core.parts import RUNTIME, Grader, Task, Verifier
 from star_cli.core.records import Problem, Rationale, Score
 from star_cli.core.registry import name_of
-from star_cli.errors import StarError
+from star_cli.errors import EngineDied, StarError
 from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import joined
 from star_cli.store.artifacts import Artifact
 
-CHUNK = 2048  # solutions scored between two steps of the display
+CHUNK = 2048  # solutions scored between two steps of the display; each chunk is kept, should the run be killed
 
 
 @stage("score", version=2)
@@ -46,25 +46,38 @@ class ScoreStage(Stage):
         trained, rationales = context.inputs["verifier"], context.inputs["rationales"]
         if not self.any_tokenizer and "generator" in context.inputs:
             same_tokenizer(trained, context.inputs["generator"])
+        name, journal = name_of(self.verifier), context.draft.journal(Score)
         meter = context.meter("score", rationales.count(Rationale))
-        name = name_of(self.verifier)
-
-        def rows() -> Iterator[Score]:
-            items = (
-                (r, (self.task.training_prompt(p), self.grader.judged(r.text)))
-                for p, r in joined(context.inputs["problems"], rationales)
-            )
-            while chunk := list(islice(items, CHUNK)):
-                ended = [has_end(r, texts[1]) for r, texts in chunk]
-                scores = self._scores(context, trained, [texts for _, texts in chunk], ended)
-                for (r, _), value in zip(chunk, scores, strict=True):
-                    yield Score(problem_id=r.problem_id, sample=r.sample, score=round(value, 4) + 0.0, verifier=name)
-                meter.step(len(chunk))
-
+        order: list[tuple[str, int, str]] = []
         try:
-            return {"scores": context.draft.write(Score, rows())}
+            for chunk in self._chunks(context):
+                identities = [(r.problem_id, r.sample, name) for r, _ in chunk]
+                order += identities
+                if any(at not in journal.offsets for at in identities):  # scored whole, whatever was kept of it
+                    ended = [has_end(r, texts[1]) for r, texts in chunk]
+                    scores = self._scores(context, trained, [texts for _, texts in chunk], ended)
+                    for at, value in zip(identities, scores, strict=True):
+                        if at not in journal.offsets:
+                            journal.append(
+                                Score(problem_id=at[0], sample=at[1], score=round(value, 4) + 0.0, verifier=name)
+                            )
+                    journal.sync()
+                meter.step(len(chunk))
         finally:
             meter.close()
+        return {"scores": context.draft.settle(journal, order)}
+
+    def _chunks(self, context: StageContext) -> Iterator[list[tuple[Rationale, tuple[str, str]]]]:
+        """Solutions with what is scored of them: the prompt, and the text as far as the grader reads it.
+
+        The chunks are always the same ones, so that a run that goes on in the middle scores the same texts together.
+        """
+        items = (
+            (r, (self.task.training_prompt(p), self.grader.judged(r.text)))
+            for p, r in joined(context.inputs["problems"], context.inputs["rationales"])
+        )
+        while chunk := list(islice(items, CHUNK)):
+            yield chunk
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
@@ -80,7 +93,10 @@ class ScoreStage(Stage):
                     f"verifier={name_of(self.verifier)}: they are not likelihoods",
                     hint="set verification.score_by=auto",
                 )
-            return list(context.session(trained).score(items))
+            try:
+                return list(context.session(trained).score(items))
+            except EngineDied as error:
+                return list(context.revive(trained, error).score(items))
         more: dict[str, Any] = {"ended": ended} if self.verifier.reads_ends else {}
         return self.verifier.score(context.model(trained), items, context.runtime, **more)
 

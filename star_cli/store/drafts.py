@@ -221,13 +221,15 @@ def move_in(draft: Path, target: Path) -> None:
     """Rename a draft whose manifest is written; what only a restart needs goes first, and not a moment before.
 
     The draft's own names are synced before anything is removed: after a power cut either the journals are there or the
-    manifest and all that it lists.
+    manifest and all that it lists. They are synced again before the renaming, or a finished artifact could have them.
     """
     sync_directory(draft)
-    for path in draft.iterdir():
-        if _only_for_restart(path):
-            path.unlink()
-    shutil.rmtree(draft / SCRATCH, ignore_errors=True)
+    surplus = [path for path in draft.iterdir() if _only_for_restart(path)]
+    for path in surplus:
+        path.unlink()
+    if surplus or (draft / SCRATCH).exists():
+        shutil.rmtree(draft / SCRATCH, ignore_errors=True)
+        sync_directory(draft)
     if target.exists():  # without a manifest it does not exist
         shutil.rmtree(target)
     os.rename(draft, target)

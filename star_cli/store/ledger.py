@@ -73,8 +73,11 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def append(path: Path, line: Start | Event, *, sync: bool) -> None:
-    """Add a line to a ledger; a line that a crash has torn is cut off first. ``sync`` makes it survive a power cut."""
+def append(path: Path, line: Start | Event) -> None:
+    """Add a line to a ledger, safe from a power cut; a line that a crash has torn is cut off first.
+
+    Lines that only find what is there are synced, too: one that is lost before one that is kept would leave a hole.
+    """
     tag = line.__struct_config__.tag
     fields = {name: value for name, value in msgspec.structs.asdict(line).items() if name not in TIMES or value}
     content = json.dumps({"event": tag, **fields}, ensure_ascii=False).encode() + b"\n"
@@ -84,8 +87,7 @@ def append(path: Path, line: Start | Event, *, sync: bool) -> None:
             fcntl.flock(f, fcntl.LOCK_EX)  # another process may be appending: a line of its own must not look torn
             _cut_torn_line(f)
             f.write(content)
-            if sync:
-                sync_file(f)
+            sync_file(f)
         if fresh:
             sync_directory(path.parent)
 
@@ -95,7 +97,8 @@ def _cut_torn_line(f: BinaryIO) -> None:
     start = end
     while start and (f.seek(start - 1), f.read(1))[1] != b"\n":
         start -= 1
-    f.truncate(start)
+    if start < end:
+        f.truncate(start)
     f.seek(0, os.SEEK_END)
 
 

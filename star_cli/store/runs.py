@@ -95,7 +95,7 @@ class Run:
                     started=now(),
                 )
             )
-            ledger.append(self.ledger, Start(time=now(), began=round(time.time(), 3)), sync=True)
+            ledger.append(self.ledger, Start(time=now(), began=round(time.time(), 3)))
         return mended
 
     def _mend_ledger(self) -> list[str]:
@@ -156,7 +156,7 @@ class Run:
         rounded = msgspec.structs.replace(
             event, seconds=round(event.seconds, 3), began=round(event.began, 3), parts=parts
         )
-        ledger.append(self.ledger, rounded, sync=not event.hit)
+        ledger.append(self.ledger, rounded)
         self._link(self.path / event.place, artifact)
 
     def _link(self, link: Path, artifact: Artifact) -> None:

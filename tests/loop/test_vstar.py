@@ -290,3 +290,32 @@ def test_a_run_killed_in_a_verifier_run_resumes_to_the_same_bytes(where, tmp_pat
             continue
         a, b = Store(home / "artifacts").get(e.key), Store(where / "artifacts").get(e.key)
         assert b is not None and a.manifest.files == b.manifest.files, e.name
+
+
+def test_scoring_that_was_stopped_goes_on_in_the_middle(home, tmp_path, monkeypatch):
+    from star_cli.backends.verifiers.fake import FakeVerifier
+    from star_cli.stages import score
+    from star_cli.testing import hashes
+
+    args = ["run", *VSTAR, "method=vstar", "method.gold=false", "name=demo"]
+    monkeypatch.setattr(score, "CHUNK", 16)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    scored, real, left = [], FakeVerifier.score, [10**9]
+
+    def counted(self, model, items, *rest, **more):
+        if not left[0]:
+            raise StarError("the power went")
+        left[0] -= 1
+        scored.append(len(items))
+        return real(self, model, items, *rest, **more)
+
+    monkeypatch.setattr(FakeVerifier, "score", counted)
+    assert call(undisturbed, *args).code == 0
+    whole, left[0] = sum(scored), 3
+    scored.clear()
+    assert call(home, *args).code == 1 and sum(scored) == 48
+    left[0] = 10**9
+    assert call(home, *args).code == 0
+    assert sum(scored) == whole, "what was scored before is not scored again"
+    assert hashes(home) == hashes(undisturbed)

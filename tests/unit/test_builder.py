@@ -28,7 +28,7 @@ class Sleeper(LiveEngine):
 
     slept = 0
 
-    def sleep(self) -> None:
+    def sleep(self, say) -> None:
         self.slept += 1
 
 

@@ -112,8 +112,8 @@ def test_an_engine_that_sleeps_is_woken_before_it_is_used(tmp_path, live_engine,
     monkeypatch.setattr(FakeSession, "wake", lambda self: calls.append("wake"))
     one = model(tmp_path, "one", 0.2)
     live_engine.session(Fake(), one, Runtime(), said.append)
-    live_engine.sleep()
-    live_engine.sleep()
+    live_engine.sleep(print)
+    live_engine.sleep(print)
     live_engine.session(Fake(), one, Runtime(), said.append)
     assert calls == ["sleep", "wake"]
 

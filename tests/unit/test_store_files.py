@@ -67,7 +67,7 @@ def test_a_ledger_is_written_with_the_bytes_it_always_had(run, tmp_path):
     lines = list(ledger.read(run.ledger))
     assert isinstance(lines[0], Start) and all(isinstance(line, Event) for line in lines[1:])
     for line in lines:
-        ledger.append(tmp_path / "again.jsonl", line, sync=False)
+        ledger.append(tmp_path / "again.jsonl", line)
     assert (tmp_path / "again.jsonl").read_bytes() == (MADE / "ledger.jsonl").read_bytes()
 
 

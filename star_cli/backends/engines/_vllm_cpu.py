@@ -179,28 +179,7 @@ def writing_threads(llm: Any) -> int:
     """CPU threads to write with: the user's OMP_NUM_THREADS, one for a small model, else all cores."""
     if _user_threads:
         return _user_threads
-    return 1 if sum(llm.apply_model(_count_parameters)) < SMALL else cpu_count()
-
-
-def _count_parameters(net: Any) -> int:
-    return sum(p.numel() for p in net.parameters())
-
-
-def repack_weights(net: Any) -> None:
-    """Pack again, after new weights were loaded, what vLLM packs for the CPU only the first time.
-
-    The packed copy of a tied output head would keep the old weights; the experts of a mixture would be read as packed
-    where they no longer are. Both go wrong without a word.
-    """
-    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
-
-    for module in net.modules():
-        method = getattr(module, "quant_method", None)
-        experts = getattr(getattr(method, "moe_kernel", None), "fused_experts", None)
-        if isinstance(module, ParallelLMHead):
-            module.quant_method.process_weights_after_loading(module)
-        elif experts is not None:
-            experts.process_weights_after_loading(module)
+    return 1 if sum(llm.collective_rpc("count_parameters")) < SMALL else cpu_count()
 
 
 class DummyRequests:

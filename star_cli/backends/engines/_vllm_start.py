@@ -10,12 +10,14 @@ from typing import Any
 
 from star_cli.backends.engines import _vllm_cpu
 from star_cli.backends.engines._quiet import log_config, log_to, tail
+from star_cli.backends.engines._vllm_watch import Watch
+from star_cli.backends.engines._vllm_worker import DRIVER, WorkerExtension
 from star_cli.backends.model_config import checked_context, gist, reads_pictures
 from star_cli.backends.threads import thread_setter_kept
 from star_cli.core.extras import command
 from star_cli.core.parts import ModelRef
 from star_cli.core.settings import Runtime
-from star_cli.errors import StarError
+from star_cli.errors import EngineDied, StarError
 
 
 def import_vllm(log: Path) -> bool:
@@ -26,6 +28,7 @@ def import_vllm(log: Path) -> bool:
     if cpu:
         _vllm_cpu.set_environment()
     os.environ["VLLM_LOGGING_CONFIG_PATH"] = log_config(log)
+    os.environ[DRIVER] = str(os.getpid())
     try:
         import torch._dynamo
         import vllm  # noqa: F401
@@ -44,8 +47,11 @@ def sleep_mode(cpu: bool) -> bool:
     return not cpu and bool(current_platform.is_sleep_mode_available())
 
 
-def start_engine(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool, log: Path) -> Any:
-    """A vllm.LLM with the model's weights in it; whatever vLLM finds wrong is a StarError with the end of its log."""
+def start_engine(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool, log: Path, watch: Watch) -> Any:
+    """A vllm.LLM with the model's weights in it; whatever vLLM finds wrong is a StarError with the end of its log.
+
+    EngineDied where nothing was wrong with it, but its process was killed or fell silent.
+    """
     from vllm import LLM
 
     log_to(log)
@@ -55,10 +61,16 @@ def start_engine(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool, log: 
         gc.freeze()
     try:
         with thread_setter_kept():
-            return LLM(**_settings(model, runtime, dtype, cpu))
+            llm = LLM(**_settings(model, runtime, dtype, cpu))
+            watch.started(llm.llm_engine.engine_core)
+            return llm
     except StarError:
         raise
     except Exception as e:  # whatever a model, a device or vLLM finds wrong: it becomes one sentence with the log
+        if reason := watch.killed():
+            raise EngineDied(
+                f"the engine died while it started: {reason}{tail(log)}", hint=where_to_read_more(runtime, log)
+            ) from e
         raise StarError(
             f"vLLM could not start with {model.path}: {gist(e)}{tail(log)}", hint=_advice(str(e), runtime, log)
         ) from e
@@ -73,11 +85,14 @@ def _settings(model: ModelRef, runtime: Runtime, dtype: str, cpu: bool) -> dict[
         "model": model.path,
         "revision": model.revision,
         "dtype": dtype,
+        "load_format": "safetensors",
+        "trust_remote_code": False,
         "seed": 0,
         "max_num_seqs": runtime.max_num_seqs,
         "max_model_len": runtime.max_model_len,
         "enable_prefix_caching": True,
         "use_tqdm_on_load": False,
+        "worker_extension_cls": f"{WorkerExtension.__module__}.{WorkerExtension.__name__}",
     }
     if reads_pictures(model):
         settings["limit_mm_per_prompt"] = {"image": runtime.max_images}

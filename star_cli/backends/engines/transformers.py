@@ -13,7 +13,15 @@ from typing import Any
 
 from star_cli.backends import vision
 from star_cli.backends.engines._sampling import pick
-from star_cli.backends.model_config import DTYPES, REBUILD, checked_context, gist, model_class, saved_dtype
+from star_cli.backends.model_config import (
+    DTYPES,
+    REBUILD,
+    SAFE_WEIGHTS,
+    checked_context,
+    gist,
+    model_class,
+    saved_dtype,
+)
 from star_cli.backends.tokens import Codec, load_tokenizer
 from star_cli.backends.weights import check_directory
 from star_cli.core.extras import command
@@ -82,7 +90,11 @@ class TransformersSession:
         self._net = None
         try:
             net, info = model_class(model).from_pretrained(
-                model.path, revision=model.revision, dtype=getattr(torch, dtype), output_loading_info=True
+                model.path,
+                revision=model.revision,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                **SAFE_WEIGHTS,
             )
         except Exception as e:  # a damaged or unknown model: one sentence instead of a library's traceback
             raise StarError(f"the model {model.path} cannot be loaded: {gist(e)}", hint=REBUILD) from e

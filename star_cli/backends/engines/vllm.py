@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from star_cli.backends import vision
 from star_cli.backends.engines import _vllm_cpu
 from star_cli.backends.engines._quiet import output_to, scratch_path, tail
 from star_cli.backends.engines._vllm_start import import_vllm, sleep_mode, start_engine, where_to_read_more
+from star_cli.backends.engines._vllm_watch import Watch
 from star_cli.backends.model_config import DTYPES, gist, saved_dtype
 from star_cli.backends.tokens import Codec, load_tokenizer, swap_signature
 from star_cli.backends.weights import check_directory
@@ -70,7 +72,10 @@ class Job(NamedTuple, Generic[T]):
 
 
 class VllmSession:
-    """A living vLLM engine. ``living`` is the one of this process: vLLM's global state bears no second."""
+    """A living vLLM engine. ``living`` is the one of this process: vLLM's global state bears no second.
+
+    Where the engine has a process of its own, every call that waits for it is watched: a silent engine is ended.
+    """
 
     living: ClassVar[VllmSession | None] = None
 
@@ -84,13 +89,19 @@ class VllmSession:
         self._dtype = self._precision(model)
         tokenizer = load_tokenizer(model)
         self._processor = vision.load_processor(model, runtime.max_images)
-        self._llm = start_engine(model, runtime, self._dtype, self.cpu, log)
+        self._watch = Watch(runtime.engine_patience)
+        try:
+            self._llm = start_engine(model, runtime, self._dtype, self.cpu, log, self._watch)
+        except BaseException:
+            self._watch.end()
+            raise
         self._sleeps = sleep_mode(self.cpu)
         VllmSession.living = self
         limit = self._llm.llm_engine.model_config.max_model_len
         self._codec = Codec(model, tokenizer, limit, self._processor)
         self._signature = swap_signature(model, tokenizer)
-        self._threads = _vllm_cpu.writing_threads(self._llm) if self.cpu else 0
+        with self._asking("how large the model is"):
+            self._threads = _vllm_cpu.writing_threads(self._llm) if self.cpu else 0
 
     def _precision(self, model: ModelRef) -> str:
         """The dtype to load in. vLLM's own "auto" halves float32 weights: then trainer and engine would disagree."""
@@ -174,7 +185,8 @@ class VllmSession:
         try:
             while True:
                 if dummies:
-                    dummies.keep_running(steps)
+                    with self._asking("a request"):
+                        dummies.keep_running(steps)
                 while more and len(running) < 4 * self.runtime.max_num_seqs:
                     job = next(jobs, None)
                     if job is None:
@@ -190,7 +202,7 @@ class VllmSession:
         finally:
             self._busy = False
             if self._ended is None:
-                engine.abort_request([*running, *(dummies.names if dummies else ())])
+                self._abort([*running, *(dummies.names if dummies else ())])
 
     def _add(self, engine: Any, job: Job[Any]) -> str:
         """Hand a job to the engine; returns the name it has there."""
@@ -200,14 +212,40 @@ class VllmSession:
         tokens = TokensPrompt(prompt_token_ids=job.ids)
         if job.prompt.images:
             tokens["multi_modal_data"] = vision.multi_modal_data(job.prompt)
-        engine.add_request(name, tokens, job.params)
+        with self._asking("a request"):
+            engine.add_request(name, tokens, job.params)
         return name
+
+    def _abort(self, names: list[str]) -> None:
+        """Take requests out of the engine. Where it is dead already, the next call says so."""
+        try:
+            self._llm.llm_engine.abort_request(names)
+        except Exception as e:
+            self._ended = f"the engine died: {self._why(e)}"
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Around a call that waits for the engine; whatever goes wrong in one of its own process is EngineDied."""
+        try:
+            with self._watch.call():
+                yield
+        except StarError:
+            raise
+        except Exception as e:
+            if not self._watch.killed() and type(e).__name__ != "EngineDeadError":
+                raise
+            raise self._died(f"the engine died, asked for {what}: {self._why(e)}") from e
+
+    def _why(self, error: Exception) -> str:
+        """Why the engine died, in a few words."""
+        return self._watch.killed() or gist(error)
 
     def _step(self) -> list[Any]:
         try:
-            return list(self._llm.llm_engine.step())
+            with self._watch.call(tokens=True):
+                return list(self._llm.llm_engine.step())
         except Exception as e:
-            raise self._died(f"the engine died: {gist(e)}") from e
+            raise self._died(f"the engine died: {self._why(e)}") from e
         except BaseException:  # interrupted halfway: what the engine knows of its requests can no longer be trusted
             self._ended = "the engine was interrupted"
             raise
@@ -243,31 +281,35 @@ class VllmSession:
     def _reload(self, model: ModelRef) -> bool:
         """Load the weights and forget what was computed with the old ones; False ends this session."""
         try:
-            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
-            if self.cpu:
-                self._llm.apply_model(_vllm_cpu.repack_weights)
+            with self._watch.call():
+                self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
+                if self.cpu:
+                    self._llm.collective_rpc("repack_weights")
         except Exception as e:
-            self._died(f"weights could not be loaded into the living engine: {gist(e)}")
+            self._died(f"weights could not be loaded into the living engine: {self._why(e)}")
             return False
-        if self._processor:
-            self._llm.llm_engine.reset_mm_cache()
-            self._llm.llm_engine.reset_encoder_cache()
-        for _ in range(40):  # or prompts seen before are answered from the old weights
-            if self._llm.reset_prefix_cache():
-                return True
-            time.sleep(0.05)  # an engine in its own process may still hold blocks of aborted requests
+        with self._asking("an empty cache"):
+            if self._processor:
+                self._llm.llm_engine.reset_mm_cache()
+                self._llm.llm_engine.reset_encoder_cache()
+            for _ in range(40):  # or prompts seen before are answered from the old weights
+                if self._llm.reset_prefix_cache():
+                    return True
+                time.sleep(0.05)  # an engine in its own process may still hold blocks of aborted requests
         self._died("the prefix cache could not be cleared for new weights")
         return False
 
     def sleep(self) -> None:
         """Move the weights to main memory and drop the cache. A CPU engine has nothing to give back."""
         if self._sleeps:  # level 1 keeps the weights: right whether or not others are swapped in afterwards
-            self._llm.sleep(level=1)
+            with self._asking("sleep"):
+                self._llm.sleep(level=1)
 
     def wake(self) -> None:
         """Take the device's memory again."""
         if self._sleeps:
-            self._llm.wake_up()
+            with self._asking("its memory"):
+                self._llm.wake_up()
 
     def close(self) -> None:
         """End the engine. Its global state goes first, or the next engine of this process would lose it."""
@@ -275,10 +317,13 @@ class VllmSession:
             VllmSession.living = None
         if self._ended == "closed":
             return
-        self._ended, llm = "closed", self._llm
+        dead, self._ended, llm = self._ended, "closed", self._llm
         del self._llm
         with output_to(self.log):
+            if dead:  # nothing there is worth waiting for
+                self._watch.end()
             llm.llm_engine.engine_core.shutdown()
+            self._watch.end()
 
 
 @atexit.register

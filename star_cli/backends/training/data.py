@@ -12,6 +12,7 @@ from typing import Any
 
 from star_cli.backends import vision
 from star_cli.backends.model_config import context_length
+from star_cli.backends.special_tokens import completion_ids
 from star_cli.backends.tokens import encode_prompts, load_tokenizer
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import TrainJob
@@ -94,7 +95,7 @@ def _encode_texts(job: TrainJob, tokenizer: Any, limit: int) -> tuple[list[dict[
         where = f"the example of problem {pictured.problem_id!r}"
         raise vision.text_only_error(job.start.path, where, len(pictured.images))
     prompts = encode_prompts(job.start, tokenizer, list(dict.fromkeys(e.prompt for e in job.examples)))
-    completions = tokenizer([e.completion for e in job.examples], add_special_tokens=False)["input_ids"]
+    completions = completion_ids(tokenizer, [e.completion for e in job.examples])
     rows, kept = [], []
     for example, completion in zip(job.examples, completions, strict=True):
         prompt, target = prompts[example.prompt], [*completion, tokenizer.eos_token_id]

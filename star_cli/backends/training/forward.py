@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from star_cli.backends.model_config import context_length
+from star_cli.backends.model_config import SAFE_WEIGHTS, context_length
+from star_cli.backends.special_tokens import completion_ids
 from star_cli.backends.tokens import encode_prompts, load_tokenizer, pad_id
 from star_cli.backends.training.environment import tokens_at_once, training_environment
 from star_cli.backends.weights import local_model
@@ -27,7 +28,7 @@ def encode_pairs(
     if not items:
         return []
     prompts = encode_prompts(model, tokenizer, list(dict.fromkeys(p for p, _ in items)))
-    completions = tokenizer([c for _, c in items], add_special_tokens=False)["input_ids"]
+    completions = completion_ids(tokenizer, [c for _, c in items])
     ends = [[tokenizer.eos_token_id] if end else [] for end in (ended or [True] * len(items))]
     return [(prompts[p], [*ids, *end]) for (p, _), ids, end in zip(items, completions, ends, strict=True)]
 
@@ -86,7 +87,7 @@ def likelihoods(model: ModelRef, items: Sequence[tuple[str, str]], threads: int)
     with training_environment(threads):
         tokenizer = load_tokenizer(model)
         rows = cut(encode_pairs(model, tokenizer, items), model)
-        net = AutoModelForCausalLM.from_pretrained(model.path, dtype=model.dtype).eval()
+        net = AutoModelForCausalLM.from_pretrained(model.path, dtype=model.dtype, **SAFE_WEIGHTS).eval()
         net.to("cuda" if torch.cuda.is_available() else "cpu")
         return logprobs(net, rows, pad_id(tokenizer))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from star_cli.backends.model_config import model_class
+from star_cli.backends.model_config import SAFE_WEIGHTS, model_class
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import ModelRef
 from star_cli.errors import StarError
@@ -62,7 +62,7 @@ def load_for_training(recipe: Recipe, start: ModelRef, seed: int) -> LoadedModel
 
     set_seed(seed % 2**32)
     attention = {"attn_implementation": "flash_attention_2"} if packs_sequences(recipe) else {}
-    model = model_class(start).from_pretrained(start.path, dtype=start.dtype, **attention)
+    model = model_class(start).from_pretrained(start.path, dtype=start.dtype, **SAFE_WEIGHTS, **attention)
     loaded = LoadedModel.of(model)
     loaded.adapters = recipe.lora_rank > 0
     loaded.model = _with_adapters(model, recipe) if loaded.adapters else model.to(torch.float32)

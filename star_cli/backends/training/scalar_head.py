@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from star_cli.backends.model_config import NO_CODE, SAFE_WEIGHTS
 from star_cli.backends.training.model import LoadedModel
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import ModelRef
@@ -13,9 +14,9 @@ def with_head(model: ModelRef) -> Any:
     """The model with its scalar head; a fresh head where the directory has none."""
     from transformers import AutoConfig, AutoModelForTokenClassification
 
-    config = AutoConfig.from_pretrained(model.path, num_labels=1)
+    config = AutoConfig.from_pretrained(model.path, num_labels=1, **NO_CODE)
     config.classifier_dropout = 0.0
-    return AutoModelForTokenClassification.from_pretrained(model.path, config=config, dtype=model.dtype)
+    return AutoModelForTokenClassification.from_pretrained(model.path, config=config, dtype=model.dtype, **SAFE_WEIGHTS)
 
 
 def head_logits(net: Any, ids: Any, mask: Any) -> Any:

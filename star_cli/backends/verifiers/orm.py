@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from star_cli.backends.model_config import context_length
+from star_cli.backends.model_config import SAFE_WEIGHTS, context_length
 from star_cli.backends.tokens import load_tokenizer, pad_id
 from star_cli.backends.training.data import ENDLESS
 from star_cli.backends.training.environment import training_environment
@@ -252,7 +252,7 @@ def _language_head(model: ModelRef) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    net = AutoModelForCausalLM.from_pretrained(model.path, dtype=torch.float32)
+    net = AutoModelForCausalLM.from_pretrained(model.path, dtype=torch.float32, **SAFE_WEIGHTS)
     weight = net.get_output_embeddings().weight.detach()
     tied = weight.data_ptr() == net.get_input_embeddings().weight.data_ptr()
     return torch.empty(0) if tied else weight.clone()

@@ -32,15 +32,21 @@ class Wandb(Silent):
             )
         logging.getLogger("wandb").setLevel(logging.ERROR)
         mode: Any = settings.mode
-        self._run = wandb.init(
-            project=settings.project,
-            name=name,
-            config=config,
-            dir=str(folder),
-            mode=mode,
-            reinit="finish_previous",
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+        try:
+            self._run = wandb.init(
+                project=settings.project,
+                name=name,
+                config=config,
+                dir=str(folder),
+                mode=mode,
+                reinit="finish_previous",
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+        except wandb.errors.Error as e:
+            raise StarError(
+                f"wandb cannot be used: {str(e).splitlines()[0]}",
+                hint="add tracking.mode=offline and sync later, or tracking=none",
+            ) from e
 
     def stage_done(self, event: Event) -> None:
         numbers = {f"{event.name}/{k}": v for k, v in event.metrics.items() if isinstance(v, (int, float))}
