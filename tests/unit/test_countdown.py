@@ -7,6 +7,7 @@ import random
 from fractions import Fraction
 
 import pytest
+
 from star_cli.core.records import Problem, Rationale
 from star_cli.graders.countdown import Countdown as Grader
 from star_cli.lib.expressions import LONGEST, NotAnExpression, normal, numbers, value

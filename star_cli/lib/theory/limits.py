@@ -1,8 +1,8 @@
 """Where self-training on a symmetric chain ends, and how fast it gets there.
 
 Convergence to the optimal policy is contribution (3) of Chang et al. 2024 (arXiv 2410.23912v2, abstract and section 3);
-the limits from other starts and all rates are ours, derived in docs/theory.md. Once no delta is 0 and an even number k of
-them is negative, the signs stay for good: each negative delta sinks to -1/(M-1), each positive one rises to 1, and
+the limits from other starts and all rates are ours, derived in docs/theory.md. Once no delta is 0 and an even number k
+of them is negative, the signs stay for good: each negative delta sinks to -1/(M-1), each positive one rises to 1, and
 
     J -> (1 + (M-1)^(1-k)) / M.
 

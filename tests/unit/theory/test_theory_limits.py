@@ -54,7 +54,8 @@ def test_from_equal_deltas_the_error_is_squared_with_the_constant(states: int, s
     limit = limit_of([0.3] * steps, states)
     assert limit.factor == 0 and limit.accuracy == 1 and limit.constant is not None
     errors = [
-        (states - 1) / states * -np.expm1(steps * np.log1p(-row[0])) for row in trajectory([0.3] * steps, states, 60).error
+        (states - 1) / states * -np.expm1(steps * np.log1p(-row[0]))
+        for row in trajectory([0.3] * steps, states, 60).error
     ]
     last = max(n for n, e in enumerate(errors) if e > 1e-140)
     assert errors[last - 1] < 1e-20
