@@ -193,7 +193,7 @@ def measure(chain: ChainRun, round: int) -> Measured:
     metrics = {m.name: m for m in evaluation.read(Metric)}
     right, samples = transitions(chain, evaluation)
     wrong = metrics["right_with_wrong_step"].value if "right_with_wrong_step" in metrics else None
-    if x.sampling.temperature == x.evaluation.temperature > 0 and x.sampling.top_p == 1 and not x.sampling.top_k:
+    if drawn_alike(x):
         judgement = chain.judgement(round + 1)
         if judgement is not None:
             more, more_samples = transitions(chain, judgement)
@@ -202,6 +202,11 @@ def measure(chain: ChainRun, round: int) -> Measured:
             kept = reasons.get("MATCH", 0)
             wrong = kept_wrong / kept if kept and kept_wrong is not None else wrong
     return Measured(metrics["accuracy"], wrong, right, samples)
+
+
+def drawn_alike(x: Experiment) -> bool:
+    """Whether training samples are drawn as evaluation's are, so that both tell of the same distribution."""
+    return x.sampling.temperature == x.evaluation.temperature > 0 and x.sampling.top_p == 1 and not x.sampling.top_k
 
 
 def transitions(chain: ChainRun, verdicts: Artifact) -> tuple[list[int], int]:

@@ -245,6 +245,13 @@ class ChainTask(Protocol):
     def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
         """For each step whether it is right given the state it started from; None where the text cannot be read."""
 
+    def path(self, problem: Problem, text: str) -> list[int | None]:
+        """The N+1 states of a rationale, the problem's first, as numbers from 0 below M.
+
+        None stands for a line that is no state. The states are numbered so that at every step each is its own right
+        successor.
+        """
+
 
 def stepwise(task: Task) -> StepwiseTask | None:
     """The task as a StepwiseTask where it is one with its present settings, else None."""

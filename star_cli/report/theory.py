@@ -11,6 +11,7 @@ from rich.table import Table
 from star_cli.analysis.theory import TheoryComparison
 from star_cli.errors import StarError
 from star_cli.lib.theory.closed_form import Prediction, rounds_to_reach
+from star_cli.lib.theory.limits import Limit
 from star_cli.report.columns import share
 from star_cli.report.terminal import console
 
@@ -18,43 +19,104 @@ PLATEAU = 0.99
 
 
 def prediction_as_json(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as plain JSON: round 0 first, deltas in the theory convention."""
+    """A prediction as plain JSON: round 0 first (``improvement``: round 1), deltas in the theory convention."""
+    rows = {"rows_without_data": list(prediction.rows_without_data)} if prediction.rows_without_data else {}
     return {
         "accuracy": list(prediction.accuracy),
         "delta": [list(row) for row in prediction.delta],
         "wrong_given_kept": list(prediction.wrong_given_kept),
+        "improvement": [list(row) for row in prediction.improvement],
+        **rows,
     }
 
 
-def print_prediction(prediction: Prediction) -> None:
-    """Print the table, the rounds to the plateau and a plot."""
+def print_predictions(predictions: Mapping[str, Prediction], *, closed_form: bool) -> None:
+    """Print every prediction's tables and when it reaches the plateau, and a plot of all.
+
+    ``closed_form``: they are those of temperature 1 and a uniform start, of which later rounds are known at once.
+    """
+    for label, prediction in predictions.items():
+        _print_prediction(prediction, label)
+        console().print(_plateau(prediction, closed_form))
+    rounds, (first, *others) = max(len(p.accuracy) for p in predictions.values()), predictions.values()
+    if rounds == 1:
+        return
+    title = f"N={len(first.delta[0])}, M={first.states}"
+    if others:
+        print_curves({f"accuracy {label}": p.accuracy for label, p in predictions.items()}, title)
+    else:
+        print_curves({"accuracy": first.accuracy, "kept but wrong": first.wrong_given_kept}, title)
+
+
+def _print_prediction(prediction: Prediction, label: str) -> None:
+    """Print the tables of values and of improvements; ``label`` says where it starts."""
     out, steps = console(), len(prediction.delta[0])
-    heads = ["round", "accuracy", *(f"delta {n + 1}" for n in range(steps)), "kept but wrong"]
+    names = [f"delta {n + 1}" for n in range(steps)]
     rows = [
-        [
-            str(n),
-            f"{prediction.accuracy[n]:.6f}",
-            *(f"{d:.6f}" for d in row),
-            share(prediction.wrong_given_kept[n]),
-        ]
+        [str(n), f"{prediction.accuracy[n]:.6f}", *(f"{d:.6f}" for d in row), share(prediction.wrong_given_kept[n])]
         for n, row in enumerate(prediction.delta)
     ]
-    out.print(_table(f"theory: {steps} steps, {prediction.states} states", heads, rows))
-    out.print(_plateau(prediction))
-    curves = {"accuracy": prediction.accuracy, "kept but wrong": prediction.wrong_given_kept}
-    if len(prediction.accuracy) > 1:
-        print_curves(curves, f"N={steps}, M={prediction.states}")
+    title = f"theory: {steps} steps, {prediction.states} states, {label}"
+    out.print(_table(title, ["round", "accuracy", *names, "kept but wrong"], rows))
+    if prediction.improvement:
+        gains = [
+            [str(n + 1), f"{prediction.accuracy[n + 1] - prediction.accuracy[n]:+.6f}", *(f"{d:+.6f}" for d in row)]
+            for n, row in enumerate(prediction.improvement)
+        ]
+        out.print(_table("improvement in a round", ["round", "accuracy", *names], gains))
+    if any(prediction.rows_without_data):
+        counts = ", ".join(map(str, prediction.rows_without_data))
+        out.print(f"table rows that no kept chain visits, which stay as they are, by round: {counts}")
 
 
-def _plateau(prediction: Prediction) -> str:
+def _plateau(prediction: Prediction, closed_form: bool) -> str:
     """When the plateau is reached, as a sentence."""
+    reached = next((n for n, j in enumerate(prediction.accuracy) if j >= PLATEAU), None)
+    if reached is None and not closed_form:
+        return f"accuracy {PLATEAU} is not reached within these rounds"
     try:
-        reached = rounds_to_reach(prediction.delta[0], prediction.states, PLATEAU)
+        reached = rounds_to_reach(prediction.delta[0], prediction.states, PLATEAU) if reached is None else reached
     except StarError as e:
         return e.what
-    if reached is None:
-        return f"accuracy {PLATEAU} is never reached"
-    return f"accuracy {PLATEAU} is reached in round {reached}"
+    return f"accuracy {PLATEAU} is " + ("never reached" if reached is None else f"reached in round {reached}")
+
+
+def limit_as_json(limit: Limit, reached: Mapping[float, int | None]) -> dict[str, Any]:
+    """A limit as plain JSON; ``reached`` is {accuracy: the first round that has it, None where none does}."""
+    return {
+        "start": list(limit.start),
+        "delta": list(limit.delta),
+        "accuracy": limit.accuracy,
+        "factor": limit.factor,
+        "constant": limit.constant,
+        "settled": limit.settled,
+        "rounds_to": {f"{target:g}": rounds for target, rounds in reached.items()},
+    }
+
+
+def print_limit(limit: Limit, reached: Mapping[float, int | None]) -> None:
+    """Print the limit, the rate and the rounds to some accuracies."""
+    out = console()
+    rows = [[str(n + 1), f"{a:.6f}", f"{b:.6f}"] for n, (a, b) in enumerate(zip(limit.start, limit.delta, strict=True))]
+    title = f"limit: {len(limit.start)} steps, {limit.states} states, theory convention"
+    out.print(_table(title, ["step", "delta at the start", "delta in the end"], rows))
+    out.print(f"accuracy tends to {limit.accuracy:.6g}")
+    out.print(rate_of(limit))
+    rounds = [[f"{target:g}", "never" if n is None else f"{n:,}"] for target, n in reached.items()]
+    out.print(_table("rounds to reach an accuracy", ["accuracy", "round"], rows=rounds))
+
+
+def rate_of(limit: Limit) -> str:
+    """How fast the limit is approached, as a sentence."""
+    if limit.factor is None:
+        return "no round moves anything"
+    if limit.factor > 0:
+        return f"linear in the end: a round leaves {limit.factor:.6g} of the distance"
+    if limit.constant is None:
+        return "faster than linear in the end"
+    if limit.constant == 0:
+        return "one round is enough"
+    return f"quadratic in the end: 1 - accuracy becomes {limit.constant:.4g} of its square in a round"
 
 
 def print_theory_comparison(comparison: TheoryComparison) -> None:

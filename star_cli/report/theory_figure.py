@@ -1,54 +1,72 @@
-"""The figure of a run beside the theory: accuracy, wrong steps and deltas by round, measured and expected."""
+"""Figures of the theory by round: a run beside it, and predictions from several starts.
+
+Both show accuracy, the share of right answers with a wrong step, and every step's delta.
+"""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from star_cli.analysis.theory import TheoryComparison
-from star_cli.errors import StarError
-from star_cli.report.curve import BLUE, figure_settings
-from star_cli.store.durable import write_bytes
+from star_cli.lib.theory.closed_form import Prediction
+from star_cli.report.curve import BLUE
+from star_cli.report.figure_file import DARK, write_drawing
 
-DARK = "#222222"
 AMBER = "#9a6b00"
+TITLES = ("accuracy", "right answers with a wrong step", "delta of each step")
+SIZE = (10, 3.2)  # inches
 
 
 def write_figure(comparison: TheoryComparison, path: Path) -> Path:
-    """Write the figure as an SVG or a PNG, by the suffix; another suffix is a StarError."""
-    form = path.suffix.lower().lstrip(".")
-    if form not in ("svg", "png"):
-        raise StarError(
-            f"a figure is written as .svg or .png, got {path.name!r}", hint=f"--figure {path.stem or 'x'}.svg"
-        )
-    settings = figure_settings(DARK)
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Write the figure of a run beside the theory as an SVG or a PNG; another suffix is a StarError."""
 
-    content = io.BytesIO()
-    with matplotlib.rc_context():
-        matplotlib.rcParams.update(settings)
-        figure = Figure(figsize=(10, 3.2), facecolor="white", layout="constrained")
-        FigureCanvasAgg(figure)
+    def draw(figure: Any) -> None:
         accuracy, wrong, deltas = figure.subplots(1, 3)
         _draw_accuracy(accuracy, comparison)
         _draw_wrong_steps(wrong, comparison)
         _draw_deltas(deltas, comparison)
-        rounds = [r.round for r in comparison.rows]
-        for axes, title in (
-            (accuracy, "accuracy"),
-            (wrong, "right answers with a wrong step"),
-            (deltas, "delta of each step"),
-        ):
-            axes.set_title(title, fontsize=10)
-            axes.set(xlabel="round", xticks=rounds, ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
-            axes.grid(color=DARK, alpha=0.15, lw=0.6)
+        _label((accuracy, wrong, deltas), [r.round for r in comparison.rows])
         accuracy.legend(frameon=False, fontsize=8)
         deltas.legend(frameon=False, fontsize=8)
-        figure.savefig(content, format=form, dpi=120, metadata={"Date": None} if form == "svg" else None)
-    return write_bytes(path, content.getvalue())
+
+    return write_drawing(path, SIZE, draw)
+
+
+def write_prediction_figure(predictions: Mapping[str, Prediction], path: Path) -> Path:
+    """Write the predictions, by their labels, into one figure: a colour a start, a dash a step."""
+
+    def draw(figure: Any) -> None:
+        draw_predictions(figure, predictions)
+
+    return write_drawing(path, SIZE, draw)
+
+
+def draw_predictions(figure: Any, predictions: Mapping[str, Prediction]) -> None:
+    """The three panels of some predictions on a matplotlib figure."""
+    import matplotlib
+
+    accuracy, wrong, deltas = panels = figure.subplots(1, 3)
+    last = max(len(p.accuracy) for p in predictions.values())
+    for i, (label, prediction) in enumerate(predictions.items()):
+        shade = matplotlib.colormaps["plasma"](0.05 + 0.75 * i / max(len(predictions) - 1, 1))
+        rounds = range(len(prediction.accuracy))
+        style = {"color": shade, "marker": "o", "ms": 3, "lw": 1.4}
+        accuracy.plot(rounds, prediction.accuracy, label=label, **style)
+        wrong.plot(rounds, prediction.wrong_given_kept, **style)
+        for n, values in enumerate(zip(*prediction.delta, strict=True)):
+            deltas.plot(rounds, values, ls=("-", "--", ":", "-.")[n % 4], **style)
+    _label(panels, list(range(0, last, max(1, -(-last // 12)))))
+    accuracy.legend(frameon=False, fontsize=8)
+
+
+def _label(panels: Any, rounds: list[int]) -> None:
+    """Titles, ticks and grids of the three panels."""
+    for axes, title in zip(panels, TITLES, strict=True):
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="round", xticks=rounds, ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
+        axes.grid(color=DARK, alpha=0.15, lw=0.6)
 
 
 def _draw_accuracy(axes: Any, comparison: TheoryComparison) -> None:

@@ -20,7 +20,7 @@ from star_cli.core.parts import Completion, Prompt, Request, Session, Task
 from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
 from star_cli.errors import need
-from star_cli.lib.theory.states import right_steps, state
+from star_cli.lib.theory.states import path, right_steps, state
 from star_cli.tasks.base.multi_turn import in_turns
 
 
@@ -131,6 +131,9 @@ class Zip(Task):
 
     def right_steps(self, problem: Problem, text: str) -> list[bool] | None:
         return right_steps(problem.question, text)
+
+    def path(self, problem: Problem, text: str) -> list[int | None]:
+        return path(problem.question, text, self.base)
 
     def wrong_steps(self, problem: Problem, text: str) -> int | None:
         """Lines that differ from the true states, missing and surplus lines included."""

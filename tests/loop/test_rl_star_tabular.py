@@ -1,9 +1,14 @@
 """experiment=rl_star_tabular: the whole pipeline reproduces RL-STaR's closed form, and wrong steps leave the data."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from star_cli.analysis.theory import bands_of, chain_run, compare_with_theory
+from star_cli.analysis.transitions import transitions_of
 from star_cli.cli import theory as _theory  # noqa: F401  (registers the commands)
 from star_cli.cli.app import app
 from star_cli.core.parts import Completion, Prompt, Request
@@ -14,6 +19,7 @@ from star_cli.lib.theory.closed_form import trajectory
 from star_cli.lib.theory.policy import Policy
 from star_cli.lib.theory.tables import symmetric_tables
 from star_cli.report.theory_figure import write_figure
+from star_cli.report.transition_figure import draw_transitions
 from star_cli.run.compose import launch
 from star_cli.run.execute import execute, live_engine
 from star_cli.store.artifacts import open_store
@@ -35,6 +41,83 @@ def small(tmp_path_factory):
     home = tmp_path_factory.mktemp("tabular")
     run_in(home, "experiment=rl_star_tabular", "samples=512", "evaluation.samples=64", "rounds=3")
     return home
+
+
+@pytest.fixture(scope="module")
+def sixteen(tmp_path_factory):
+    """A run on words of two letters: 16 states, two steps."""
+    home = tmp_path_factory.mktemp("sixteen")
+    run_in(home, "experiment=rl_star_tabular", "task.length=2", "samples=64", "evaluation.samples=32", "rounds=2")
+    return home
+
+
+def test_the_transition_matrices_are_those_of_the_rationales_and_of_the_tables(sixteen, tmp_path):
+    path = tmp_path / "m.svg"
+    done = CliRunner().invoke(
+        app, ["theory", "compare", "t", "--home", str(sixteen), "--transitions", str(path), "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    rounds = json.loads(done.output)["transitions"]
+    assert path.read_text().count("<image") >= 3 * 4 and "step 2, measured" in path.read_text()
+    assert [r["round"] for r in rounds] == [0, 1, 2]
+    assert [r["rationales"] for r in rounds] == [16 * (32 + 64)] * 2 + [16 * 32]
+    base = np.array(rounds[0]["measured"])
+    assert base.shape == (2, 16, 16) and base.sum(axis=(1, 2)).tolist() == [16 * 96] * 2
+    assert base[0].sum(axis=1).tolist() == [96] * 16, "the first step starts from every problem equally often"
+    store, run = open_store(sixteen), Run(sixteen, "t")
+    for row in rounds:
+        tables = Policy.load(model_after(run, store, row["round"])).tables
+        counts = np.array(row["measured"])
+        visits = counts.sum(axis=2, keepdims=True)
+        spread = np.sqrt(np.maximum(visits, 1) * tables * (1 - tables))
+        assert (np.abs(counts - visits * tables) <= 5 * spread + 3).all(), "counts of draws from the model's own tables"
+        assert not counts[tables == 0].any()
+    assert rounds[2]["kept"] == np.zeros((2, 16, 16)).tolist() and rounds[2]["unreadable"] == 0
+    kept = np.array(rounds[0]["kept"])
+    refitted = Policy.load(model_after(run, store, 1)).tables
+    rows = kept.sum(axis=2) > 0
+    assert np.allclose((kept / np.maximum(kept.sum(axis=2, keepdims=True), 1))[rows], refitted[rows])
+    assert np.allclose(rounds[0]["theory"], symmetric_tables([0.4 * 16 / 15] * 2, 16))
+
+
+def test_the_heat_maps_show_the_matrices_and_grey_where_nothing_was_visited(sixteen):
+    from matplotlib.figure import Figure
+
+    rounds = transitions_of(sixteen, compare_with_theory(sixteen, "t", None, "theory"))
+    rounds[1].measured[0, 3] = 0
+    figure = Figure()
+    draw_transitions(figure, rounds)
+    images = [axes.get_images()[0].get_array() for axes in figure.axes if axes.get_images()]
+    assert len(images) == 3 * 4
+    for row, line in zip(rounds, zip(*[iter(images)] * 4, strict=True), strict=True):
+        for n in range(2):
+            assert np.allclose(np.ma.filled(line[2 * n], np.nan), row.shares()[n], equal_nan=True)
+            assert np.allclose(line[2 * n + 1], row.theory[n])
+    assert np.ma.getmaskarray(images[4])[3].all()
+
+
+def test_matrices_too_large_to_read_are_a_sentence(sixteen):
+    comparison = replace(compare_with_theory(sixteen, "t", None, "theory"), states=4096)
+    with pytest.raises(StarError, match=r"4,096 x 4,096 states"):
+        transitions_of(sixteen, comparison)
+
+
+def test_a_rationale_is_read_as_states_and_other_lines_as_none():
+    task = Zip(length=2)
+    problem = next(p for p in task.problems("train") if p.id == "01.10")
+    lines = task.true_states(problem)
+    assert task.path(problem, "\n".join(lines)) == [6, 6, 6]
+    assert task.path(problem, lines[0] + "\nnonsense") == [6, 6, None]
+    assert task.path(problem, lines[1]) == [6, None, None], "a state of another step is none of this one"
+    assert task.path(problem, "x 0 . 1 y 1 . 7\n" + lines[1]) == [6, None, 6], "letters of another alphabet"
+
+
+def model_after(run, store, round):
+    """The folder of the model that was evaluated in a round."""
+    for event in run.events():
+        if event.round == round and event.name in ("pretrain", "finetune", "base"):
+            return store.get(event.key).directory("model")
+    raise AssertionError(f"no model of round {round}")
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,8 @@ Vector = tuple[float, ...]
 class Prediction:
     """What the theory expects of R rounds on a chain of N steps; entry r belongs to the model after r rounds.
 
-    The deltas are in the theory convention. ``error`` is carried separately, so it stays exact far below 1e-16.
+    The deltas are in the theory convention. ``error`` is carried separately, so it stays exact far below 1e-16 (in the
+    closed form). ``rows_without_data`` is counted where tables are refitted: the rows that no kept trajectory visits.
     """
 
     states: int
@@ -50,6 +51,7 @@ class Prediction:
     error: tuple[Vector, ...]  # R+1 rows of N: 1 - delta
     improvement: tuple[Vector, ...]  # R rows of N: delta after the round - delta before
     wrong_given_kept: Vector  # R+1 entries: P(some step wrong | last state right)
+    rows_without_data: tuple[int, ...] = ()  # R entries, from tables only
 
 
 def accuracy(deltas: Iterable[float], states: int, *, convention: Convention | str = Convention.THEORY) -> float:

@@ -75,3 +75,21 @@ def right_steps(question: str, text: str) -> list[bool] | None:
         right.append(there is not None and there == (step, before))
         before = there[1] if there and there[0] == step else None
     return right
+
+
+def path(question: str, text: str, base: int) -> list[int | None]:
+    """The numbers of the states of a chain, the question's first; None for a line that is no state of its step.
+
+    Letters of another alphabet than 0 to ``base`` - 1 are no state either. N+1 entries for words of N letters.
+    """
+    start = read_state(question)
+    if start is None:
+        return [None]
+    done, letters = start
+    lines = lines_of(text)
+    states: list[int | None] = [number(letters, base)]
+    for step in range(done + 1, len(letters) // 2 + 1):
+        there = read_state(lines[step - done - 1]) if step - done <= len(lines) else None
+        fits = there is not None and there[0] == step and len(there[1]) == len(letters) and max(there[1]) < base
+        states.append(number(there[1], base) if there is not None and fits else None)
+    return states
