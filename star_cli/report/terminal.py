@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
+from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,7 +23,16 @@ def console() -> Console:
     """The console everything is printed to; without a terminal lines are not folded."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show must not end a run
-    return Console(highlight=False, soft_wrap=True)
+    return Lasting(highlight=False, soft_wrap=True)
+
+
+class Lasting(Console):
+    """A console whose reader may go away (``star run | head``): what is printed from then on is lost, nothing else."""
+
+    def on_broken_pipe(self) -> None:
+        """Let everything that is written to standard output from now on vanish."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Terminal(Silent):

@@ -96,7 +96,8 @@ def sentence(error: Exception, known: Callable[[], Known]) -> StarError:
     text = _plain(error)
     cause = error.__cause__ or error.__context__
     return (
-        _missing_choice(error, text)
+        _unwritable(error)
+        or _missing_choice(error, text)
         or _missing_setting([error, cause], text, known)
         or _several_values(text)
         or _bad_value(text, str(cause))
@@ -104,6 +105,14 @@ def sentence(error: Exception, known: Callable[[], Known]) -> StarError:
         or _bad_prefix(text)
         or _elsewhere(error, text)
     )
+
+
+def _unwritable(error: Exception) -> StarError | None:
+    """STAR_HOME=/proc/x: Hydra makes its folder in the home before anything else."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    reason = (error.strerror or type(error).__name__).lower()
+    return StarError(f"{error.filename} cannot be written: {reason}", hint="choose another home=DIR (or STAR_HOME)")
 
 
 def _missing_choice(error: Any, text: str) -> StarError | None:

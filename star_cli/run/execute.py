@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from dataclasses import replace
 from importlib.util import find_spec
 
+from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError
 from star_cli.run.build import Builder, Pins
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
+from star_cli.run.on_end import run_hook
 from star_cli.run.progress import ProgressFile, WithProgress
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
@@ -31,7 +34,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         x.runtime = replace(x.runtime, engine_log=str(run.path / "engine.log"))
     shown = observer = display.observer(x.runtime.progress)
     try:
-        for sentence in mended:
+        for sentence in [*mended, *_idle(x.runtime)]:
             observer.say(sentence)
         observer = WithProgress(ProgressFile(run.path), _with_tracker(shown, x, c, run))
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
@@ -45,10 +48,12 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not tear the note
         run.finish("interrupted")
         observer.finish("interrupted")
+        _hook(c, run, shown)
         raise
     except BaseException as e:
         run.finish("failed", str(e))
         observer.finish("failed")
+        _hook(c, run, shown)
         if isinstance(e, EngineDied):
             hint = e.hint or f"see {x.runtime.engine_log}; star resume {x.name} continues"
             raise StarError(e.what, hint=hint) from e
@@ -56,7 +61,26 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     run.finish("finished")
     observer.finish("finished")
     display.finished(run, shown)
+    _hook(c, run, shown)
     return run
+
+
+def _hook(c: Composed, run: Run, shown: Observer) -> None:
+    """What is to be done at the end of a run."""
+    failure = run_hook(c.config["on_end"], run) if c.config["on_end"] else None
+    if failure:
+        shown.say(failure)
+
+
+def _idle(runtime: Runtime) -> list[str]:
+    """A sentence where more GPUs are asked for than the machine has."""
+    asked = max(runtime.gpus, runtime.tensor_parallel)
+    if asked == 1:
+        return []
+    there = listed_gpus()
+    name = "gpus" if runtime.gpus == asked else "tensor_parallel"
+    here = f"{there} GPU(s)" if there else "no GPU"
+    return [f"runtime.{name}={asked}, but nvidia-smi finds {here} on this machine"] if there < asked else []
 
 
 def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> Observer:
@@ -65,3 +89,12 @@ def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> O
         x.tracking.kind == "auto" and logged_in() and find_spec("wandb") is not None
     )
     return Several(observer, Wandb(x.tracking, x.name, c.config, run.path)) if wanted else observer
+
+
+def listed_gpus() -> int:
+    """How many GPUs nvidia-smi lists; 0 where there is none, or no nvidia-smi."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

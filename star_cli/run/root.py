@@ -51,6 +51,7 @@ class Root:
     pilot: Pilot = field(default_factory=Pilot)
     parts: list[str] = field(default_factory=list)  # read from the command line before Hydra: run/parts_override.py
     optimize: Any = None  # what an optimising sweeper is told of each arm: METRIC or STAGE/METRIC, or a list of them
+    on_end: str | None = None  # a shell command when a run ends; it sees STAR_RUN, STAR_STATUS, STAR_ACCURACY and more
 
 
 @dataclass(kw_only=True)
