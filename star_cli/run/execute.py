@@ -15,7 +15,7 @@ from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
 from star_cli.run.on_end import run_hook
-from star_cli.run.progress import ProgressFile, WithProgress
+from star_cli.run.progress import ProgressFile
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
 from star_cli.store.run_info import Settings
@@ -36,7 +36,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     try:
         for sentence in [*mended, *_idle(x.runtime)]:
             observer.say(sentence)
-        observer = WithProgress(ProgressFile(run.path), _with_tracker(shown, x, c, run))
+        observer = Several(_with_tracker(shown, x, c, run), ProgressFile(run.path))
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
         lab = Lab(x, builder)
         if x.forecast:

@@ -66,14 +66,29 @@ class Silent:
         return None
 
 
+class Meters:
+    """Several meters as one."""
+
+    def __init__(self, meters: list[Meter]) -> None:
+        self.meters = meters
+
+    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
+        for m in self.meters:
+            m.step(n, tokens=tokens, right=right, loss=loss)
+
+    def close(self) -> None:
+        for m in self.meters:
+            m.close()
+
+
 class Several:
-    """Several observers as one; the first one's meter is used."""
+    """Several observers as one."""
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = observers
 
     def meter(self, what: str, total: int) -> Meter:
-        return self.observers[0].meter(what, total)
+        return Meters([o.meter(what, total) for o in self.observers])
 
     def say(self, text: str) -> None:
         for o in self.observers:

@@ -9,6 +9,7 @@ from star_cli.core.parts import Verifier, VerifyJob
 from star_cli.core.records import Labelled, Pair
 from star_cli.core.settings import Verification
 from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.stages.losses import watched
 
 
 @stage("verifier")
@@ -29,22 +30,20 @@ class TrainVerifier(Stage):
         data = context.inputs["data"]
         pairs = list(data.read(Pair)) if self.verifier.learns_from == "pairs" else []
         labelled = list(data.read(Labelled)) if self.verifier.learns_from == "labelled" else []
-        meter = context.meter("verifier", self.cost(context.inputs)["steps"])
-        job = VerifyJob(
-            start=context.model(context.inputs["start"]),
-            pairs=pairs,
-            labelled=labelled,
-            out=context.draft.directory("model"),
-            scratch=context.draft.directory("scratch", fresh=False),
-            seed=self.seed,
-            runtime=context.runtime,
-            settings=replace(Verification(), **self.settings),
-            progress=lambda done, total, loss: meter.step(loss=loss),
-        )
-        try:
-            return self.verifier.train(job)
-        finally:
-            meter.close()
+        with watched(context, "verifier", self.cost(context.inputs)["steps"]) as losses:
+            return self.verifier.train(
+                VerifyJob(
+                    start=context.model(context.inputs["start"]),
+                    pairs=pairs,
+                    labelled=labelled,
+                    out=context.draft.directory("model"),
+                    scratch=context.draft.directory("scratch", fresh=False),
+                    seed=self.seed,
+                    runtime=context.runtime,
+                    settings=replace(Verification(), **self.settings),
+                    progress=losses.progress(),
+                )
+            )
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
