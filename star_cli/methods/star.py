@@ -29,8 +29,8 @@ class STaR(Method):
     weights_continue: ClassVar[bool] = False
     rounds: int = 5
     samples: int = 1
-    rationalize: bool = True
-    show_hint: float = 0.0
+    rationalize: bool = True  # retry what was not solved with the answer as a hint
+    show_hint: float = 0.0  # share of rationalized examples that keep the hint
 
     def check(self) -> None:
         super().check()

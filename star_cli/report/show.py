@@ -43,10 +43,17 @@ def view_of(home: Path, what: str, *, filter: SampleFilter, n: int = 5, prompt: 
     name, number, stage = parse_path(what)
     options = {
         "--wrong": filter.wrong,
+        "--right": filter.right,
+        "--problem": bool(filter.problem),
+        "--reason": bool(filter.reason),
+        "--text": bool(filter.text),
+        "--group": bool(filter.group),
         "--kept-wrong": filter.kept_wrong,
         "--hinted": filter.hinted,
         "--prompt": prompt,
     }
+    if filter.wrong and filter.right:
+        raise StarError("--right and --wrong exclude each other", hint="leave both out to see all")
     if filter.wrong and filter.kept_wrong:
         raise StarError("--wrong and --kept-wrong exclude each other", hint="a wrong answer is never kept")
     if stage is None and (number is not None or not _is_key(home, name)):

@@ -166,6 +166,9 @@ def _bad_value(text: str, reason: str) -> StarError | None:
     if unlike:
         return StarError(f"{override}: {unlike[1]!r} is not {TYPES.get(unlike[2], unlike[2])}", hint=SHOW)
     section = re.match(r"\+*(\w[\w.]*)=", override)
+    if "is not a ListConfig" in reason and section:
+        value = override.partition("=")[2]
+        return StarError(f"{override}: a list is expected", hint=f"write it in brackets: '{section[1]}=[{value}]'")
     if "is not a subclass of" in reason and section:
         return StarError(f"{override}: {section[1]} has settings of its own", hint=f"set one: {section[1]}.NAME=VALUE")
     return StarError(f"{override}: {reason}", hint=SHOW)

@@ -56,8 +56,8 @@ class Method(Part):
     verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
     # it learns from wrong samples too, or counts them: no sampling.stop_after
     needs_all_samples: ClassVar[bool] = False
-    rounds: int
-    samples: int
+    rounds: int  # of the loop
+    samples: int  # rationales a problem
 
     def run(self, lab: Lab) -> Artifact:
         """The loop; returns the last model."""
