@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_names
 
 
 @app.command(
@@ -16,7 +17,9 @@ from star_cli.cli.app import Home, Json, app
     "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json"
 )
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or sweeps (all their arms).")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs, or sweeps (all their arms).", autocompletion=run_names)
+    ],
     budget: Annotated[
         str, typer.Option("--budget", help="What is made equal: samples, tokens, flops or seconds.")
     ] = "samples",

@@ -64,39 +64,86 @@ def stages_of_the_run(ctx: Any, incomplete: str) -> list[str]:
     """The stages of the run that the command names: round-1/filter, ..."""
     from star_cli.store.runs import Run
 
-    places = [event.place for event in Run(_home(ctx), str(ctx.params["run"])).events()]
+    name = ctx.params.get("run") or next(word for word in ctx.args if "=" not in word)  # the line is not whole yet
+    places = [event.place for event in Run(_home(ctx), str(name)).events()]
     return [place for place in places if place.startswith(incomplete)]
 
 
 @quiet
 def settings(ctx: Any, incomplete: str) -> list[str]:
-    """NAME= of a setting, or NAME=VALUE where the values are known: task=jsonl, experiment=shootout, true and false."""
-    from star_cli.core import registry
-    from star_cli.run.experiments import experiments
-    from star_cli.run.root import SECTIONS, Root
+    """NAME=VALUE as far as both are known: parts, experiments, true and false, and the default of everything else.
 
+    bash takes NAME, = and the value for three words; then the values alone are offered.
+    """
+    words = list(ctx.args)
+    before = words[:-1] if words[-1:] == ["="] else words
+    if before and "=" not in before[-1] and _is_setting(before[-1]):
+        return [value for value in _values(words, before[-1]) if value.startswith(incomplete)]
     name, equals, _ = incomplete.partition("=")
     if equals:
-        values = registry.names(name) if name in registry.KINDS else []
-        if name == "experiment":
-            values = [e.name for e in experiments()]
-        return [f"{name}={value}" for value in values if f"{name}={value}".startswith(incomplete)]
-    section, dot, _ = incomplete.partition(".")
-    if not dot:
-        plain = [
-            f.name for f in Root.__dataclass_fields__.values() if f.name not in (*SECTIONS, "methods", "verifiers")
+        return [
+            offer for offer in (f"{name}={value}" for value in _values(words, name)) if offer.startswith(incomplete)
         ]
-        offers = [*(f"{n}=" for n in [*plain, "experiment"]), *(f"{s}." for s in [*SECTIONS, *registry.KINDS])]
-    elif section in SECTIONS:
-        offers = [f"{section}.{name}=" for name in SECTIONS[section].__dataclass_fields__]
-    elif section in registry.KINDS:
-        chosen = {k: v for k, _, v in (a.partition("=") for a in getattr(ctx, "args", [])) if k in registry.KINDS}
-        parts = [chosen[section]] if section in chosen else registry.names(section)
-        fields = [f for part in parts for f in registry.get(section, part).__dataclass_fields__]
-        offers = [f"{section}.{name}=" for name in dict.fromkeys(fields)]
+    names = [name for name in _names(words, incomplete) if name.startswith(incomplete)]
+    if len(names) > 1:
+        return names
+    return [offer for name in names for offer in (name, *(f"{name}{value}" for value in _values(words, name[:-1])))]
+
+
+def _names(words: list[str], incomplete: str) -> list[str]:
+    """The settings, ``seed=`` or ``trainer.lr=``; sections alone where none is named yet."""
+    from star_cli.core import registry
+    from star_cli.run.root import SECTIONS, Root
+
+    sections = [*registry.KINDS, *SECTIONS]
+    named = [s for s in sections if incomplete.startswith(f"{s}.")]
+    if named:
+        return [f"{named[0]}.{name}=" for name in _settings_of(words, named[0])]
+    plain = [name for name in Root.__dataclass_fields__ if name not in (*SECTIONS, "methods", "verifiers")]
+    whole = [*(f"{name}=" for name in [*plain, "experiment"]), *(f"{s}." for s in sections)]
+    only = [name for name in whole if name.startswith(incomplete)]
+    if len(only) == 1 and only[0].endswith("."):  # a lone section would be followed by a space
+        return [f"{only[0]}{name}=" for name in _settings_of(words, only[0][:-1])]
+    return whole
+
+
+def _settings_of(words: list[str], section: str) -> dict[str, Any]:
+    """The settings of a section with their defaults; of the part that the line chooses, else of all of its kind."""
+    from star_cli.core import registry
+    from star_cli.core.described import settings_of
+    from star_cli.run.root import SECTIONS
+
+    if section in SECTIONS:
+        classes = [SECTIONS[section]]
     else:
-        offers = []
-    return [offer for offer in offers if offer.startswith(incomplete)]
+        text = " ".join(words).replace(" = ", "=")
+        chosen = [w.partition("=")[2] for w in text.split() if w.startswith(f"{section}=")]
+        classes = [registry.get(section, name) for name in chosen[-1:] or registry.names(section)]
+    return {s.name: s.default for cls in reversed(classes) for s in settings_of(cls)}
+
+
+def _is_setting(word: str) -> bool:
+    """Whether a word alone is the name of a setting."""
+    return word != "=" and f"{word}=" in _names([], word)
+
+
+def _values(words: list[str], name: str) -> list[str]:
+    """What a setting can be set to, as far as that is known."""
+    from star_cli.core import registry
+    from star_cli.core.described import settings_of
+    from star_cli.run.experiments import experiments
+    from star_cli.run.root import Root
+
+    section, dot, setting = name.partition(".")
+    if name in registry.KINDS:
+        return registry.names(name)
+    if name == "experiment":
+        return [e.name for e in experiments()]
+    defaults = _settings_of(words, section) if dot else {s.name: s.default for s in settings_of(Root)}
+    default = defaults.get(setting or name)
+    if isinstance(default, bool):
+        return ["true", "false"]
+    return [str(default)] if isinstance(default, (int, float, str)) and str(default).isprintable() else []
 
 
 @quiet

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_paths
 from star_cli.errors import StarError
 
 
@@ -19,7 +20,11 @@ from star_cli.errors import StarError
 def export(
     what: Annotated[
         list[str],
-        typer.Argument(metavar="RUN[/round-2[/filter]]...", help="Runs or sweeps, or one round or stage of a run."),
+        typer.Argument(
+            metavar="RUN[/round-2[/filter]]...",
+            help="Runs or sweeps, or one round or stage of a run.",
+            autocompletion=run_paths,
+        ),
     ],
     table: Annotated[Path, typer.Option("--table", help="The file to write: FILE.csv, FILE.parquet or FILE.jsonl.")],
     home: Home = "",

@@ -99,9 +99,10 @@ def test_a_run_that_made_its_model_worse_says_why_with_numbers_and_cure(tmp_path
     run = fallen(tmp_path, steps=800, examples=187, loss_first=0.5, loss_last=0.1)
     said = fall(run, [row(0, 0.51), row(1, 0.299)])
     assert said == (
-        "The model got worse: 51.0 [46.0, 56.0] % before, 29.9 [24.9, 34.9] % in round 1. It was trained on 187 "
-        "examples 68 times over (800 steps of 16), which teaches them by heart: take more problems (problems=N) or samples, or "
-        "fewer steps (schedule.epochs=3, or schedule.start=35). What was lost: star show short --diff round-0 round-1"
+        "The model got worse: 51.0 [46.0, 56.0] % before, 29.9 [24.9, 34.9] % in round 1. "
+        "It was trained on 187 examples 68 times over (800 steps of 16), which teaches them by heart: take more "
+        "problems (problems=N) or samples, or fewer steps (schedule.epochs=3, or schedule.start=35). "
+        "What was lost: star show short --diff round-0 round-1"
     )
     assert fall(run, [row(0, 0.51), row(1, 0.45)]) == "", "within the intervals nothing is shown"
     assert fall(run, [row(0, 0.51)]) == "" == fall(run, [])
