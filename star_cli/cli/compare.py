@@ -10,11 +10,13 @@ import typer
 
 from star_cli.cli.app import Home, Json, app
 from star_cli.cli.completion import run_names
+from star_cli.errors import StarError
 
 
 @app.command(
     epilog="Examples:  star compare star-demo rft-demo --budget tokens   |   star compare sweep-shootout "
-    "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json"
+    "--out shootout.png   |   star compare vstar rft --metric best_of@16/dpo --json   |   "
+    "star compare sweep-shootout --baseline direct --group digits=4 --latex"
 )
 def compare(
     runs: Annotated[
@@ -27,6 +29,15 @@ def compare(
         str,
         typer.Option("--metric", help="accuracy, or what a select stage measures: pass@8, majority@8, best_of@8/dpo."),
     ] = "accuracy",
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", help="What the others are set against: a run, a method or a label.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME=VALUE", help="Only problems of a group, such as digits=3.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row a method and budget.")] = False,
+    as_md: Annotated[bool, typer.Option("--md", help="Print Markdown tables.")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX tables (booktabs).")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plot to FILE.png or FILE.svg.")] = None,
     home: Home = "",
     as_json: Json = False,
@@ -37,15 +48,23 @@ def compare(
     evaluated on the same problems.
     """
     from star_cli.analysis.compare import compare_runs
-    from star_cli.report.compare import comparison_chart, print_comparison
+    from star_cli.report.compare import comparison_chart, comparison_text, print_comparison
     from star_cli.report.terminal import console
     from star_cli.run.overrides import home_of
 
-    comparison = compare_runs(home_of(home), runs, budget, metric)
+    forms = [
+        form for form, wanted in (("csv", as_csv), ("md", as_md), ("latex", as_latex), ("json", as_json)) if wanted
+    ]
+    if len(forms) > 1:
+        raise StarError(f"--{forms[0]} and --{forms[1]} exclude each other", hint="give one of them")
+    comparison = compare_runs(home_of(home), runs, budget, metric, baseline=baseline, group=group)
     if out is not None:
         comparison_chart(comparison).write(out, title=", ".join(runs))
     if as_json:
         typer.echo(json.dumps(comparison.as_json(), indent=1))
+        return
+    if forms:
+        typer.echo(comparison_text(comparison, forms[0]), nl=False)
         return
     print_comparison(comparison, console())
     if out is not None:

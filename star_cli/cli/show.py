@@ -61,7 +61,9 @@ def show(
         tuple[str, str] | None,
         typer.Option("--diff", metavar="round-1 round-3", help="What became of each problem between two rounds."),
     ] = None,
-    page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write the run's curve.png and report.html anew, or the sweep's.")
+    ] = False,
     home: Home = "",
     as_json: Json = False,
 ) -> None:
@@ -75,7 +77,8 @@ def show(
     from star_cli.report.follow import follow as follow_run
     from star_cli.report.page import write_report
     from star_cli.report.samples import SampleFilter
-    from star_cli.report.show import RunView, view_of
+    from star_cli.report.show import RunView, SweepView, view_of
+    from star_cli.report.sweep_page import write_sweep_page
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.overrides import home_of
     from star_cli.run.parts_override import load_parts_of
@@ -110,9 +113,12 @@ def show(
     )
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
     if page:
-        if not isinstance(view, RunView):
-            raise StarError(f"--page writes the page of a run, and {what} is not one", hint="name a run: star ls runs")
-        write_report(view.run, Terminal("none"))
+        if isinstance(view, SweepView):
+            write_sweep_page(home_of(home), view.name, view.arms, view.store)
+        elif isinstance(view, RunView):
+            write_report(view.run, Terminal("none"))
+        else:
+            raise StarError(f"--page writes the page of a run or a sweep, and {what} is neither", hint="star ls runs")
     _print(view, as_json)
 
 

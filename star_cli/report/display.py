@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+from rich.text import Text
+
 from star_cli.analysis.forecast.forecast import make_forecast
 from star_cli.report.forecast import print_forecast
 from star_cli.report.page import show_finished, write_report
 from star_cli.report.show import RunView, SweepView
+from star_cli.report.sweep_page import attempted, write_sweep_page
 from star_cli.report.terminal import Terminal, console
 from star_cli.run.lab import Lab
 from star_cli.run.observe import Display, Observer
@@ -51,4 +54,7 @@ def _swept_as_json(name: str, arms: list[Run], store: Store) -> None:
 
 
 def _swept(name: str, arms: list[Run], store: Store) -> None:
-    SweepView(name, arms, store).print(console())
+    out = console()
+    SweepView(name, arms, store).print(out)
+    home = store.root.parent
+    out.print(Text(attempted(lambda: write_sweep_page(home, name, arms, store))))

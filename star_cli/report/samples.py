@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from star_cli.core import registry
+from star_cli.analysis.made_by import task_of
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Problem, Rationale, Verdict
@@ -205,29 +204,6 @@ def _verdicts_on(store: Store, rationales: Artifact, preferred: Iterable[str]) -
         if artifact and artifact.has(Verdict) and artifact.input("rationales") == rationales.key:
             return artifact
     return None
-
-
-def task_of(rationales: Artifact, settings: dict[str, Any]) -> Task:
-    """The task that made the prompts, from the manifest; what is no part of a key is taken from the run's settings."""
-    tag = rationales.tag.get("task")
-    if not isinstance(tag, dict) or str(tag.get("_")).count("/") != 2:
-        raise StarError(f"the manifest of {rationales.key} names no task, so its prompts cannot be shown")
-    kind, name, _ = tag["_"].split("/")
-    task_class = registry.get(kind, name)
-    values: dict[str, Any] = {}
-    for f in fields(task_class):
-        source = tag if f.metadata.get("identity", True) else settings
-        if f.name in source:
-            values[f.name] = type(f.default)(source[f.name]) if isinstance(f.default, Enum) else source[f.name]
-    unknown = set(tag) - {f.name for f in fields(task_class)} - {"_"}
-    if unknown:
-        raise StarError(
-            f"the {kind} {name} of this installation has no setting {', '.join(sorted(unknown))}, so the "
-            f"prompts of {rationales.key} cannot be shown",
-            hint="use the version of star that made the run",
-        )
-    task: Task = task_class(**values)
-    return task
 
 
 def prompt_of(sample: Sample, task: Task) -> tuple[Prompt, bool]:

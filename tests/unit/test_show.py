@@ -188,6 +188,14 @@ def test_page_writes_the_page_anew(star, home):
     page.unlink()
     star("demo", "--page")
     assert page.stat().st_size > 10_000
+    sweep = home / "runs" / "pair" / "report.html"
+    assert sweep.exists(), "the end of the sweep wrote it"
+    sweep.unlink()
+    star("pair", "--page")
+    text = sweep.read_text()
+    assert (
+        'href="seed=1/report.html"' in text and "<svg" in text and "At equal budgets" in text and "<script" not in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,8 +212,7 @@ def test_page_writes_the_page_anew(star, home):
         (["demo/round-1/filter", "--wrong", "--kept-wrong"], "exclude each other"),
         (["demo/round-1/filter", "--right", "--wrong"], "exclude each other"),
         (["demo", "--group", "digits=3"], "--group has no effect on demo"),
-        (["demo/round-1/filter", "--page"], "--page writes the page of a run"),
-        (["pair", "--page"], "--page writes the page of a run"),
+        (["demo/round-1/filter", "--page"], "--page writes the page of a run or a sweep"),
         (["../etc"], "cannot be a run's name"),
     ],
 )
