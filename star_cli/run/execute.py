@@ -15,6 +15,7 @@ from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
 from star_cli.run.on_end import run_hook
+from star_cli.run.outlook import foreseen
 from star_cli.run.progress import ProgressFile
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
@@ -37,8 +38,11 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         for sentence in [*mended, *_idle(x.runtime)]:
             observer.say(sentence)
         observer = Several(_with_tracker(shown, x, c, run), ProgressFile(run.path))
+        outlook, base = foreseen(x, store, pins)
+        if outlook is not None:
+            observer.planned(outlook)
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
-        lab = Lab(x, builder)
+        lab = Lab(x, builder, base=base)
         if x.forecast:
             display.forecast(lab, run)
         x.method.run(lab)

@@ -168,8 +168,9 @@ class Experiment:
 class Lab:
     """The verbs of a method, for one experiment (``x``). ``build`` takes any stage, a method's own ones too."""
 
-    def __init__(self, experiment: Experiment, builder: Builder) -> None:
+    def __init__(self, experiment: Experiment, builder: Builder, *, base: dict[str, Any] | None = None) -> None:
         self.x, self.builder = experiment, builder
+        self.base = base or {}  # where a base model from outside lies and what it is, looked up once: it takes a while
         self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
         self._healths: dict[int, Artifact] = {}  # by round, the last one
         self._problems: dict[str, Artifact] = {}  # by split, the first ones
@@ -209,7 +210,7 @@ class Lab:
                 first_steps=p.first_steps,
             )
             return self.build(pretrain, {}, 0, "pretrain")
-        base = x.model.resolve()
+        base = self.base = self.base or x.model.resolve()
         stage = Base(
             content=base["content"],
             dtype=x.model.dtype,
