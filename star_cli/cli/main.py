@@ -24,9 +24,11 @@ def main() -> None:
         forecast,
         gc,
         grade,
+        init,
         ls,
         plan,
         resume,
+        rm,
         run,
         select,
         show,
@@ -35,14 +37,17 @@ def main() -> None:
         trace,
         verify,
         view,
+        watch,
     )
 
     # the order of --help, whichever was imported first
     order = (
+        init,
         run,
         plan,
         resume,
         show,
+        watch,
         view,
         trace,
         ls,
@@ -56,6 +61,7 @@ def main() -> None:
         select,
         diff,
         verify,
+        rm,
         gc,
         doctor,
     )
