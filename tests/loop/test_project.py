@@ -76,13 +76,16 @@ def test_the_schema_says_what_settings_mean_and_of_which_part_they_are(project):
 
 def test_a_run_is_removed_and_its_artifacts_stay_until_gc(star, home):
     star("run", *ONE, "name=one")
-    made = {path.name for path in (home / "artifacts").glob("*/manifest.json")}
+    made = {path.parent.name for path in (home / "artifacts").glob("*/manifest.json")}
     for name, sweep in (("two", None), ("two/seed=0", "two"), ("two/seed=1", "two")):  # one name for a run and a sweep
         Run(home, name).start(Settings(config_key=name, sweep=sweep))
         Run(home, name).finish("finished")
     gone = star("rm", "one", "--yes").out
     assert gone.startswith("removed one; 13 artifacts are used by no run now: star gc frees ")
-    assert not (home / "runs/one").exists() and {p.name for p in (home / "artifacts").glob("*/manifest.json")} == made
+    assert (
+        not (home / "runs/one").exists()
+        and {p.parent.name for p in (home / "artifacts").glob("*/manifest.json")} == made
+    )
     star("rm", "two", "--yes")
     assert not (home / "runs/two/run.json").exists() and (home / "runs/two/seed=0/run.json").exists()
     assert "removed two/seed=0, two/seed=1" in star("rm", "two", "--yes").out
