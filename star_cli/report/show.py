@@ -268,6 +268,9 @@ def print_places(run: Run, out: Console) -> None:
         if path.exists():
             out.print(Text(f"{name:<10} {path}"))
     events = run.events()
+    trained = [e for e in events if stage_class(e.stage).makes == "model"]
+    if trained:
+        out.print(Text(f"{'model':<10} {run.path / trained[-1].place / 'model'}"))
     with_verdicts = {e.place for e in evaluations(events) + judgements(events) + hinted_judgements(events)}
     last = next((e for e in reversed(events) if e.place in with_verdicts), None)
     if last:

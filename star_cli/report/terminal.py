@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from star_cli.core.parts import Meter
+from star_cli.report.columns import WIDE
 from star_cli.run.observe import NoMeter, Outlook, Silent
 from star_cli.stages.base import stage_class
 from star_cli.store.ledger import Event
@@ -23,7 +24,10 @@ def console() -> Console:
     """The console everything is printed to; without a terminal lines are not folded."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show must not end a run
-    return Lasting(highlight=False, soft_wrap=True)
+    out = Lasting(highlight=False, soft_wrap=True)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = WIDE  # rich would take 80, and leave out the first columns of wider tables
+    return out
 
 
 class Lasting(Console):

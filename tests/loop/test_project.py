@@ -133,3 +133,23 @@ def test_runs_under_way_are_watched(star, home):
     child.wait()
     run.update(pid=child.pid)
     assert star("watch", "--json").json == []
+
+
+def test_a_model_is_exported_with_a_card_that_says_how_it_was_made(star, home):
+    made = star("run", *ONE, "name=demo")
+    assert f"model      {home}/runs/demo/round-1/finetune/model" in made.out
+    weights = home / "runs/demo/round-1/finetune/model"
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in weights.iterdir()), "colleagues can read it"
+    told = star("export", "demo", "--model", "out", "--json").json
+    assert (
+        told["from"] == "demo/round-1/finetune"
+        and (home / "out/config.json").read_bytes() == (weights / "config.json").read_bytes()
+    )
+    card = (home / "out/README.md").read_text()
+    assert told["key"] in card and f"{told['accuracy']}" in card and "method star, task addition" in card
+    assert "is not empty" in star("export", "demo", "--model", "out", code=1).err
+    assert "holds no model" in star("export", "demo/round-1/filter", "--model", "other", code=1).err
+    assert "one of --table FILE and --model DIR" in star("export", "demo", code=1).err
+    star("export", "demo/round-0", "--model", "base")
+    alone = star("filter", "--input", "rationales=demo/round-1/generate", "filter.limit=3")
+    assert "it belongs to no run, so star gc removes it" in alone.out

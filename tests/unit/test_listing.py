@@ -178,3 +178,17 @@ def test_every_command_that_knows_a_home_takes_it_as_an_option():
     for command in app.registered_commands:
         names = command.callback.__annotations__
         assert "home" in names or command.callback.__name__ in ("doctor", "grade"), command.callback.__name__
+
+
+def test_tables_in_a_pipe_keep_their_first_columns(monkeypatch, capsys):
+    from star_cli.report.columns import WIDE, width_of
+    from star_cli.report.terminal import console
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = console()
+    assert out.width == width_of(out) == WIDE
+
+
+def test_the_plot_of_a_theory_keeps_its_axis(home):
+    out = call(home, "theory", "predict", "--steps", "3", "--states", "64", "--delta", "0.2", "--rounds", "4").out
+    assert all(f"{y}┤" in out for y in ("0.25", "0.50", "0.75", "1.00")) and "  o kept but wrong" in out
