@@ -13,6 +13,7 @@ from star_cli.analysis.arms import Arm, Group, Point, group_arms, settings_of
 from star_cli.analysis.comparison import Comparison
 from star_cli.analysis.cost import UNITS, spending
 from star_cli.analysis.events import TRANSFER, evaluations, selections, transfers
+from star_cli.analysis.made_by import task_of
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError, unknown
 from star_cli.stages.candidates import NAME, pool_of
@@ -22,11 +23,20 @@ from star_cli.store.runs import Run, arms_below
 ACCURACY = "accuracy"
 
 
-def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: str = ACCURACY) -> Comparison:
+def compare_runs(
+    home: Path,
+    names: list[str],
+    unit: str = "samples",
+    metric: str = ACCURACY,
+    *,
+    baseline: str | None = None,
+    group: str | None = None,
+) -> Comparison:
     """The comparison of runs and of the arms of sweeps, in one of ``UNITS``.
 
-    ``metric`` is accuracy or one that a select stage measures (best_of@8/dpo). A run that cannot be read is left out,
-    with a note. Raises StarError where nothing can be compared.
+    ``metric`` is accuracy or one that a select stage measures (best_of@8/dpo). ``baseline`` is the run, method or label
+    that the others are set against (None: the first by name); ``group`` (digits=3) takes the problems of one group
+    alone. A run that cannot be read is left out, with a note. Raises StarError where nothing can be compared.
     """
     if unit not in UNITS:
         raise unknown("budget", unit, UNITS)
@@ -46,9 +56,36 @@ def compare_runs(home: Path, names: list[str], unit: str = "samples", metric: st
     ids = same_problems(problems)
     if unit == "flops":
         _refuse_unknown_parameters(arms)
-    groups = group_arms(arms)
+    if group is not None:
+        ids = of_group(next(iter(problems.values())), ids, group)
+        metric = f"{metric} of {group}"
+    groups = with_baseline(group_arms(arms), baseline)
     _refuse_no_common_round(groups)
     return Comparison(groups, unit, metric, ids, [*notes, *_notes(arms, groups)])
+
+
+def with_baseline(groups: list[Group], baseline: str | None) -> list[Group]:
+    """The groups, that of the baseline first: a run's name, a method or a label names it."""
+    if baseline is None:
+        return groups
+    by_run = [g for g in groups if baseline in [a.name for a in g.arms]]
+    named = by_run or [g for g in groups if baseline == g.label] or [g for g in groups if baseline == g.arms[0].method]
+    if named:
+        return [named[0], *(g for g in groups if g is not named[0])]
+    choices = [name for g in groups for name in (g.label, *(a.name for a in g.arms))]
+    raise unknown("baseline", baseline, dict.fromkeys(choices), hint="name a run that is compared, or a method")
+
+
+def of_group(problems: Artifact | None, ids: list[str], group: str) -> list[str]:
+    """The ids of the problems in a group such as digits=3; a group without problems is a StarError."""
+    assert problems is not None  # same_problems has seen to it
+    task = task_of(problems, {})
+    groups = {p.id: [f"{k}={v}" for k, v in task.groups(p).items()] for p in problems.read(Problem)}
+    chosen = [i for i in ids if group in groups[i]]
+    if not chosen:
+        hint = "for task=jsonl: task.groups_by=[FIELD] in the runs"
+        raise unknown("group of problems", group, {name for named in groups.values() for name in named}, hint=hint)
+    return chosen
 
 
 def _load(home: Path, names: list[str], metric: str) -> tuple[list[Arm], dict[str, Artifact | None], list[str]]:

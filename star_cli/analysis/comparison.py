@@ -41,7 +41,7 @@ class Estimate:
 
 @dataclass
 class Comparison:
-    """Groups compared by ``metric`` on ``problems``, at equal budgets in one ``unit``."""
+    """Groups compared by ``metric`` on ``problems``, at equal budgets in one ``unit``; the first is the baseline."""
 
     groups: list[Group]
     unit: str
@@ -77,9 +77,10 @@ class Comparison:
         mean, low, high = level(shares.mean(axis=0), self._means(g, shares))
         return Estimate(mean, low, high)
 
-    def difference(self, a: Group, b: Group, budget: float) -> Estimate | None:
-        """a - b at a budget, paired by problem (and by seed where both have the same)."""
-        return self.difference_of(a, a.at(self.unit, budget), b, b.at(self.unit, budget))
+    def difference(self, a: Group, b: Group, budget: float | None) -> Estimate | None:
+        """a - b at a budget (None: each at its own end), paired by problem (and by seed where both have the same)."""
+        points_a, points_b = (g.points(g.rounds()[-1]) if budget is None else g.at(self.unit, budget) for g in (a, b))
+        return self.difference_of(a, points_a, b, points_b)
 
     def difference_of(
         self, a: Group, points_a: list[Point] | None, b: Group, points_b: list[Point] | None
@@ -125,7 +126,7 @@ class Comparison:
         ]
         differences = [
             {"a": a.label, "b": b.label, "budget": budget, **d.as_json(), "says": d.says}
-            for budget in self.budgets()
+            for budget in [*self.budgets(), None]
             for a, b in self.pairs()
             if (d := self.difference(a, b, budget))
         ]
@@ -134,6 +135,7 @@ class Comparison:
             "unit": self.unit,
             "budget": self.budget,
             "problems": len(self.problems),
+            "baseline": self.groups[0].label,
             "groups": rows,
             "differences": differences,
             "notes": self.notes,

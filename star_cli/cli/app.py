@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
 from star_cli import __version__
+from star_cli.cli.completion import settings
 from star_cli.errors import StarError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +28,22 @@ class StarCommand(TyperCommand):
             args = [f"--{word}" if word.startswith("home=") else word for word in args]
         rest: list[str] = super().parse_args(ctx, args)
         return rest
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What TAB offers: where words are passed on to Hydra, the settings and their values, too."""
+        offers: list[Any] = list(super().shell_complete(ctx, incomplete))
+        if self.context_settings.get("ignore_unknown_options", False):
+            offers += [Offer(text) for text in settings(ctx, incomplete)]
+        return offers
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One completion, as Typer's shells print it."""
+
+    value: str
+    type: str = "plain"
+    help: str | None = None
 
 
 class StarTyper(typer.Typer):

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_paths
 
 
 @app.command(epilog="Examples:  star diff demo/round-1/finetune demo/round-2/finetune   |   star diff demo demo2")
 def diff(
-    a: Annotated[str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.")],
-    b: Annotated[str, typer.Argument(help="What to compare it with.")],
+    a: Annotated[
+        str, typer.Argument(help="A run, a stage of a run (demo/round-2/filter), or a key.", autocompletion=run_paths)
+    ],
+    b: Annotated[str, typer.Argument(help="What to compare it with.", autocompletion=run_paths)],
     home: Home = "",
     as_json: Json = False,
 ) -> None:

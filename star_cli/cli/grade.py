@@ -9,13 +9,17 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from star_cli.cli.app import PASS, Home, Json, app, overrides
+from star_cli.cli.completion import run_paths
 from star_cli.core.extras import require
 from star_cli.errors import StarError
 
 if TYPE_CHECKING:
     from star_cli.run.composed import Composed
 
-Place = Annotated[str, typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.")]
+Place = Annotated[
+    str,
+    typer.Argument(help="Rationales: a run path such as demo/round-2/generate, or a key.", autocompletion=run_paths),
+]
 
 
 LabelFile = Annotated[

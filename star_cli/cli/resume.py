@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import PASS, Home, app, overrides
+from star_cli.cli.completion import run_names, stages_of_the_run
 
 
 @app.command(
@@ -16,10 +17,14 @@ from star_cli.cli.app import PASS, Home, app, overrides
 )
 def resume(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="The run, for example demo.")],
+    run: Annotated[str, typer.Argument(help="The run, for example demo.", autocompletion=run_names)],
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Take every stage before this one as it is, for example round-2/filter."),
+        typer.Option(
+            "--from",
+            help="Take every stage before this one as it is, for example round-2/filter.",
+            autocompletion=stages_of_the_run,
+        ),
     ] = None,
     rebuild: Annotated[
         bool,

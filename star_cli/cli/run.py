@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from star_cli.cli.app import PASS, Home, app, overrides
+from star_cli.cli.app import PASS, Home, Json, app, overrides
 
 if TYPE_CHECKING:
     from star_cli.run.overrides import Arguments
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     epilog="Examples:  star run rounds=3 seed=1 name=demo   |   star run -m "
     "trainer.lr=1e-3,2e-3 rounds=2   |   star run experiment=rl_star_tabular   |   star run --cfg job method=rest_em",
 )
-def run(context: typer.Context, home: Home = "") -> None:
+def run(context: typer.Context, home: Home = "", as_json: Json = False) -> None:
     """Run a whole experiment; the same command again continues it.
 
     Settings are written NAME=VALUE; experiment=NAME sets many at once.
@@ -28,9 +28,10 @@ def run(context: typer.Context, home: Home = "") -> None:
 
     --cfg job prints every setting as it would be used. -m (--multirun) sweeps
     over values separated by commas. --config-dir DIR adds a folder of your own
-    with experiment/NAME.yaml. --home DIR is home=DIR.
+    with experiment/NAME.yaml. --home DIR is home=DIR. --json prints the result as
+    star show RUN --json does, and nothing else, to standard output.
     """
-    from star_cli.report.display import terminal_display
+    from star_cli.report.display import json_display, terminal_display
     from star_cli.run.overrides import parsed
     from star_cli.run.sweeps import run_all
 
@@ -39,7 +40,7 @@ def run(context: typer.Context, home: Home = "") -> None:
     if arguments.shows:
         _show(arguments)
     else:
-        run_all(words, display=terminal_display())
+        run_all(words, display=json_display() if as_json else terminal_display())
 
 
 def _show(arguments: Arguments) -> None:

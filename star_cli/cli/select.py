@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import PASS, Home, Json, app, overrides
+from star_cli.cli.completion import run_paths
 
 
 @app.command(
@@ -17,7 +18,9 @@ from star_cli.cli.app import PASS, Home, Json, app, overrides
 )
 def select(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="RUN[/round-2]", help="A run, or one of its rounds.")],
+    what: Annotated[
+        str, typer.Argument(metavar="RUN[/round-2]", help="A run, or one of its rounds.", autocompletion=run_paths)
+    ],
     verifier: Annotated[
         list[str] | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_paths
 from star_cli.errors import StarError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @app.command(
     epilog="Examples:  star show demo   |   star show demo/round-2   |   star show demo/round-2/filter --wrong --prompt"
+    "   |   star show demo/round-2/filter --group digits=3 --reason TRUNCATED"
     "   |   star show demo --diff round-1 round-3   |   star show demo --follow   |   star show demo --json   |   "
     "star show 9f2c41"
 )
@@ -24,7 +26,9 @@ def show(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="RUN[/round-2[/filter]]", help="A run, one of its rounds or stages, a sweep, or an artifact's key."
+            metavar="RUN[/round-2[/filter]]",
+            help="A run, one of its rounds or stages, a sweep, or an artifact's key.",
+            autocompletion=run_paths,
         ),
     ],
     wrong: Annotated[bool, typer.Option("--wrong", help="Only rationales with a wrong answer.")] = False,
@@ -32,6 +36,17 @@ def show(
         bool, typer.Option("--kept-wrong", help="Only rationales with a right answer and a wrong step.")
     ] = False,
     hinted: Annotated[bool, typer.Option("--hinted", help="Only rationales written with a hint.")] = False,
+    right: Annotated[bool, typer.Option("--right", help="Only rationales with a right answer.")] = False,
+    problem: Annotated[str, typer.Option("--problem", metavar="ID", help="Only those of one problem.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="REASON", help="Only those with this verdict: MISMATCH, TRUNCATED, ...")
+    ] = "",
+    text: Annotated[
+        str, typer.Option("--text", metavar="TEXT", help="Only those that hold a text, or whose question does.")
+    ] = "",
+    group: Annotated[
+        str, typer.Option("--group", metavar="NAME=VALUE", help="Only problems of a group, for example digits=3.")
+    ] = "",
     n: Annotated[int, typer.Option("--n", "-n", min=0, help="How many rationales or rows.")] = 5,
     prompt: Annotated[
         bool,
@@ -46,7 +61,9 @@ def show(
         tuple[str, str] | None,
         typer.Option("--diff", metavar="round-1 round-3", help="What became of each problem between two rounds."),
     ] = None,
-    page: Annotated[bool, typer.Option("--page", help="Write the run's curve.png and report.html anew.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write the run's curve.png and report.html anew, or the sweep's.")
+    ] = False,
     home: Home = "",
     as_json: Json = False,
 ) -> None:
@@ -60,7 +77,8 @@ def show(
     from star_cli.report.follow import follow as follow_run
     from star_cli.report.page import write_report
     from star_cli.report.samples import SampleFilter
-    from star_cli.report.show import RunView, view_of
+    from star_cli.report.show import RunView, SweepView, view_of
+    from star_cli.report.sweep_page import write_sweep_page
     from star_cli.report.terminal import Terminal, console
     from star_cli.run.overrides import home_of
     from star_cli.run.parts_override import load_parts_of
@@ -70,6 +88,8 @@ def show(
     name, round, _ = parse_path(what)
     load_parts_of(Run(home_of(home), name))
     chosen = {"--wrong": wrong, "--kept-wrong": kept_wrong, "--hinted": hinted, "--prompt": prompt, "--page": page}
+    chosen |= {"--right": right, "--problem": bool(problem), "--reason": bool(reason), "--text": bool(text)}
+    chosen["--group"] = bool(group)
     if round is not None and (follow or diff is not None):
         raise StarError(f"{what!r} names a part of a run", hint=f"name the run alone: star show {name}")
     if follow:
@@ -81,12 +101,24 @@ def show(
         _refuse(chosen, "--diff")
         _print(changes_between(Run(home_of(home), name), diff, n), as_json)
         return
-    filter = SampleFilter(wrong=wrong, kept_wrong=kept_wrong, hinted=hinted)
+    filter = SampleFilter(
+        right=right,
+        wrong=wrong,
+        kept_wrong=kept_wrong,
+        hinted=hinted,
+        problem=problem,
+        reason=reason,
+        text=text,
+        group=group,
+    )
     view = view_of(home_of(home), what, filter=filter, n=n, prompt=prompt)
     if page:
-        if not isinstance(view, RunView):
-            raise StarError(f"--page writes the page of a run, and {what} is not one", hint="name a run: star ls runs")
-        write_report(view.run, Terminal("none"))
+        if isinstance(view, SweepView):
+            write_sweep_page(home_of(home), view.name, view.arms, view.store)
+        elif isinstance(view, RunView):
+            write_report(view.run, Terminal("none"))
+        else:
+            raise StarError(f"--page writes the page of a run or a sweep, and {what} is neither", hint="star ls runs")
     _print(view, as_json)
 
 

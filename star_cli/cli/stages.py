@@ -45,6 +45,8 @@ def _run(
         )
         return
     console().print(f"{artifact.stage} {artifact.key} {'was already there' if hit else 'built'}: {artifact.path}")
+    if not hit:
+        console().print(f"it belongs to no run, so star gc removes it; look at it with star show {artifact.key[:12]}")
 
 
 @app.command(

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_names
 
 
 @app.command(epilog="Examples:  star trace demo   |   star trace demo --perfetto trace.json")
 def trace(
-    run: Annotated[str, typer.Argument(help="A run.")],
+    run: Annotated[str, typer.Argument(help="A run.", autocompletion=run_names)],
     perfetto: Annotated[
         Path | None, typer.Option("--perfetto", help="Write FILE.json for ui.perfetto.dev or chrome://tracing.")
     ] = None,

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from star_cli.cli.app import Home, Json, app
+from star_cli.cli.completion import run_names
 
 
 @app.command(epilog="Examples:  star verify   |   star verify demo")
 def verify(
-    run: Annotated[str, typer.Argument(help="A run; without one the whole store.")] = "",
+    run: Annotated[str, typer.Argument(help="A run; without one the whole store.", autocompletion=run_names)] = "",
     home: Home = "",
     as_json: Json = False,
 ) -> None:

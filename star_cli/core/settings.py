@@ -32,12 +32,14 @@ class Sampling:
     alone (STaR's code can leave them out later), or ``none``.
     """
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    max_tokens: int | None = None
-    stop_after: int = 0
-    shots: str = field(default="task", metadata={"identity": False})  # the task that asks has it in its own key
+    temperature: float = 0.0  # 0 is greedy, 1 samples from the model as it is
+    top_p: float = 1.0  # nucleus sampling; 1: off
+    top_k: int = 0  # the likeliest tokens that are drawn from; 0: all
+    max_tokens: int | None = None  # of a completion; null: what the task says
+    stop_after: int = 0  # right rationales after which a problem gets no further samples; 0: never
+    shots: str = field(
+        default="task", metadata={"identity": False}
+    )  # task, first (round alone) or none: where the task's worked examples stand
 
     def check(self, name: str = "sampling") -> None:
         need(
@@ -117,18 +119,20 @@ class Verification:
     the same ones, at each number k of ``ks``.
     """
 
-    lr: float = 5e-6
-    schedule: str = "constant"
-    warmup: int = 0
-    batch: int = 32
-    epochs: float = 1.0
-    steps: int | None = None
-    pairs: int = 8
-    lora_rank: int = 0
-    lora_alpha: float = 32.0
-    candidates: int = 16
-    temperature: float = 0.7
-    ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
+    lr: float = 5e-6  # the verifier's learning rate, where its own is not set
+    schedule: str = "constant"  # constant, linear or cosine
+    warmup: int = 0  # steps
+    batch: int = 32  # pairs or solutions of one step
+    epochs: float = 1.0  # passes over the data
+    steps: int | None = None  # of training; null: as epochs says
+    pairs: int = 8  # pairs of a problem, at most; 0: all
+    lora_rank: int = 0  # 0: all weights are trained
+    lora_alpha: float = 32.0  # scale of the LoRA update
+    candidates: int = 16  # solutions of each held-out problem to choose from
+    temperature: float = 0.7  # with which candidates are drawn
+    ks: list[int] = field(
+        default_factory=lambda: [1, 2, 4, 8, 16]
+    )  # numbers of candidates at which selectors are measured
     score_by: str = "auto"  # auto | engine | forward: where likelihoods are computed
     any_tokenizer: bool = False  # let a verifier judge texts of a generator with another tokenizer
 
@@ -171,15 +175,15 @@ class Evaluation:
     of the base model and the last one at the ``end``.
     """
 
-    split: str = "dev"
-    tasks: list[Any] = field(default_factory=list)
-    tasks_at: str = "round"
-    final: str | None = None
-    rules: list[str] = field(default_factory=list)
-    shots: str = "task"
-    limit: int = 0
-    samples: int = 1
-    temperature: float = 0.0
+    split: str = "dev"  # the held-out split that every round is measured on
+    tasks: list[Any] = field(default_factory=list)  # other tasks on which the same models are measured
+    tasks_at: str = "round"  # round: after each; end: of the base model and the last one
+    final: str | None = None  # a split that the best round is measured on, once, at the end
+    rules: list[str] = field(default_factory=list)  # published scripts' rules to report beside star's own
+    shots: str = "task"  # task: with the task's worked examples; none: without
+    limit: int = 0  # problems of the split; 0: all
+    samples: int = 1  # answers a problem
+    temperature: float = 0.0  # 0 is greedy
 
     def check(self) -> None:
         need(
@@ -207,8 +211,8 @@ class Training:
     less of what the others do not show, such as what a hint is. No paper's algorithm here has that.
     """
 
-    shots: bool = False
-    replay: float = 0.0
+    shots: bool = False  # prompts of training texts hold the task's worked examples
+    replay: float = 0.0  # share of the training examples that are lessons of the pretraining
 
     def check(self) -> None:
         need(
@@ -228,11 +232,11 @@ class Schedule:
     than the best before them (STaR ends at a plateau; 0: never).
     """
 
-    start: int = 40
-    grow: float = 1.2
-    add: int = 0
-    epochs: float | None = None
-    patience: int = 0
+    start: int = 40  # training steps of round 1
+    grow: float = 1.2  # factor from round to round
+    add: int = 0  # steps added from round to round
+    epochs: float | None = None  # passes over the examples instead of steps
+    patience: int = 0  # rounds without a better one after which the run ends; 0: never
 
     def steps(self, round: int) -> int | None:
         """Optimiser steps of round ``round`` (1 is the first), or None when ``epochs`` decides."""
@@ -255,15 +259,15 @@ class Pretraining:
     ``first`` and ``first_steps`` it is trained on easier examples before that, for what noisy examples teach slowly.
     """
 
-    steps: int = 450
-    lr: float = 3e-3
-    batch: int = 64
-    warmup: int = 0
-    schedule: str = "constant"
-    seed: int = 0
-    lessons: dict[str, int] = field(default_factory=dict)
-    first: dict[str, int] = field(default_factory=dict)
-    first_steps: int = 0
+    steps: int = 450  # training steps
+    lr: float = 3e-3  # learning rate
+    batch: int = 64  # lessons of one step
+    warmup: int = 0  # steps
+    schedule: str = "constant"  # constant, linear or cosine
+    seed: int = 0  # of weights and lessons
+    lessons: dict[str, int] = field(default_factory=dict)  # how many of each kind; empty: the task's own
+    first: dict[str, int] = field(default_factory=dict)  # lessons that are taught before the others
+    first_steps: int = 0  # steps on those
 
     def check(self) -> None:
         need(self.steps >= 1, f"pretraining.steps must be >= 1, got {self.steps}")
@@ -284,9 +288,9 @@ class Tracking:
     ``kind`` is none, wandb, or auto: wandb where somebody is logged in to it. ``mode`` is wandb's online or offline.
     """
 
-    kind: str = "none"
-    project: str = "star"
-    mode: str = "online"
+    kind: str = "none"  # none, wandb, or auto: wandb where somebody is logged in
+    project: str = "star"  # of wandb
+    mode: str = "online"  # online or offline
 
     def check(self) -> None:
         need(self.kind in ("auto", "none", "wandb"), f"tracking must be auto, none or wandb, got {self.kind!r}")
@@ -303,12 +307,12 @@ class Filtering:
     gain that remains is not due to grading.
     """
 
-    limit: int = 1
-    dedupe: bool | str = True
+    limit: int = 1  # examples a problem, at most; 0: all
+    dedupe: bool | str = True  # true: equal texts once; equations: equal lists of equations once; false: all
     sound: bool = False  # leave out a right rationale with an equation (<<2*3=6>> or 2 * 3 = 6) that does not hold
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
-    control: str = "none"
+    control: str = "none"  # random: as many as the rule keeps, drawn whatever their verdicts
 
     @property
     def mode(self) -> str:
@@ -344,9 +348,9 @@ class Pilot:
     than "no change" on runs it had not seen (docs/forecast.md).
     """
 
-    problems: int = 100
-    samples: int = 4
-    uncalibrated: bool = False
+    problems: int = 100  # how many are tried
+    samples: int = 4  # rationales a problem
+    uncalibrated: bool = False  # accuracies by round also where no law is calibrated
 
     def check(self) -> None:
         for name in ("problems", "samples"):

@@ -32,9 +32,9 @@ class STaR(Method):
     weights_continue: ClassVar[bool] = False
     rounds: int = 5
     samples: int = 1
-    rationalize: bool = True
-    show_hint: float = 0.0
-    teacher: dict[str, Any] = field(default_factory=dict)
+    rationalize: bool = True  # retry what was not solved with the answer as a hint
+    show_hint: float = 0.0  # share of rationalized examples that keep the hint
+    teacher: dict[str, Any] = field(default_factory=dict)  # an engine that writes the first round
 
     def check(self) -> None:
         super().check()

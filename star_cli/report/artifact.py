@@ -11,8 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from star_cli.analysis.made_by import task_of
 from star_cli.core.records import Example, Metric, Problem, Rationale, Verdict, kind_of
-from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples, prompt_of, task_of
+from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples, prompt_of
 from star_cli.report.sql import execution, is_sql
 from star_cli.report.tables import facts_of
 from star_cli.report.text import clean, one_line

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 GAPS = (1, 2)  # characters between two columns
+WIDE = 140  # characters of a line in a log or a pipe
 LEAST = 16  # characters that a shortened column keeps
 
 
@@ -30,8 +31,8 @@ class Column:
 
 
 def width_of(out: Console) -> int:
-    """How wide a table may be: the terminal, or COLUMNS, or 140 in a log."""
-    return out.width if out.is_terminal or "COLUMNS" in os.environ else 140
+    """How wide a table may be: the terminal, or COLUMNS, or ``WIDE`` in a log."""
+    return out.width if out.is_terminal or "COLUMNS" in os.environ else WIDE
 
 
 def stacked(first: list[Column], blocks: list[list[Column]], width: int) -> RenderableType:

@@ -11,6 +11,7 @@ from star_cli.analysis.cost import UNITS
 from star_cli.analysis.power import Power
 from star_cli.report.chart import Chart, Line
 from star_cli.report.columns import Column, interval, points, short_number, stacked, width_of
+from star_cli.report.formats import as_text
 from star_cli.report.text import one_line
 
 UNIT_NAMES = {
@@ -82,6 +83,34 @@ def _needed(p: Power) -> str:
     return f"{p.problems:,} problems or more" if p.between_problems else "over 1,000 seeds"
 
 
+def comparison_columns(c: Comparison) -> list[list[Column]]:
+    """The table of what each method reached and spent, and the table of differences (empty for one method)."""
+    return [[_names(c), *_reached(c), *_spent(c)], _differences(c)]
+
+
+def comparison_text(c: Comparison, form: str) -> str:
+    """The tables for other programs: csv as one long table of plain numbers, md and latex as people see them."""
+    if form == "csv":
+        return as_text(_long(c), form)
+    return "\n".join(as_text(columns, form) for columns in comparison_columns(c) if columns)
+
+
+def _long(c: Comparison) -> list[Column]:
+    """A row a method and budget: what it reached, and its difference to the baseline."""
+    heads = ["method", "seeds", "unit", "budget", "value", "low", "high", "difference", "d_low", "d_high", "says"]
+    rows = []
+    for g in c.groups:
+        for budget in [*c.budgets(), None]:
+            at = g.points(g.rounds()[-1]) if budget is None else g.at(c.unit, budget)
+            e = c.estimate(g, at) if at else None
+            d = c.difference(g, c.groups[0], budget) if g is not c.groups[0] else None
+            numbers = [x for y in (e, d) for x in ((y.value, y.low, y.high) if y else ("", "", ""))]
+            cells = [f"{x:.6g}" if isinstance(x, float) else x for x in numbers]
+            where = "own end" if budget is None else f"{budget:g}"
+            rows.append([g.label, str(len(g.arms)), c.unit, where, *cells, d.says if d else ""])
+    return [Column(head, [row[i] for row in rows], left=True) for i, head in enumerate(heads)]
+
+
 def _names(c: Comparison) -> Column:
     names = [f"{one_line(g.label)} ({len(g.arms)} seeds)" if len(g.arms) > 1 else one_line(g.label) for g in c.groups]
     return Column("\nmethod", names, left=True)
@@ -111,14 +140,21 @@ def _amount(g: Group, unit: str) -> str:
 
 
 def _differences(c: Comparison) -> list[Column]:
-    """Everything against the first group at the whole budget; --json has all pairs at all budgets."""
-    budget, first = c.budgets()[-1], c.groups[0]
-    rows = [(g, d) for g in c.groups[1:] if (d := c.difference(g, first, budget)) is not None]
+    """Everything against the baseline, at every budget and at the runs' own ends; --json has all pairs."""
+    first = c.groups[0]
+    rows = [
+        (g, budget, d)
+        for g in c.groups[1:]
+        for budget in [*c.budgets(), None]
+        if (d := c.difference(g, first, budget)) is not None
+    ]
     if not rows:
         return []
-    names = [one_line(f"{g.label} - {first.label}") for g, _ in rows]
+    places = ["own ends" if b is None else f"{short_number(b)} {c.unit}" for _, b, _ in rows]
+    names = [one_line(f"{g.label} - {first.label}") for g, _, _ in rows]
     return [
-        Column(f"at {short_number(budget)} {c.unit}", names, left=True),
-        Column("points", [points(d.value, d.low, d.high) for _, d in rows]),
-        Column("", [d.says for _, d in rows], left=True),
+        Column("difference", [n if i == 0 or names[i - 1] != n else "" for i, n in enumerate(names)], left=True),
+        Column("at", places, left=True),
+        Column("points", [points(d.value, d.low, d.high) for _, _, d in rows]),
+        Column("", [d.says for _, _, d in rows], left=True),
     ]

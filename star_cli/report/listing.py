@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from rich.text import Text
 from star_cli.analysis.events import Accuracy, evaluations, metrics_as
 from star_cli.core import registry
 from star_cli.errors import StarError, unknown
-from star_cli.report.columns import Column, drawn, duration, fitting, percent, shortened, width_of
+from star_cli.report.columns import GAPS, LEAST, Column, drawn, duration, fitting, percent, space, width_of
 from star_cli.report.text import one_line
+from star_cli.run.experiments import experiments
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run, runs
 
 Rows = list[dict[str, Any]]
 BROKEN = "broken"
-LONGEST_SETTING = 40  # characters of a value in the list of parts
+LEFT_OUT = ["overrides", "started", "base %"]  # where a table does not fit with its texts shortened, in order
+EXTRA = ["95 % interval", "task", "method"]  # left out before any text but the overrides is shortened
 
 
 def run_rows(home: Path) -> Rows:
@@ -31,10 +34,51 @@ def run_rows(home: Path) -> Rows:
     return [_run_row(run) for run in runs(home)]
 
 
+SORTS = ("accuracy", "started", "name", "rounds", "status")
+
+
+def chosen_runs(rows: Rows, filters: list[str], sort: str | None) -> Rows:
+    """The rows that pass all of ``filters`` (NAME=PATTERN), sorted; numbers and times begin with the largest.
+
+    Raises StarError for an unknown order, and for a name that no run has.
+    """
+    if sort is not None and sort not in SORTS:
+        raise unknown("order", sort, SORTS)
+    for name, _, pattern in (f.partition("=") for f in filters):
+        if rows and all(_cell_of(row, name) is None for row in rows):
+            raise StarError(
+                f"no run has a {name} to filter by",
+                hint="name, status, a part such as method, or a setting: trainer.lr",
+            )
+        rows = [row for row in rows if fnmatch.fnmatchcase(str(_cell_of(row, name)), pattern)]
+    if sort is None:
+        return rows
+    known = [row for row in rows if row.get(sort) is not None]
+    return sorted(known, key=lambda row: row[sort], reverse=sort in ("accuracy", "started", "rounds")) + [
+        row for row in rows if row.get(sort) is None
+    ]
+
+
+def _cell_of(row: dict[str, Any], name: str) -> Any:
+    """What a run has under a name: a column, a part, or a setting; None where it has nothing such."""
+    if name in row:
+        return row[name]
+    value: Any = row.get("config", {})
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def experiment_rows() -> Rows:
+    """A row an experiment: its name, and the first sentence of its file."""
+    return [{"name": e.name, "what": e.what} for e in experiments()]
+
+
 def _run_row(run: Run) -> dict[str, Any]:
     try:
         info = run.info
-        accuracies = {e.round: metrics_as(Accuracy, e).accuracy for e in evaluations(run.events())}
+        measured = {e.round: metrics_as(Accuracy, e) for e in evaluations(run.events())}
+        accuracies = {round: m.accuracy for round, m in measured.items()}
         lost = run.lost()
     except StarError as e:
         return {"name": run.name, "status": BROKEN, "message": e.what}
@@ -44,12 +88,16 @@ def _run_row(run: Run) -> dict[str, Any]:
         "name": run.name,
         **renamed,
         "status": info.state,
-        "sweep": info.sweep,
+        "sweep": run.name.partition("/")[0] if info.sweep else None,
+        **{kind: info.parts.get(kind) for kind in ("task", "method", "model")},
         "overrides": info.arm if info.sweep else info.overrides,
         "rounds": last,
         "base": accuracies.get(0),
         "accuracy": None if last is None else accuracies[last],
+        "low": None if last is None else measured[last].low,
+        "high": None if last is None else measured[last].high,
         "started": info.started,
+        "config": info.config,
         **(
             {"message": f"its ledger has lost {', '.join(lost)}; star resume {run.name} notes them again"}
             if lost
@@ -65,9 +113,18 @@ def print_runs(rows: Rows, out: Console) -> None:
         by_sweep.setdefault(row.get("sweep") or "", []).append(row)
     for sweep, members in by_sweep.items():
         out.print(Text(f"sweep {sweep}" if sweep else "runs", style="italic"))
-        out.print(drawn(fitting(_run_columns(members), width_of(out), ["overrides", "started", "base %"])))
+        columns = _with_room(_run_columns(members), width_of(out))
+        out.print(drawn(fitting(columns, width_of(out), LEFT_OUT)), width=width_of(out))
         out.print()
     _print_broken(rows, "name")
+
+
+def _with_room(columns: list[Column], width: int) -> list[Column]:
+    """The columns without those of ``EXTRA`` for which there is no room beside the whole names."""
+    for head in EXTRA:
+        if space([c for c in columns if c.head != "overrides"], GAPS[-1]) + GAPS[-1] + LEAST > width:
+            columns = [c for c in columns if c.head != head]
+    return columns
 
 
 def _run_columns(rows: Rows) -> list[Column]:
@@ -78,13 +135,27 @@ def _run_columns(rows: Rows) -> list[Column]:
     columns = [
         Column("name", [one_line(name) for name in names], left=True),
         Column("status", [r["status"] for r in rows], left=True),
+        Column("task", _different(rows, "task"), left=True),
+        Column("method", _different(rows, "method"), left=True),
         Column("rounds", ["" if r.get("rounds") is None else str(r["rounds"]) for r in rows]),
         Column("base %", ["" if r.get("base") is None else percent(r["base"]) for r in rows]),
         Column("accuracy %", ["" if r.get("accuracy") is None else percent(r["accuracy"]) for r in rows]),
+        Column("95 % interval", [_interval(r) for r in rows]),
         Column("started", [_minute(r.get("started")) for r in rows], left=True),
         Column("overrides", [] if arms else [one_line(o) for o in overrides], left=True),
     ]
     return [c for c in columns if any(c.cells)]
+
+
+def _different(rows: Rows, name: str) -> list[str]:
+    """The cells of a column that tells runs apart; [] where all are the same."""
+    cells = [r.get(name) or "" for r in rows]
+    return cells if len({cell for cell in cells if cell}) > 1 else []
+
+
+def _interval(row: dict[str, Any]) -> str:
+    low, high = row.get("low"), row.get("high")
+    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
 
 
 def _shown_name(row: dict[str, Any]) -> str:
@@ -119,7 +190,7 @@ def print_artifacts(rows: Rows, out: Console) -> None:
         Column("seconds", [duration(r["seconds"]) if "seconds" in r else "" for r in rows]),
         Column("created", [_minute(r.get("created")) for r in rows], left=True),
     ]
-    out.print(drawn(fitting(columns, width_of(out), ["seconds"])))
+    out.print(drawn(fitting(columns, width_of(out), ["seconds"])), width=width_of(out))
     _print_broken(rows, "key")
 
 
@@ -142,7 +213,7 @@ def part_rows(what: str) -> Rows:
     """
     kind = what.removesuffix("s")
     if kind not in registry.KINDS:
-        raise unknown("list", what, ["runs", "artifacts", *(k + "s" for k in registry.KINDS)])
+        raise unknown("list", what, ["runs", "artifacts", "experiments", *(k + "s" for k in registry.KINDS)])
     parts = {name: registry.get(kind, name) for name in registry.names(kind)}
     return [
         {"name": name, "what": what_is(part), "settings": {f.name: _default(f) for f in dataclasses.fields(part)}}
@@ -175,11 +246,11 @@ def _default(f: Any) -> Any:
 
 
 def print_rows(rows: Rows, title: str, out: Console) -> None:
-    """Dictionaries as a table, cells folded where they do not fit; what is empty in every row is left out."""
+    """Dictionaries as a table, without their settings, cells folded; what is empty in every row is left out."""
     from rich.table import Table
 
     names = list(dict.fromkeys(name for row in rows for name in row))
-    names = [name for name in names if any(row.get(name) not in (None, "", [], {}) for row in rows)]
+    names = [name for name in names if name != "settings" and any(row.get(name) not in (None, "", []) for row in rows)]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name, overflow="fold", justify="right" if _numeric(rows, name) else "left")
@@ -198,6 +269,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, dict):
-        return " ".join(f"{k}={shortened(_cell(v), LONGEST_SETTING)}" for k, v in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -13,15 +13,18 @@ from star_cli.analysis.events import evaluations, hinted_judgements, judgements,
 from star_cli.errors import StarError
 from star_cli.lib.health import MEANING
 from star_cli.report import html
+from star_cli.report.chart import Chart, Line
 from star_cli.report.columns import Column, duration, width_of
 from star_cli.report.curve import Extra, svg, write_png
 from star_cli.report.label_files import FOLDER, labels_of
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import PickedSamples, Sample, SampleFilter, pick_samples
 from star_cli.report.selection import RULES, selection_of
-from star_cli.report.show import gain, print_places, print_plot, standing
+from star_cli.report.show import fall, gain, print_places, print_plot, standing
 from star_cli.report.tables import round_blocks, rounds_table
 from star_cli.report.terminal import Terminal
+from star_cli.stages.base import stage_class
+from star_cli.stages.losses import losses_of
 from star_cli.store.artifacts import Artifact, Store, open_store
 from star_cli.store.durable import write_bytes
 from star_cli.store.ledger import Event
@@ -42,6 +45,8 @@ def show_finished(run: Run, terminal: Terminal) -> None:
     out.print(Text(heading, style="bold"))
     if not rows:
         return
+    if worse := fall(run, rows):
+        out.print(Text(worse, style="yellow"))
     width = width_of(out)
     out.print(rounds_table(rows, width), width=width)
     if not run.info.sweep:
@@ -92,7 +97,7 @@ def write_page(run: Run, store: Store, *, rows: list[RoundRow] | None = None, ex
         sections.append(html.section("Learning curve", html.picture(svg(rows, extra=extra))))
     if rows:
         sections += _round_sections(rows)
-    sections += selection_sections(source, events)
+    sections += loss_sections(source, events) + selection_sections(source, events)
     changed = changes(source, events)
     if changed:
         title = f"The same question, before and after: {changed[0]} and {changed[1]}"
@@ -104,6 +109,7 @@ def write_page(run: Run, store: Store, *, rows: list[RoundRow] | None = None, ex
     faults = "".join(f"<p>{html.text(fault)}</p>" for fault in dict.fromkeys(source.faults))
     damaged = [html.section("Damaged or missing", faults)] if faults else []
     heading = html.heading(run.name, standing(run) + gain(rows), info, built(run))
+    heading += f"<p>{html.text(worse)}</p>" if (worse := fall(run, rows)) else ""
     return write_bytes(run.path / "report.html", html.page(run.name, [heading, *damaged, *sections]).encode())
 
 
@@ -181,6 +187,24 @@ def selection_sections(source: Source, events: list[Event]) -> list[str]:
             content = html.picture(s.chart().svg()) + tables + notes
             sections.append(html.section(f"Picking an answer: {event.place}", content))
     return sections
+
+
+def loss_sections(source: Source, events: list[Event]) -> list[str]:
+    """The loss of every step, a line a training; nothing where none was kept."""
+    lines = []
+    for event in events:
+        artifact = source.artifact(event) if stage_class(event.stage).makes else None
+        losses = thinned(losses_of(artifact)) if artifact is not None else []
+        if losses:
+            lines.append(Line(event.place, [(step, loss, None, None) for step, loss in losses]))
+    return [html.section("Loss by step", html.picture(Chart(lines, "step", "loss").svg()))] if lines else []
+
+
+def thinned(losses: list[tuple[int, float]], most: int = 300) -> list[tuple[float, float]]:
+    """At most ``most`` points: means over equal stretches of steps where there are more, at the middle of each."""
+    size = -(-len(losses) // most) or 1
+    stretches = [losses[i : i + size] for i in range(0, len(losses), size)]
+    return [(sum(s for s, _ in part) / len(part), sum(x for _, x in part) / len(part)) for part in stretches]
 
 
 def examples(source: Source, events: list[Event], n: int = 3) -> list[tuple[str, list[Sample]]]:

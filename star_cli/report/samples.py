@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from star_cli.core import registry
+from star_cli.analysis.made_by import task_of
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Prompt, Task
 from star_cli.core.records import Problem, Rationale, Verdict
@@ -64,12 +63,21 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleFilter:
-    """Which samples to show; nothing set means all. ``kept_wrong``: right answers that hold a wrong step."""
+    """Which samples to show; nothing set means all. ``kept_wrong``: right answers that hold a wrong step.
+
+    ``problem`` is a problem's id, ``reason`` a verdict's, ``text`` a piece of the rationale or of the question, in any
+    case of letters; ``group`` is NAME=VALUE as accuracy is broken down by, and ``groups`` says how.
+    """
 
     right: bool = False
     wrong: bool = False
     kept_wrong: bool = False
     hinted: bool = False
+    problem: str = ""
+    reason: str = ""
+    text: str = ""
+    group: str = ""
+    groups: Callable[[Problem], dict[str, str]] = field(default=lambda problem: {}, compare=False)
 
     def matches(self, s: Sample) -> bool:
         """Whether a sample is one of them."""
@@ -79,11 +87,22 @@ class SampleFilter:
             and (not self.wrong or s.outcome == "wrong")
             and (not self.kept_wrong or (s.outcome == "right" and bool(wrong_steps)))
             and (not self.hinted or s.rationale.hinted)
+            and (not self.problem or s.problem.id == self.problem)
+            and (not self.reason or (s.verdict is not None and s.verdict.reason == self.reason.upper()))
+            and (not self.text or self.text.lower() in f"{s.rationale.text}\n{s.problem.question}".lower())
+            and (not self.group or self.group in (f"{k}={v}" for k, v in self.groups(s.problem).items()))
         )
+
+    @property
+    def judged(self) -> bool:
+        """Whether it asks for verdicts."""
+        return self.right or self.wrong or self.kept_wrong or bool(self.reason)
 
     def __str__(self) -> str:
         words = ["hinted"] * self.hinted + ["wrong"] * self.wrong + ["right"] * (self.right or self.kept_wrong)
-        return " ".join([*words, "rationales"]) + " with a wrong step" * self.kept_wrong
+        named = [self.reason.upper(), f"of problem {self.problem}" if self.problem else "", self.group]
+        named.append(f"with {self.text!r}" if self.text else "")
+        return " ".join([*words, "rationales", *filter(None, named)]) + " with a wrong step" * self.kept_wrong
 
 
 @dataclass(frozen=True)
@@ -112,12 +131,14 @@ def pick_samples(
     ``settings`` are the run's settings of the task: they say where pictures lie.
     """
     verdicts = artifact if artifact.has(Verdict) else _verdicts_on(store, artifact, preferred)
-    if verdicts is None and (filter.right or filter.wrong or filter.kept_wrong):
+    if verdicts is None and filter.judged:
         raise StarError(
             f"the rationales {artifact.key} are not graded, so right and wrong are not known",
             hint=f"star filter --input rationales={artifact.key[:12]}",
         )
     rationales = _input(store, artifact, "rationales") if artifact.has(Verdict) else artifact
+    if filter.group:
+        filter = replace(filter, groups=task_of(rationales, settings or {}).groups)
     drawn: list[tuple[int, int, Sample]] = []  # a heap of (draw, place in the file, sample)
     total = matching = 0
     for sample in samples_of(store, rationales, verdicts):
@@ -183,29 +204,6 @@ def _verdicts_on(store: Store, rationales: Artifact, preferred: Iterable[str]) -
         if artifact and artifact.has(Verdict) and artifact.input("rationales") == rationales.key:
             return artifact
     return None
-
-
-def task_of(rationales: Artifact, settings: dict[str, Any]) -> Task:
-    """The task that made the prompts, from the manifest; what is no part of a key is taken from the run's settings."""
-    tag = rationales.tag.get("task")
-    if not isinstance(tag, dict) or str(tag.get("_")).count("/") != 2:
-        raise StarError(f"the manifest of {rationales.key} names no task, so its prompts cannot be shown")
-    kind, name, _ = tag["_"].split("/")
-    task_class = registry.get(kind, name)
-    values: dict[str, Any] = {}
-    for f in fields(task_class):
-        source = tag if f.metadata.get("identity", True) else settings
-        if f.name in source:
-            values[f.name] = type(f.default)(source[f.name]) if isinstance(f.default, Enum) else source[f.name]
-    unknown = set(tag) - {f.name for f in fields(task_class)} - {"_"}
-    if unknown:
-        raise StarError(
-            f"the {kind} {name} of this installation has no setting {', '.join(sorted(unknown))}, so the "
-            f"prompts of {rationales.key} cannot be shown",
-            hint="use the version of star that made the run",
-        )
-    task: Task = task_class(**values)
-    return task
 
 
 def prompt_of(sample: Sample, task: Task) -> tuple[Prompt, bool]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
+from star_cli.core.described import settings_of
 from star_cli.errors import unknown
 from star_cli.report.listing import what_is
 from star_cli.run.composed import Composed
+from star_cli.run.root import Root
+
+WIDTH = 150  # characters of a line with its comment
 
 
 def settings_text(composed: Composed, package: str | None = None) -> str:
@@ -26,11 +32,27 @@ def settings_text(composed: Composed, package: str | None = None) -> str:
         elif isinstance(value, dict):
             lines += ["", f"# {(type(part).__doc__ or '').strip().splitlines()[0]}"]
         elif name in ("rounds", "samples"):
-            value_line = _yaml({name: value}).rstrip()
-            lines.append(f"{value_line}  # the short name of method.{name}")
+            lines.append(_yaml({name: value}).rstrip() + f"  # the short name of method.{name}")
             continue
-        lines.append(_yaml({name: value}).rstrip())
+        lines += _commented(name, value, part)
     return "\n".join(lines) + "\n"
+
+
+def _commented(name: str, value: Any, part: Any) -> list[str]:
+    """The lines of a setting or a section, each with its meaning behind it where there is room."""
+    lines = _yaml({name: value}).rstrip().split("\n")
+    in_section = isinstance(value, dict) and is_dataclass(part)
+    meanings = {s.name: s.what for s in settings_of(type(part) if in_section else Root)}
+    start = re.compile(r"  (\w+): " if in_section else r"(\w+): ")
+    shown: set[str] = set()  # a sentence of a docstring may speak of several settings
+    for i, line in enumerate(lines):
+        match = start.match(line + " ")
+        meaning = meanings.get(match[1], "") if match else ""
+        whole = i + 1 == len(lines) or not lines[i + 1].startswith("    ")  # its value ends on this line
+        if meaning and meaning not in shown and whole and len(line) + len(meaning) + 4 <= WIDTH:
+            lines[i] = f"{line}  # {meaning}"
+            shown.add(meaning)
+    return lines
 
 
 def _chosen(parts: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from star_cli.analysis.events import evaluations, hinted_judgements, judgements
 from star_cli.core.records import Rationale, Verdict
 from star_cli.errors import StarError
 from star_cli.report.artifact import FactsView, RationalesView
-from star_cli.report.columns import percent, width_of
+from star_cli.report.columns import interval, percent, width_of
 from star_cli.report.curve import text_plot
 from star_cli.report.rounds import RoundRow, rounds_of
 from star_cli.report.samples import SampleFilter
@@ -43,10 +43,17 @@ def view_of(home: Path, what: str, *, filter: SampleFilter, n: int = 5, prompt: 
     name, number, stage = parse_path(what)
     options = {
         "--wrong": filter.wrong,
+        "--right": filter.right,
+        "--problem": bool(filter.problem),
+        "--reason": bool(filter.reason),
+        "--text": bool(filter.text),
+        "--group": bool(filter.group),
         "--kept-wrong": filter.kept_wrong,
         "--hinted": filter.hinted,
         "--prompt": prompt,
     }
+    if filter.wrong and filter.right:
+        raise StarError("--right and --wrong exclude each other", hint="leave both out to see all")
     if filter.wrong and filter.kept_wrong:
         raise StarError("--wrong and --kept-wrong exclude each other", hint="a wrong answer is never kept")
     if stage is None and (number is not None or not _is_key(home, name)):
@@ -112,6 +119,8 @@ class RunView:
         if not rows:
             out.print("no stage of it is finished yet")
             return
+        if worse := fall(run, rows):
+            out.print(Text(worse, style="yellow"))
         width = width_of(out)
         out.print(rounds_table(rows, width), width=width)
         print_plot(rows, out)
@@ -209,6 +218,36 @@ def gain(rows: list[RoundRow]) -> str:
     return f", accuracy {percent(measured[0].accuracy)} % -> {percent(measured[-1].accuracy)} %"
 
 
+def fall(run: Run, rows: list[RoundRow]) -> str:
+    """Where accuracy ended below the base model's interval: what is known of why, and what helps; else ""."""
+    measured = [r for r in rows if r.accuracy is not None]
+    if len(measured) < 2:
+        return ""
+    base, last = measured[0], measured[-1]
+    if base.low is None or last.high is None or last.high >= base.low:
+        return ""
+    here = f"round-{last.round}"
+    sentences = [
+        f"The model got worse: {interval(base.accuracy, base.low, base.high)} % before, "
+        f"{interval(last.accuracy, last.low, last.high)} % in round {last.round}."
+    ]
+    trained = [e.metrics for e in run.events() if e.name == "finetune" and e.round <= last.round]
+    trainer = run.info.config.get("trainer")
+    batch = trainer.get("batch") if isinstance(trainer, dict) else None
+    repeated = [(m["steps"] * batch / m["examples"], m) for m in trained if batch and m.get("examples")]
+    if repeated and max(passes for passes, _ in repeated) >= 10:
+        passes, m = max(repeated, key=lambda pair: pair[0])
+        sentences.append(
+            f"It was trained on {m['examples']:,} examples {passes:.0f} times over ({m['steps']:,} steps of {batch}), "
+            "which teaches them by heart: take more problems (problems=N) or samples, or fewer steps "
+            f"(schedule.epochs=3, or schedule.start={max(1, 3 * m['examples'] // batch)})."
+        )
+    if any(m.get("loss_last", 0) > m.get("loss_first", 0) for m in trained):
+        sentences.append("Its loss rose while it was trained: a lower trainer.lr may help.")
+    sentences.append(f"What was lost: star show {run.name} --diff round-{base.round} {here}")
+    return " ".join(sentences)
+
+
 def print_plot(rows: list[RoundRow], out: Console) -> None:
     """The learning curve as text, where something was measured and the output can show it."""
     plot = text_plot(rows, width=min(60, width_of(out)))
@@ -229,6 +268,9 @@ def print_places(run: Run, out: Console) -> None:
         if path.exists():
             out.print(Text(f"{name:<10} {path}"))
     events = run.events()
+    trained = [e for e in events if stage_class(e.stage).makes == "model"]
+    if trained:
+        out.print(Text(f"{'model':<10} {run.path / trained[-1].place / 'model'}"))
     with_verdicts = {e.place for e in evaluations(events) + judgements(events) + hinted_judgements(events)}
     last = next((e for e in reversed(events) if e.place in with_verdicts), None)
     if last:

@@ -17,6 +17,8 @@ from star_cli.report.terminal import console
 
 PLATEAU = 0.99
 
+MARKS = "*o+x"
+
 
 def prediction_as_json(prediction: Prediction) -> dict[str, Any]:
     """A prediction as plain JSON: round 0 first (``improvement``: round 1), deltas in the theory convention."""
@@ -185,10 +187,10 @@ def print_curves(curves: Mapping[str, Sequence[float]], title: str) -> None:
     figure.plot_size(72, 16)
     figure.title(title)
     figure.label("round", "x")
-    for (name, values), marker in zip(curves.items(), "*o+x", strict=False):
-        figure.draw(figure.signal(list(range(len(values))), list(values), marker=marker).lines().label(name))
+    for values, marker in zip(curves.values(), MARKS, strict=False):
+        figure.draw(figure.signal(list(range(len(values))), list(values), marker=marker).lines())
     longest = max(map(len, curves.values()))
     figure.ruler("x", "lower").ticks(list(range(longest)), [str(n) for n in range(longest)])
     figure.ruler("y", "left").lim(0, 1)
-    figure.legend(x=1.0, y=0.0, ha="right", va="bottom", relative=True)
-    print(uncolorize(figure.build()))
+    plot = uncolorize(figure.build()).rstrip("\n")
+    print("\n".join([plot, *(f"  {mark} {name}" for name, mark in zip(curves, MARKS, strict=False))]))

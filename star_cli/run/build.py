@@ -22,6 +22,7 @@ from star_cli.errors import NotBuilt, StarError
 from star_cli.lib import preemption
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
+from star_cli.run.speeds import Speeds
 from star_cli.stages.base import Stage, StageContext, stage_name
 from star_cli.stages.grading.pool import judge
 from star_cli.store.artifacts import Artifact, Store
@@ -71,6 +72,8 @@ class Builder:
         self.pins = pins or {}
         self.built = 0
         self._engine = equipment.engine  # the one that writes for the stage under way
+        parts: dict[str, Part] = {"task": equipment.task, "model": equipment.model, "engine": equipment.engine}
+        self.speeds = Speeds(store.root, parts)
         self.base_paths: dict[str, str] = {}  # where the weights of a base from outside lie on this machine
         self._done: dict[tuple[int, str, str], Artifact] = {}
         self._spent: dict[str, float] = defaultdict(float)  # seconds of the stage under way, by what they went into
@@ -121,6 +124,8 @@ class Builder:
             )
             if self.run:
                 self.run.record(event, artifact)
+        if hit is None and self.run:
+            self.speeds.note(stage, event)
         self.built += hit is None
         self.observer.stage_done(event)
         return artifact
@@ -206,7 +211,7 @@ class Builder:
         """The living engine, with the weights of ``model`` in it."""
         engine = self._engine
         if not self.live_engine.alive:
-            self.observer.engine_starts(name_of(engine))
+            self.observer.engine_starts(name_of(engine), self.speeds.engine_start())
         opened, started = self.live_engine.opened, time.monotonic()
         try:
             return self.live_engine.session(engine, self.reference(model), self.equipment.runtime, self.observer.say)
@@ -247,6 +252,9 @@ class Step:
     key: str
     state: str
     cost: dict[str, int]
+    seconds: float | None = None  # at most, by what such work took before; None where that is not known
+    device: str | None = None
+    kind: str = ""  # of work, as Speeds names it
 
 
 class Planner(Builder):
@@ -262,7 +270,9 @@ class Planner(Builder):
         built = self.store.get(address)
         state = "built" if built else "partial" if self.store.partial(address).exists() else "missing"
         cost = {} if built else _known(lambda: stage.cost(inputs))
-        self.steps.append(Step(round, name, stage_name(stage), address, state, cost))
+        seconds = None if built else self.speeds.seconds(stage, cost)
+        kind = self.speeds.kind(stage)
+        self.steps.append(Step(round, name, stage_name(stage), address, state, cost, seconds, stage.device, kind))
         if built:
             return built
         path = self.store.root / address

@@ -12,7 +12,7 @@ from star_cli.core.keys import key
 from star_cli.core.parts import Part
 from star_cli.errors import StarError, need
 from star_cli.run.lab import Experiment
-from star_cli.run.overrides import arm_name, home_of, settled
+from star_cli.run.overrides import arm_name, home_of, settled, settled_path
 from star_cli.run.parts_override import check_loaded
 from star_cli.store.run_names import UNNAMED, default_name
 
@@ -56,7 +56,7 @@ class Composed:
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` keeps of it; ``config_key`` changes with every setting that can change a result."""
-        audible = {k: v for k, v in self.config.items() if k not in UNNAMED}
+        audible = {k: self._audible(v) for k, v in self.config.items() if k not in UNNAMED}
         parts = {kind: name for kind, name in self.parts.items() if kind != "engine"}
         return {
             "overrides": [settled(o) for o in self.asked.words if o.partition("=")[0] not in ("name", "home")],
@@ -67,6 +67,15 @@ class Composed:
             "home": str(self.experiment.home),
             "parts": parts,
         }
+
+    @staticmethod
+    def _audible(section: Any) -> Any:
+        """A section with its path as it would be from any directory; without it where its content says more."""
+        path = section.get("path") if isinstance(section, dict) else None
+        if not path:
+            return section
+        rest = {name: value for name, value in section.items() if name != "path"}
+        return rest if rest.get("content") else {**rest, "path": settled_path(str(path))}
 
 
 def composed_of(live: dict[str, Any], asked: Asked, *, lenient: bool = False) -> Composed:
@@ -79,15 +88,15 @@ def composed_of(live: dict[str, Any], asked: Asked, *, lenient: bool = False) ->
             raise StarError(f"{kind} is not set", hint=f"choose one: star ls {kind}s")
     values = dict(live)
     short = {name: values.pop(name) for name in ("rounds", "samples", "methods", "verifiers")}
-    optimize, parts = values.pop("optimize"), values.pop("parts")
-    check_loaded(parts)
+    beside = {name: values.pop(name) for name in ("optimize", "parts", "on_end")}
+    check_loaded(beside["parts"])
     whole, swept, values["name"] = _run_names(values["name"], asked)
     x = Experiment(**{**values, "home": home_of(values["home"])})
     fault: StarError | None = None
     try:
         x = x.method.prepare(x)
         x.check()
-        check_optimize(optimize)
+        check_optimize(beside["optimize"])
     except StarError as e:
         if not lenient:
             raise
@@ -95,8 +104,7 @@ def composed_of(live: dict[str, Any], asked: Asked, *, lenient: bool = False) ->
     used = {name: getattr(x.method, name, None) for name in short if name in ("rounds", "samples")}
     order = [name for name in live if name not in ("methods", "verifiers")]
     shown = {
-        "optimize": optimize,
-        "parts": parts,
+        **beside,
         **used,
         **{f.name: getattr(x, f.name) for f in fields(x)},
         "home": str(x.home),

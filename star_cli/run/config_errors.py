@@ -96,7 +96,8 @@ def sentence(error: Exception, known: Callable[[], Known]) -> StarError:
     text = _plain(error)
     cause = error.__cause__ or error.__context__
     return (
-        _missing_choice(error, text)
+        _unwritable(error)
+        or _missing_choice(error, text)
         or _missing_setting([error, cause], text, known)
         or _several_values(text)
         or _bad_value(text, str(cause))
@@ -104,6 +105,14 @@ def sentence(error: Exception, known: Callable[[], Known]) -> StarError:
         or _bad_prefix(text)
         or _elsewhere(error, text)
     )
+
+
+def _unwritable(error: Exception) -> StarError | None:
+    """STAR_HOME=/proc/x: Hydra makes its folder in the home before anything else."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    reason = (error.strerror or type(error).__name__).lower()
+    return StarError(f"{error.filename} cannot be written: {reason}", hint="choose another home=DIR (or STAR_HOME)")
 
 
 def _missing_choice(error: Any, text: str) -> StarError | None:
@@ -157,6 +166,9 @@ def _bad_value(text: str, reason: str) -> StarError | None:
     if unlike:
         return StarError(f"{override}: {unlike[1]!r} is not {TYPES.get(unlike[2], unlike[2])}", hint=SHOW)
     section = re.match(r"\+*(\w[\w.]*)=", override)
+    if "is not a ListConfig" in reason and section:
+        value = override.partition("=")[2]
+        return StarError(f"{override}: a list is expected", hint=f"write it in brackets: '{section[1]}=[{value}]'")
     if "is not a subclass of" in reason and section:
         return StarError(f"{override}: {section[1]} has settings of its own", hint=f"set one: {section[1]}.NAME=VALUE")
     return StarError(f"{override}: {reason}", hint=SHOW)

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from star_cli.core.extras import command
 from star_cli.errors import StarError
 from star_cli.graders.sandbox import run as sandbox
+from star_cli.run.clashes import clashes
 from star_cli.run.trackers.wandb import logged_in
 
 
@@ -29,7 +30,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """Everything worth knowing about the machine."""
-    return [_python(), *_packages(), _torch(), _vllm(), _gpu(), _memory(), _disk(), *_sandbox(), _wandb()]
+    return [_python(), *_packages(), *_clashes(), _torch(), _vllm(), _gpu(), _memory(), _disk(), *_sandbox(), _wandb()]
 
 
 def _version(*names: str) -> str | None:
@@ -78,6 +79,14 @@ def _packages() -> list[Finding]:
             )
         )
     return rows
+
+
+def _clashes() -> list[Finding]:
+    """Versions that do not go together, by what the packages themselves ask for."""
+    return [
+        Finding("versions", "note", str(clash), f"pip install '{clash.wanted}'; it may ask for others in turn")
+        for clash in clashes()
+    ] or [Finding("versions", "ok", "what is installed goes together")]
 
 
 def _torch() -> Finding:

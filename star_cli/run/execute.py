@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from dataclasses import replace
 from importlib.util import find_spec
 
 from star_cli.core.registry import name_of
+from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError, need
 from star_cli.lib import preemption
 from star_cli.run.build import Builder, Pins
@@ -14,7 +16,9 @@ from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Display, Observer, Several
-from star_cli.run.progress import ProgressFile, WithProgress
+from star_cli.run.on_end import run_hook
+from star_cli.run.outlook import foreseen
+from star_cli.run.progress import ProgressFile
 from star_cli.run.trackers.wandb import Wandb, logged_in
 from star_cli.store.artifacts import open_store
 from star_cli.store.run_info import Settings
@@ -35,11 +39,14 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         x.runtime = replace(x.runtime, engine_log=str(run.path / "engine.log"))
     shown = observer = display.observer(x.runtime.progress)
     try:
-        for sentence in mended:
+        for sentence in [*mended, *_idle(x.runtime)]:
             observer.say(sentence)
-        observer = WithProgress(ProgressFile(run.path), _with_tracker(shown, x, c, run))
+        observer = Several(_with_tracker(shown, x, c, run), ProgressFile(run.path))
+        outlook, base = foreseen(x, store, pins)
+        if outlook is not None:
+            observer.planned(outlook)
         builder = Builder(x.equipment(), store, observer, live_engine, run, pins=pins)
-        lab = Lab(x, builder)
+        lab = Lab(x, builder, base=base)
         if x.forecast:
             display.forecast(lab, run)
         x.method.run(lab)
@@ -49,10 +56,12 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not tear the note
         run.finish("interrupted")
         observer.finish("interrupted")
+        _hook(c, run, shown)
         raise
     except BaseException as e:
         run.finish("failed", str(e))
         observer.finish("failed")
+        _hook(c, run, shown)
         if isinstance(e, EngineDied):
             hint = e.hint or f"see {x.runtime.engine_log}; star resume {x.name} continues"
             raise StarError(e.what, hint=hint) from e
@@ -60,6 +69,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     run.finish("finished")
     observer.finish("finished")
     display.finished(run, shown)
+    _hook(c, run, shown)
     return run
 
 
@@ -72,6 +82,24 @@ def check_takes_weights(x: Experiment) -> None:
         f"set engine.reload so that the servers take them (star ls engines), or let the model be a teacher: "
         f"+method.teacher={{name: {engine}, model: ..., urls: [...]}} beside engine=vllm",
     )
+
+
+def _hook(c: Composed, run: Run, shown: Observer) -> None:
+    """What is to be done at the end of a run."""
+    failure = run_hook(c.config["on_end"], run) if c.config["on_end"] else None
+    if failure:
+        shown.say(failure)
+
+
+def _idle(runtime: Runtime) -> list[str]:
+    """A sentence where more GPUs are asked for than the machine has."""
+    asked = max(runtime.gpus, runtime.tensor_parallel)
+    if asked == 1:
+        return []
+    there = listed_gpus()
+    name = "gpus" if runtime.gpus == asked else "tensor_parallel"
+    here = f"{there} GPU(s)" if there else "no GPU"
+    return [f"runtime.{name}={asked}, but nvidia-smi finds {here} on this machine"] if there < asked else []
 
 
 def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> Observer:
@@ -88,3 +116,12 @@ def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> O
             raise
         observer.say(f"{e.what}; nothing is reported there")  # it was not asked for by name
         return observer
+
+
+def listed_gpus() -> int:
+    """How many GPUs nvidia-smi lists; 0 where there is none, or no nvidia-smi."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

@@ -58,8 +58,8 @@ class Method(Part):
     verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
     # it learns from wrong samples too, or counts them: no sampling.stop_after
     needs_all_samples: ClassVar[bool] = False
-    rounds: int
-    samples: int
+    rounds: int  # of the loop
+    samples: int  # rationales a problem
 
     def run(self, lab: Lab) -> Artifact:
         """The loop; returns the last model."""
@@ -171,8 +171,9 @@ class Experiment:
 class Lab:
     """The verbs of a method, for one experiment (``x``). ``build`` takes any stage, a method's own ones too."""
 
-    def __init__(self, experiment: Experiment, builder: Builder) -> None:
+    def __init__(self, experiment: Experiment, builder: Builder, *, base: dict[str, Any] | None = None) -> None:
         self.x, self.builder = experiment, builder
+        self.base = base or {}  # where a base model from outside lies and what it is, looked up once: it takes a while
         self._judged: dict[int, dict[str, tuple[Stage, Artifact]]] = {}  # by round and key: what decided what is right
         self._healths: dict[int, Artifact] = {}  # by round, the last one
         self._problems: dict[str, Artifact] = {}  # by split, the first ones
@@ -212,7 +213,7 @@ class Lab:
                 first_steps=p.first_steps,
             )
             return self.build(pretrain, {}, 0, "pretrain")
-        base = x.model.resolve()
+        base = self.base = self.base or x.model.resolve()
         stage = Base(
             content=base["content"],
             dtype=x.model.dtype,

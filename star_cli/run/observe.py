@@ -12,8 +12,28 @@ from star_cli.store.ledger import Event
 from star_cli.store.runs import Run
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What lies before a run: the ``places`` (round-1/filter) of its stages in order, and of those that must be built
+    the ``seconds`` they take at most by what such work took before. ``unknown``: of some that is not known yet;
+    ``open_end``: more stages follow, which depend on what is found.
+    """
+
+    places: list[str]
+    seconds: dict[str, float]
+    unknown: bool = False
+    open_end: bool = False
+
+    def remaining(self, done: set[str]) -> float:
+        """Seconds of the stages that are not done."""
+        return sum(seconds for place, seconds in self.seconds.items() if place not in done)
+
+
 class Observer(Protocol):
     """Whoever watches a run: the terminal, a tracker, nobody."""
+
+    def planned(self, outlook: Outlook) -> None:
+        """What lies before the run is known."""
 
     def meter(self, what: str, total: int) -> Meter:
         """A progress display of ``total`` items (0: unknown)."""
@@ -27,8 +47,8 @@ class Observer(Protocol):
     def stage_done(self, event: Event) -> None:
         """A stage was built or found."""
 
-    def engine_starts(self, name: str) -> None:
-        """An engine is being started, which takes a while."""
+    def engine_starts(self, name: str, seconds: float | None) -> None:
+        """An engine is being started, which takes a while: about ``seconds`` where that was measured before."""
 
     def finish(self, status: str) -> None:
         """The run ended: finished, failed or interrupted."""
@@ -47,6 +67,9 @@ class NoMeter:
 class Silent:
     """The observer that sees nothing; the base of the others."""
 
+    def planned(self, outlook: Outlook) -> None:
+        return None
+
     def meter(self, what: str, total: int) -> Meter:
         return NoMeter()
 
@@ -59,21 +82,40 @@ class Silent:
     def stage_done(self, event: Event) -> None:
         return None
 
-    def engine_starts(self, name: str) -> None:
+    def engine_starts(self, name: str, seconds: float | None) -> None:
         return None
 
     def finish(self, status: str) -> None:
         return None
 
 
+class Meters:
+    """Several meters as one."""
+
+    def __init__(self, meters: list[Meter]) -> None:
+        self.meters = meters
+
+    def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
+        for m in self.meters:
+            m.step(n, tokens=tokens, right=right, loss=loss)
+
+    def close(self) -> None:
+        for m in self.meters:
+            m.close()
+
+
 class Several:
-    """Several observers as one; the first one's meter is used."""
+    """Several observers as one."""
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = observers
 
+    def planned(self, outlook: Outlook) -> None:
+        for o in self.observers:
+            o.planned(outlook)
+
     def meter(self, what: str, total: int) -> Meter:
-        return self.observers[0].meter(what, total)
+        return Meters([o.meter(what, total) for o in self.observers])
 
     def say(self, text: str) -> None:
         for o in self.observers:
@@ -87,9 +129,9 @@ class Several:
         for o in self.observers:
             o.stage_done(event)
 
-    def engine_starts(self, name: str) -> None:
+    def engine_starts(self, name: str, seconds: float | None) -> None:
         for o in self.observers:
-            o.engine_starts(name)
+            o.engine_starts(name, seconds)
 
     def finish(self, status: str) -> None:
         for o in self.observers:

@@ -205,12 +205,19 @@ def arm_name(swept: list[str]) -> str:
 
 
 def settled(override: str) -> str:
-    """The override with a relative path made absolute, so that it means the same from any directory."""
+    """The override with a relative path, or the name of a file behind @, made absolute: the same from any directory."""
     name, equals, value = override.partition("=")
     text = re.sub(r"^(['\"])(.*)\1$", r"\2", value)
-    if name.lstrip("+").endswith(".path") and text and not text.startswith(("/", "~")) and Path(text).exists():
-        return f"{name}={quoted(str(Path(text).resolve()))}"
-    return override
+    names_file = name.lstrip("+").endswith(".path") or text.startswith("@")
+    absolute = settled_path(text) if names_file else text
+    return override if absolute == text else f"{name}={quoted(absolute)}"
+
+
+def settled_path(text: str) -> str:
+    """``text`` with a relative path of something that exists made absolute; an @ before it stays."""
+    at, path = ("@", text[1:]) if text.startswith("@") else ("", text)
+    there = path and not path.startswith(("/", "~")) and os.path.exists(path)
+    return f"{at}{Path(path).resolve()}" if there else text
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from star_cli.core.parts import Meter
-from star_cli.run.observe import Observer, Several, Silent
+from star_cli.run.observe import Silent
 from star_cli.store.durable import temporary
 from star_cli.store.ledger import Event
 
@@ -56,7 +56,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 
 class ProgressFile(Silent):
-    """The observer that keeps the file. ``counted`` is for its meters."""
+    """The observer that keeps the file."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -68,12 +68,13 @@ class ProgressFile(Silent):
         self.progress = Progress(round=round, name=name, key=key, started=now, updated=now)
         self._write()
 
-    def total(self, total: int) -> None:
+    def meter(self, what: str, total: int) -> Meter:
         """A new piece of work of the stage begins."""
         if self.progress is not None:
             self.progress = msgspec.structs.replace(
                 self.progress, started=time.time(), done=0, total=total, tokens=0, judged=0, right=0, loss=None
             )
+        return _Counting(self)
 
     def counted(self, n: int, tokens: int, right: int | None, loss: float | None) -> None:
         """Some of the work is done."""
@@ -105,27 +106,14 @@ class ProgressFile(Silent):
             os.replace(fresh, self.path)
 
 
-class WithProgress(Several):
-    """Several observers, and the file of progress beside them: it counts what the first one's meter counts."""
+class _Counting:
+    """A meter that notes its steps in the file."""
 
-    def __init__(self, file: ProgressFile, *observers: Observer) -> None:
-        super().__init__(*observers, file)
+    def __init__(self, file: ProgressFile) -> None:
         self.file = file
 
-    def meter(self, what: str, total: int) -> Meter:
-        self.file.total(total)
-        return _Counting(super().meter(what, total), self.file)
-
-
-class _Counting:
-    """A meter whose steps are noted in the file, too."""
-
-    def __init__(self, inner: Meter, file: ProgressFile) -> None:
-        self.inner, self.file = inner, file
-
     def step(self, n: int = 1, *, tokens: int = 0, right: int | None = None, loss: float | None = None) -> None:
-        self.inner.step(n, tokens=tokens, right=right, loss=loss)
         self.file.counted(n, tokens, right, loss)
 
     def close(self) -> None:
-        self.inner.close()
+        return None

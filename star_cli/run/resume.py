@@ -14,7 +14,7 @@ from star_cli.store.artifacts import open_store
 from star_cli.store.runs import Run
 
 # What may change without the run becoming another one.
-UNNAMED_CHANGES = ("name", "home", "runtime", "tracking", "parts", "--config-dir", "--multirun")
+UNNAMED_CHANGES = ("name", "home", "runtime", "tracking", "parts", "on_end", "--config-dir", "--multirun")
 
 
 def resume_run(

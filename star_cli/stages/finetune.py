@@ -13,9 +13,11 @@ from star_cli.core.parts import ADDED, Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
+from star_cli.stages.losses import watched
 from star_cli.store.artifacts import Artifact
 
 MANY_PASSES = 30  # over the examples, from which a warning is worth its line
+RISEN = 1.2  # times its beginning: a loss that ended above this has risen, whatever the batches' own noise
 
 
 @stage("finetune")
@@ -46,22 +48,21 @@ class Finetune(Stage):
             rows += self._lessons(context.inputs["lessons"], round(self.replay / (1 - self.replay) * len(rows)))
         context.draft.write(Example, list({e.identity(): e for e in rows}.values()))  # what several hold, once
         self._warn_of_repetition(context, len(rows))
-        meter = context.meter("finetune", self.steps or 0)
-        job = TrainJob(
-            start=context.model(context.inputs["start"]),
-            examples=with_picture_paths(rows, context.picture),
-            out=context.draft.directory("model"),
-            scratch=context.draft.directory("scratch", fresh=False),
-            seed=self.seed,
-            runtime=context.runtime,
-            steps=self.steps,
-            epochs=self.epochs,
-            progress=lambda done, total, loss: meter.step(loss=loss),
-        )
-        try:
-            metrics = self.trainer.train(job)
-        finally:
-            meter.close()
+        with watched(context, "finetune", self.steps or 0) as losses:
+            metrics = self.trainer.train(
+                TrainJob(
+                    start=context.model(context.inputs["start"]),
+                    examples=with_picture_paths(rows, context.picture),
+                    out=context.draft.directory("model"),
+                    scratch=context.draft.directory("scratch", fresh=False),
+                    seed=self.seed,
+                    runtime=context.runtime,
+                    steps=self.steps,
+                    epochs=self.epochs,
+                    progress=losses.progress(),
+                )
+            )
+        self._warn_of_a_rising_loss(context, metrics)
         origins: dict[str, int] = {}
         for e in rows:
             origins[e.origin] = origins.get(e.origin, 0) + 1
@@ -82,6 +83,17 @@ class Finetune(Stage):
             f"{self.steps} steps of batch {batch} are {passes:.0f} passes over {examples:,} examples, which often "
             f"makes a model worse; more problems or samples, or about {max(1, 3 * examples // batch)} steps "
             "(schedule.start, or schedule.epochs=3), avoid it"
+        )
+
+    def _warn_of_a_rising_loss(self, context: StageContext, metrics: dict[str, Any]) -> None:
+        """Say where training has made the model worse at what it was shown."""
+        first, last = metrics.get("loss_first"), metrics.get("loss_last")
+        if first is None or last is None or last <= RISEN * first + 0.01:
+            return
+        lr = getattr(self.trainer, "lr", None)
+        cure = f"trainer.lr={lr:g} is probably too high, for example trainer.lr={lr / 10:.1g}" if lr else "lower its lr"
+        context.warn(
+            f"round {self.round}: the loss rose from {first:.3f} to {last:.3f} in {metrics['steps']} steps; {cure}"
         )
 
     @staticmethod

@@ -10,6 +10,7 @@ from star_cli.core.parts import RUNTIME, Model, ModelRef, Task, Trainer, TrainJo
 from star_cli.core.records import Example
 from star_cli.errors import StarError
 from star_cli.stages.base import Stage, StageContext, stage, with_picture_paths
+from star_cli.stages.losses import Progress, watched
 from star_cli.store.durable import write_json
 
 
@@ -48,9 +49,10 @@ class Pretrain(Stage):
         scratch = context.draft.directory("scratch", fresh=False)
         start, primed = scratch / "untrained", context.draft.directory("scratch/primed")
         self.trainer.initialise(self.model, (e.prompt + e.completion for e in [*easy, *rows]), start, self.seed)
-        meter = context.meter("pretrain", self.first_steps + self.steps)
 
-        def train(begin: Path, examples: list[Example], out: Path, aside: Path, steps: int) -> dict[str, Any]:
+        def train(
+            begin: Path, examples: list[Example], out: Path, aside: Path, steps: int, progress: Progress
+        ) -> dict[str, Any]:
             return self.trainer.train(
                 TrainJob(
                     start=_local(self.model, str(begin)),
@@ -60,18 +62,15 @@ class Pretrain(Stage):
                     seed=self.seed,
                     runtime=context.runtime,
                     steps=steps,
-                    progress=lambda done, total, loss: meter.step(loss=loss),
+                    progress=progress,
                 )
             )
 
-        try:
+        with watched(context, "pretrain", self.first_steps + self.steps) as losses:
             if self.first_steps:
-                train(start, easy, primed, scratch / "first", self.first_steps)
-            return train(
-                primed if self.first_steps else start, rows, context.draft.directory("model"), scratch, self.steps
-            )
-        finally:
-            meter.close()
+                train(start, easy, primed, scratch / "first", self.first_steps, losses.progress())
+            begin, progress = primed if self.first_steps else start, losses.progress(self.first_steps)
+            return train(begin, rows, context.draft.directory("model"), scratch, self.steps, progress)
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:

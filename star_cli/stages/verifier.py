@@ -9,6 +9,7 @@ from star_cli.core.parts import Verifier, VerifyJob
 from star_cli.core.records import Labelled, Pair, Record, Stepped
 from star_cli.core.settings import Verification
 from star_cli.stages.base import Stage, StageContext, stage
+from star_cli.stages.losses import watched
 
 KINDS: dict[str, type[Record]] = {"pairs": Pair, "labelled": Labelled, "steps": Stepped}  # by Verifier.learns_from
 
@@ -34,23 +35,21 @@ class TrainVerifier(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         data, kind = list(context.inputs["data"].read(self._kind)), self._kind
-        meter = context.meter("verifier", self.cost(context.inputs)["steps"])
-        job = VerifyJob(
-            start=context.model(context.inputs["start"]),
-            pairs=data if kind is Pair else [],
-            labelled=data if kind is Labelled else [],
-            stepped=data if kind is Stepped else [],
-            out=context.draft.directory("model"),
-            scratch=context.draft.directory("scratch", fresh=False),
-            seed=self.seed,
-            runtime=context.runtime,
-            settings=replace(Verification(), **self.settings),
-            progress=lambda done, total, loss: meter.step(loss=loss),
-        )
-        try:
-            return self.verifier.train(job)
-        finally:
-            meter.close()
+        with watched(context, "verifier", self.cost(context.inputs)["steps"]) as losses:
+            return self.verifier.train(
+                VerifyJob(
+                    start=context.model(context.inputs["start"]),
+                    pairs=data if kind is Pair else [],
+                    labelled=data if kind is Labelled else [],
+                    stepped=data if kind is Stepped else [],
+                    out=context.draft.directory("model"),
+                    scratch=context.draft.directory("scratch", fresh=False),
+                    seed=self.seed,
+                    runtime=context.runtime,
+                    settings=replace(Verification(), **self.settings),
+                    progress=losses.progress(),
+                )
+            )
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:

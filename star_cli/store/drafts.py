@@ -208,6 +208,9 @@ class Draft:
 
     def _synced(self, path: Path, name: str) -> FileEntry:
         with open(path, "rb") as f:
+            shared = self.path.stat().st_mode & 0o666  # as the umask has it: some libraries write for their user alone
+            if not path.is_symlink() and os.fstat(f.fileno()).st_mode & 0o777 != shared:
+                os.fchmod(f.fileno(), shared)
             os.fsync(f.fileno())
         rows, schema = self._records.get(name, (None, None))
         return FileEntry(sha256=file_sha256(path), bytes=path.stat().st_size, rows=rows, schema=schema)

@@ -9,7 +9,19 @@ from star_cli.errors import StarError
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,=+-]*(/[A-Za-z0-9][A-Za-z0-9._,=+-]*)?")
 # Settings that are in no run's name.
-UNNAMED = {"name", "home", "runtime", "tracking", "hydra", "experiment", "forecast", "pilot", "optimize", "parts"}
+UNNAMED = {
+    "name",
+    "home",
+    "runtime",
+    "tracking",
+    "hydra",
+    "experiment",
+    "forecast",
+    "pilot",
+    "optimize",
+    "parts",
+    "on_end",
+}
 
 
 def can_be_named(name: str) -> bool:

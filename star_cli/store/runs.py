@@ -25,7 +25,7 @@ from star_cli.store.durable import TEMPORARY, make_directory, remove_leftovers, 
 from star_cli.store.json_files import read_struct
 from star_cli.store.ledger import Event, Start, now
 from star_cli.store.run_info import FORMAT, RunInfo, Settings
-from star_cli.store.run_names import can_be_named, check_name
+from star_cli.store.run_names import UNNAMED, can_be_named, check_name
 
 RUN_JSON = "run.json"
 LEDGER = "ledger.jsonl"
@@ -68,10 +68,12 @@ class Run:
         return self
 
     def start(self, settings: Settings) -> list[str]:
-        """Open the run; returns sentences about what a crash had left, mended now.
+        """Open the run; returns sentences about what a crash had left, mended now, and about a name that is reused.
 
-        Other settings under one name begin a new ledger, and keep the old one beside it; so does a damaged one.
+        Other settings under one name begin a new run: the old one moves to a name of its own, as a whole. A damaged
+        run.json or ledger is kept beside the new one. Raises StarError where the old one is still running.
         """
+        moved: list[str] = []
         with writing(str(self.path)):
             make_directory(self.path)
             self._remove_leftovers()
@@ -81,10 +83,10 @@ class Run:
                 before = None
                 self._set_aside()
             if before and before.config_key != settings.config_key:
-                self._set_aside()
+                moved = [self._make_way(before, settings)]
             elif before and not settings.sweep:  # an arm that is resumed by itself stays in its sweep
                 settings = msgspec.structs.replace(settings, sweep=before.sweep, arm=before.arm)
-            mended = self._mend_ledger()
+            mended = moved + self._mend_ledger()
             self._write(
                 RunInfo(
                     format=FORMAT,
@@ -97,6 +99,28 @@ class Run:
             )
             ledger.append(self.ledger, Start(time=now(), began=round(time.time(), 3)))
         return mended
+
+    def _make_way(self, before: RunInfo, settings: Settings) -> str:
+        """Move the run that has this name and other settings to a free name; returns the sentence that says so."""
+        if before.state == "running" and before.pid != os.getpid():
+            raise StarError(
+                f"the run {self.name} is under way with other settings (process {before.pid})",
+                hint="give this one another name: name=NAME",
+            )
+        sweep, slash, arm = self.name.partition("/")
+        number = 1
+        while os.path.lexists((kept := Run(self.home, f"{sweep}.{number}{slash}{arm}")).path):
+            number += 1
+        make_directory(kept.path)
+        entries = [path for path in named(self.path, "*") if not os.path.lexists(path / RUN_JSON)]  # no arms of a sweep
+        for entry in sorted(entries, key=lambda path: path.name == RUN_JSON):
+            entry.rename(kept.path / entry.name)
+        changes = differing(before.config, settings.config)
+        more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
+        return (
+            f"{self.name} was another run until now ({', '.join(changes[:4])}{more}); that one is kept as {kept.name}: "
+            f"star show {kept.name}"
+        )
 
     def _mend_ledger(self) -> list[str]:
         """Cut off what a power cut left at the end of the ledger; set one aside that is damaged elsewhere."""
@@ -226,6 +250,18 @@ def named(folder: Path, pattern: str) -> list[Path]:
         return [folder / name for name in sorted(fnmatch.filter(os.listdir(folder), pattern))]
     except OSError:
         return []
+
+
+def differing(before: Any, after: Any, name: str = "") -> list[str]:
+    """What two configurations differ in, as texts: ["seed 1 -> 2", "task.content 3fa8... -> 77b1..."]."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [key for key in {**before, **after} if name or key not in UNNAMED]
+        inner = f"{name}." if name else ""
+        return [text for key in keys for text in differing(before.get(key), after.get(key), f"{inner}{key}")]
+    if before == after:
+        return []
+    left, right = (text if len(text) < 25 else f"{text[:12]}..." for text in (str(before), str(after)))
+    return [f"{name} {left} -> {right}"]
 
 
 def _numbered(name: str, number: int) -> str:

@@ -352,6 +352,11 @@ def test_an_offline_wandb_run_holds_every_stage_and_the_settings(star_process, h
     )
     assert logged["evaluate/accuracy"] == pytest.approx(shown["rounds"][-1]["accuracy"])
     assert {"task", "trainer", "seed"} <= settings
+    assert logged["loss/round-1/finetune"] == pytest.approx(logged["finetune/loss_last"])
+    first = (home / "runs/demo/wandb-id").read_text()
+    star_process("resume", "demo")
+    assert (home / "runs/demo/wandb-id").read_text() == first
+    assert all(first.strip() in file.name for file in (home / "runs" / "demo").rglob("*.wandb"))
 
 
 @pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")

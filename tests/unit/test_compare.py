@@ -1,5 +1,7 @@
 """Runs at equal budgets: what is counted, at which budget they meet, and that noise is never called a gain."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from star_cli.backends.weights import count_parameters
 from star_cli.core.keys import key
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError
+from star_cli.report.columns import Column
+from star_cli.report.formats import as_text
 from star_cli.store.artifacts import Store
 from star_cli.store.run_info import Settings
 from star_cli.store.runs import Run
@@ -388,6 +392,38 @@ def test_the_command_shows_table_plot_and_file(home):
     assert "star compare" in help_text and "--budget" in help_text
 
 
+def test_a_baseline_is_what_all_others_are_set_against_at_every_budget_and_at_their_ends(home):
+    fake_run(home, "direct", right=[solved(0.1), solved(0.3)], method="direct", samples=10)
+    fake_run(home, "rft", right=[solved(0.1), solved(0.9)], method="rft", samples=200)
+    fake_run(home, "star", right=[solved(0.1), solved(0.5)])
+    names = ["direct", "rft", "star"]
+    told = call(home, "compare", *names, "--baseline", "star", "--json").json
+    assert told["baseline"] == "star" and told["groups"][0]["label"] == "star"
+    shown = call(home, "compare", *names, "--baseline", "star").out
+    assert "direct - star" in shown and "rft - star" in shown and "rft - direct" not in shown and "own ends" in shown
+    rows = list(csv.DictReader(io.StringIO(call(home, "compare", *names, "--baseline", "star", "--csv").out)))
+    ends = {row["method"]: row for row in rows if row["budget"] == "own end"}
+    assert float(ends["rft"]["difference"]) == pytest.approx(float(ends["rft"]["value"]) - float(ends["star"]["value"]))
+    assert ends["rft"]["says"] == "higher" and ends["direct"]["says"] == "lower" and ends["star"]["says"] == ""
+    assert call(home, "compare", *names, "--md").out.startswith("| method | % at ")
+    latex = call(home, "compare", *names, "--latex").out
+    assert latex.startswith("\\begin{tabular}{lr") and latex.count("\\toprule") == 2 and "\\% at" in latex
+    refused = call(home, "compare", *names, "--baseline", "ppo")
+    assert refused.code == 1 and "unknown baseline 'ppo'" in refused.err
+    assert "exclude each other" in call(home, "compare", *names, "--md", "--csv").err
+
+
+def test_tables_for_other_programs_escape_what_is_special_there():
+    columns = [Column("a\n|%", ["x|y", "50 % of_#1"], left=True), Column("n", ["1,5", "2"])]
+    assert as_text(columns, "md").splitlines()[2] == "| x\\|y | 1,5 |"
+    assert list(csv.reader(io.StringIO(as_text(columns, "csv")))) == [
+        ["a |%", "n"],
+        ["x|y", "1,5"],
+        ["50 % of_#1", "2"],
+    ]
+    assert r"50 \% of\_\#1 & 2 \\" in as_text(columns, "latex")
+
+
 def test_runs_and_sweeps_on_fakes_are_compared(home):
     args = [*SMALL[:1], "rounds=1", "task.train=30", "task.dev=10", "filter.control=none,random"]
     assert call(home, "run", "-m", *args, "seed=0,1", "name=pair").code == 0
@@ -397,6 +433,8 @@ def test_runs_and_sweeps_on_fakes_are_compared(home):
         ("star filter.control=random", [0, 1]),
     ]
     assert told["problems"] == 30 and told["budget"] > 0
+    assert call(home, "compare", "pair", "--json", "--group", "digits=2").json["problems"] == 10
+    assert "Choices: digits=1, digits=2, digits=3" in call(home, "compare", "pair", "--group", "digits=9").err
 
 
 def test_what_is_gone_is_charged_from_the_ledger_and_said(tmp_path):

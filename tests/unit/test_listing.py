@@ -10,6 +10,8 @@ from conftest import SMALL, call
 from test_snapshots import commands
 
 from star_cli.cli.app import app
+from star_cli.core.described import settings_of
+from star_cli.run.root import SECTIONS
 
 LONG = "a-run-with-a-name-that-is-as-long-as-names-of-runs-without-a-name-of-their-own-are"
 ONE = [*SMALL, "rounds=1", "task.train=40", "problems=40"]
@@ -64,9 +66,66 @@ def test_a_run_that_was_renamed_says_what_it_was_made_as(home, tmp_path):
     assert "better (made as demo)" in call(tmp_path / "copy", "ls", "runs").out
 
 
+def test_runs_are_filtered_by_any_setting_and_sorted(home):
+    def names(*args):
+        return [row["name"] for row in call(home, "ls", "runs", "--json", *args).json]
+
+    assert names("seed=2") == ["seeds/seed=2"] and names("name=se*", "status=finished", "task=addition") == [
+        "seeds/seed=1",
+        "seeds/seed=2",
+    ]
+    assert names("method=rft") == [] and "no such runs" in call(home, "ls", "runs", "method=rft").out
+    assert names("--sort", "name") == sorted(names())
+    best = call(home, "ls", "runs", "--json", "--sort", "accuracy").json
+    assert [r["accuracy"] for r in best] == sorted((r["accuracy"] for r in best), reverse=True)
+    assert best[0]["low"] < best[0]["accuracy"] < best[0]["high"] and best[0]["method"] == "star"
+    assert "config" not in best[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["ls", "runs", "colour=red"], "no run has a colour to filter by"),
+        (["ls", "runs", "demo"], "star ls runs cannot use 'demo'"),
+        (["ls", "tasks", "jsonl"], "star explain task.jsonl says more"),
+        (["ls", "runs", "--sort", "beauty"], "unknown order 'beauty'"),
+        (["ls", "tasks", "--sort", "name"], "--sort has no effect on tasks"),
+        (["explain", "samplng"], "Did you mean sampling?"),
+        (["explain", "trainer.lrr"], "no trainer is called lrr"),
+        (["explain", "sampling.topk"], "Did you mean sampling.top_k?"),
+    ],
+)
+def test_what_cannot_be_listed_or_explained_is_a_sentence(home, args, sentence):
+    done = call(home, *args)
+    assert done.code == 1 and sentence in done.err and "Traceback" not in done.err
+
+
+def test_experiments_are_listed_with_what_they_are(home):
+    rows = {row["name"]: row["what"] for row in call(home, "ls", "experiments", "--json").json}
+    assert rows["shootout"].startswith("All methods on sums") and "paper/star_gsm8k" in rows and all(rows.values())
+
+
+def test_a_part_a_section_and_a_setting_are_explained_from_their_docstrings(home):
+    task = call(home, "explain", "task.jsonl").out
+    assert '{"question": "What is 2 + 2?", "answer": "4"}' in task and "task.groups_by=" in task
+    assert call(home, "explain", "task=jsonl").out == call(home, "explain", "jsonl").out == task
+    settings = {s["name"]: s for s in call(home, "explain", "sampling", "--json").json["settings"]}
+    assert settings["sampling.temperature"]["what"].startswith("0 is greedy")
+    lr = call(home, "explain", "trainer.lr").out
+    assert "trainer.lr=1e-05" in lr and "learning rate of AdamW" in lr and "a setting of trainer=fake, sft" in lr
+    assert "the whole split" in call(home, "explain", "problems").out
+
+
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_every_setting_of_a_section_says_what_it_means(section):
+    silent = [s.name for s in settings_of(SECTIONS[section]) if not s.what]
+    assert silent == []
+
+
 # ---- the home
 LOOKING = {
     "ls": ["runs"],
+    "explain": ["method.star"],
     "show": ["demo"],
     "compare": ["demo", LONG],
     "diff": ["demo", LONG],
@@ -119,3 +178,17 @@ def test_every_command_that_knows_a_home_takes_it_as_an_option():
     for command in app.registered_commands:
         names = command.callback.__annotations__
         assert "home" in names or command.callback.__name__ in ("doctor", "grade"), command.callback.__name__
+
+
+def test_tables_in_a_pipe_keep_their_first_columns(monkeypatch, capsys):
+    from star_cli.report.columns import WIDE, width_of
+    from star_cli.report.terminal import console
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = console()
+    assert out.width == width_of(out) == WIDE
+
+
+def test_the_plot_of_a_theory_keeps_its_axis(home):
+    out = call(home, "theory", "predict", "--steps", "3", "--states", "64", "--delta", "0.2", "--rounds", "4").out
+    assert all(f"{y}┤" in out for y in ("0.25", "0.50", "0.75", "1.00")) and "  o kept but wrong" in out

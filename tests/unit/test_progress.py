@@ -7,14 +7,14 @@ import json
 from conftest import SMALL, call
 
 from star_cli.run import progress
-from star_cli.run.observe import Silent
-from star_cli.run.progress import FILE, ProgressFile, WithProgress, read_progress
+from star_cli.run.observe import Several, Silent
+from star_cli.run.progress import FILE, ProgressFile, read_progress
 from star_cli.store.runs import Run
 
 
 def test_it_counts_what_the_meters_count(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "INTERVAL", -1.0)  # every step is written
-    observer = WithProgress(ProgressFile(tmp_path), Silent())
+    observer = Several(Silent(), ProgressFile(tmp_path))
     assert read_progress(tmp_path) is None
     observer.stage_started(2, "generate", "ab" * 16)
     assert read_progress(tmp_path).name == "generate" and read_progress(tmp_path).remaining is None

@@ -204,7 +204,7 @@ def test_an_experiment_of_ones_own_can_name_its_sweep(own, tmp_path):
     flags = own("mine", "hydra:\n  sweeper:\n    params:\n      seed: 1,2\n")
     done = call(tmp_path, "run", "-m", *flags, "experiment=mine", *SMALL, "rounds=1")
     assert done.code == 0, done.err
-    assert sorted(p.name for p in (tmp_path / "runs").glob("sweep-*/*")) == ["seed=1", "seed=2"]
+    assert sorted(p.name for p in (tmp_path / "runs").glob("sweep-*/*/")) == ["seed=1", "seed=2"]
 
 
 @pytest.mark.parametrize("method", ["ada_star", "b_star"])

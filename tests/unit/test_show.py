@@ -125,6 +125,23 @@ def test_wrong_shows_only_wrong_ones(star):
     assert "MATCH" not in star("demo/round-1/filter", "--wrong").replace("MISMATCH", "")
 
 
+def test_rationales_are_found_by_problem_reason_text_and_group(star):
+    where = "demo/round-1/filter"
+
+    def shown(*args):
+        return json.loads(star(where, "--json", "-n", "1000", *args))["samples"]
+
+    everything = shown()
+    one = everything[3]["problem_id"]
+    assert {s["problem_id"] for s in shown("--problem", one)} == {one}
+    assert shown("--right") == [s for s in everything if s["correct"]]
+    assert shown("--reason", "mismatch") == [s for s in everything if s["reason"] == "MISMATCH"] != []
+    assert shown("--text", "SCRATCH", "--wrong") == [s for s in everything if not s["correct"]]
+    threes = shown("--group", "digits=3")
+    assert threes and threes == [s for s in everything if s["problem_id"].startswith("3:")]
+    assert "of problem nope" in star(where, "--problem", "nope")
+
+
 def test_kept_wrong_shows_right_answers_with_wrong_steps(star):
     told = json.loads(star("demo/round-1/generate", "--kept-wrong", "--json"))
     assert told["samples"] and all(s["correct"] and s["wrong_steps"] > 0 for s in told["samples"])
@@ -171,6 +188,14 @@ def test_page_writes_the_page_anew(star, home):
     page.unlink()
     star("demo", "--page")
     assert page.stat().st_size > 10_000
+    sweep = home / "runs" / "pair" / "report.html"
+    assert sweep.exists(), "the end of the sweep wrote it"
+    sweep.unlink()
+    star("pair", "--page")
+    text = sweep.read_text()
+    assert (
+        'href="seed=1/report.html"' in text and "<svg" in text and "At equal budgets" in text and "<script" not in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,8 +210,9 @@ def test_page_writes_the_page_anew(star, home):
         (["demo/round-1", "--hinted"], "name a stage: star show demo/round-1/filter"),
         (["demo/round-1/finetune", "--prompt"], "a finetune artifact holds none"),
         (["demo/round-1/filter", "--wrong", "--kept-wrong"], "exclude each other"),
-        (["demo/round-1/filter", "--page"], "--page writes the page of a run"),
-        (["pair", "--page"], "--page writes the page of a run"),
+        (["demo/round-1/filter", "--right", "--wrong"], "exclude each other"),
+        (["demo", "--group", "digits=3"], "--group has no effect on demo"),
+        (["demo/round-1/filter", "--page"], "--page writes the page of a run or a sweep"),
         (["../etc"], "cannot be a run's name"),
     ],
 )

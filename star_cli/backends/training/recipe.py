@@ -18,23 +18,25 @@ SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "
 class Recipe:
     """AdamW on every weight, or on low-rank adapters; the fields are those of the trainer ``sft``."""
 
-    lr: float = 1e-5
+    lr: float = 1e-5  # learning rate of AdamW
     schedule: str = "constant"  # constant | linear | cosine
-    warmup: int = 0
-    batch: int = 64
-    weight_decay: float = 0.0
+    warmup: int = 0  # steps over which it rises
+    batch: int = 64  # sequences of one step
+    weight_decay: float = 0.0  # AdamW's
     clip: float = 1.0  # gradient norm; 0 is off
-    beta1: float = 0.9
-    beta2: float = 0.999
-    max_length: int | None = None
+    beta1: float = 0.9  # AdamW's
+    beta2: float = 0.999  # AdamW's
+    max_length: int | None = None  # tokens of a sequence; longer ones are left out and counted
     lora_rank: int = 0  # 0 trains every weight
-    lora_alpha: float = 32.0
-    lora_dropout: float = 0.0
-    lora_targets: str = "all-linear"
-    keep_optimizer: bool = False
-    micro_batch: int | None = field(default=None, metadata=RUNTIME)
-    packing: bool | None = field(default=None, metadata=RUNTIME)
-    gradient_checkpointing: bool = field(default=False, metadata=RUNTIME)
+    lora_alpha: float = 32.0  # scale of the adapters
+    lora_dropout: float = 0.0  # of the adapters
+    lora_targets: str = "all-linear"  # layers that get adapters
+    keep_optimizer: bool = False  # go on with the start's optimiser state
+    micro_batch: int | None = field(default=None, metadata=RUNTIME)  # sequences in memory at once; null: found out
+    packing: bool | None = field(
+        default=None, metadata=RUNTIME
+    )  # several sequences in one row; null: where the model can
+    gradient_checkpointing: bool = field(default=False, metadata=RUNTIME)  # less memory for more time
 
     def check(self) -> None:
         """Raise a StarError for a setting without sense or without effect."""

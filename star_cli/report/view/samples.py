@@ -10,12 +10,12 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from star_cli.analysis.made_by import task_of
 from star_cli.core.parts import Task
 from star_cli.core.records import Problem
 from star_cli.errors import StarError
 from star_cli.lib.health import leaks
 from star_cli.report.label_files import Label, LabelFile
-from star_cli.report.samples import task_of
 from star_cli.report.view.conditions import Beside, Where, changed, order, where
 from star_cli.report.view.first_page import SamplePage, first_page
 from star_cli.report.view.library import Library, SampleSet
