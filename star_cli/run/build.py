@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from star_cli.backends.mkl import use_all_kernels
+from star_cli.core import preemption
 from star_cli.core.extras import extras_named, require
 from star_cli.core.keys import stable
 from star_cli.core.parts import Engine, Grader, Model, ModelRef, Part, Session, Task
@@ -19,7 +20,6 @@ from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
 from star_cli.core.sources import sources_in
 from star_cli.errors import NotBuilt, StarError
-from star_cli.lib import preemption
 from star_cli.run.live_engine import LiveEngine
 from star_cli.run.observe import Observer
 from star_cli.run.speeds import Speeds

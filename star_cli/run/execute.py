@@ -7,10 +7,10 @@ import subprocess
 from dataclasses import replace
 from importlib.util import find_spec
 
+from star_cli.core import preemption
 from star_cli.core.registry import name_of
 from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError, need
-from star_cli.lib import preemption
 from star_cli.run.build import Builder, Pins
 from star_cli.run.composed import Composed
 from star_cli.run.lab import Experiment, Lab

@@ -7,8 +7,8 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from star_cli.core import preemption
 from star_cli.errors import StarError
-from star_cli.lib import preemption
 from star_cli.run.arms import Arm
 from star_cli.run.build import Pins
 from star_cli.run.compose import launch, launch_sweep

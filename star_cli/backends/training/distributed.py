@@ -29,11 +29,11 @@ from star_cli.backends.training.progress import STOP
 from star_cli.backends.training.recipe import Recipe
 from star_cli.backends.training.rendezvous import torchrun
 from star_cli.backends.weights import save_model
+from star_cli.core import preemption
 from star_cli.core.parts import ModelRef, TrainJob
 from star_cli.core.records import Example, encode, read_records
 from star_cli.core.settings import Runtime
 from star_cli.errors import Preempted, StarError
-from star_cli.lib import preemption
 
 LINES = 8  # of a failed process's output in an error
 

@@ -18,10 +18,10 @@ from star_cli.backends.training.model import LoadedModel, load_for_training, pac
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import watch_callback
 from star_cli.backends.training.recipe import SCHEDULES, Recipe
+from star_cli.core import preemption
 from star_cli.core.parts import TrainJob
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
-from star_cli.lib import preemption
 
 DIRECT = ("LlamaForCausalLM", "Idefics3ForConditionalGeneration")  # body ``model``, head ``lm_head``, nothing between
 OUT_OF_MEMORY = "lower trainer.micro_batch, or set trainer.gradient_checkpointing=true or trainer.lora_rank=16"

@@ -13,9 +13,9 @@ from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import first_and_last_tenth, watch_callback
 from star_cli.backends.training.recipe import SCHEDULES, Recipe
 from star_cli.backends.weights import weights_sha256
+from star_cli.core import preemption
 from star_cli.core.keys import key
 from star_cli.core.parts import PreferenceJob, VerifyJob
-from star_cli.lib import preemption
 
 
 class PlannedTraining:

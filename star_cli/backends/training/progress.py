@@ -10,9 +10,9 @@ from typing import Any
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.plan import Plan
 from star_cli.backends.training.recipe import Recipe
+from star_cli.core import preemption
 from star_cli.core.parts import PreferenceJob, TrainJob, VerifyJob
 from star_cli.errors import Preempted, StarError
-from star_cli.lib import preemption
 
 STOP = "stop"  # a file in the scratch directory by which several processes are asked to save and end
 END = 2  # what a callback wants: 0 nothing, 1 a checkpoint, 2 a checkpoint and the end

@@ -24,10 +24,10 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from star_cli.core import preemption
 from star_cli.core.parts import Grader
 from star_cli.core.records import Problem, Rationale, Verdict
 from star_cli.errors import StarError
-from star_cli.lib import preemption
 from star_cli.lib.clock import Overdue, limited
 
 BATCH = 8  # items a worker is given at once
