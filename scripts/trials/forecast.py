@@ -43,8 +43,9 @@ def main() -> None:
         ]
     )
     text = (
-        f"{len(found)} runs, {rounds} rounds: {inside} ({100 * inside / rounds:.0f} %) inside the 80 % band; mean error {error:.3f}, "
-        f"no change {no_change:.3f}, last slope {slope:.3f}; interval score {law:.2f}, no change {nothing:.2f}, last slope {sloped:.2f} (lower is better).\n\n"
+        f"{len(found)} runs, {rounds} rounds: {inside} ({100 * inside / rounds:.0f} %) inside the 80 % band; "
+        f"mean error {error:.3f}, no change {no_change:.3f}, last slope {slope:.3f}; "
+        f"interval score {law:.2f}, no change {nothing:.2f}, last slope {sloped:.2f} (lower is better).\n\n"
     )
     write_result(PAGE, text + table(["run", "forecast", "measured", "inside", "error"], rows))
 
