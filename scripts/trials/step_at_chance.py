@@ -22,7 +22,6 @@ class Arm:
         config: dict[str, Any] = run.info.config
         self.samples: int = config["samples"]
         self.passes: float | None = config["schedule"]["epochs"]
-        self.tabular = "deltas" in config["model"]
         self.comparison: TheoryComparison = compare_with_theory(home, run.name, None, "theory")
         self.matrices: list[RoundTransitions] = transitions_of(home, self.comparison)
         self.zero = int(np.argmin(np.abs(self.comparison.start)))  # the step at chance, counted from 0
@@ -41,9 +40,10 @@ class Arm:
         return [f"{row.theory_delta[self.zero]:.3f}", f"{kept[self.zero]:.3f}", model]
 
 
-def ready(home: Path, pattern: str) -> list[Arm]:
-    """The runs that are done, by the step at chance, samples and passes."""
-    complete = [r for r in runs(home) if pattern in r.name and r.info.status == "finished"]
+def ready(home: Path, *, tabular: bool) -> list[Arm]:
+    """The finished runs of the trial, with a table or a Llama as the model, by step, samples and passes."""
+    ours = [r for r in runs(home) if "chance" in r.name and r.info.status == "finished"]
+    complete = [r for r in ours if ("deltas" in r.info.config["model"]) == tabular]
     arms = [Arm(home, Run(home, r.name)) for r in complete]
     return sorted(arms, key=lambda a: (a.zero, a.samples, a.passes or 0))
 
@@ -83,9 +83,9 @@ def main() -> None:
         "Delta (theory convention) of the step at chance after round 1: the theory's, that of the kept chains, and the "
         "learner's, measured, with 95 %. A table in the place of the model; accuracy after each round, in brackets "
         "95 % of simulated runs of this size, and the theory's for endless samples:",
-        tabular_table(ready(home, "step_at_chance_tabular")),
+        tabular_table(ready(home, tabular=True)),
     ]
-    arms = ready(home, "chance-")
+    arms = ready(home, tabular=False)
     if arms:
         parts += ["The Llama (one round):", model_table(arms)]
     write_result(PAGE, "\n\n".join(parts))
