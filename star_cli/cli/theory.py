@@ -18,7 +18,7 @@ theory = StarTyper(
     name="theory",
     no_args_is_help=True,
     help="RL-STaR's theory: predict a chain, check whether it "
-    "can start, where it ends, compare a run with it. The mathematics is in docs/theory.md.",
+    "can start, compare a run with it. The mathematics is in docs/theory.md.",
 )
 app.add_typer(theory)
 

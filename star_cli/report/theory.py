@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,8 +17,7 @@ from star_cli.report.columns import share
 from star_cli.report.terminal import console
 
 PLATEAU = 0.99
-
-MARKS = "*o+x"
+MARKS = "*o+x#@%&"
 
 
 def prediction_as_json(prediction: Prediction) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def print_predictions(predictions: Mapping[str, Prediction], *, closed_form: boo
         return
     title = f"N={len(first.delta[0])}, M={first.states}"
     if others:
-        print_curves({f"accuracy {label}": p.accuracy for label, p in predictions.items()}, title)
+        print_curves({f"accuracy, {label}": p.accuracy for label, p in predictions.items()}, title)
     else:
         print_curves({"accuracy": first.accuracy, "kept but wrong": first.wrong_given_kept}, title)
 
@@ -187,10 +187,10 @@ def print_curves(curves: Mapping[str, Sequence[float]], title: str) -> None:
     figure.plot_size(72, 16)
     figure.title(title)
     figure.label("round", "x")
-    for values, marker in zip(curves.values(), MARKS, strict=False):
+    for values, marker in zip(curves.values(), cycle(MARKS), strict=False):
         figure.draw(figure.signal(list(range(len(values))), list(values), marker=marker).lines())
     longest = max(map(len, curves.values()))
     figure.ruler("x", "lower").ticks(list(range(longest)), [str(n) for n in range(longest)])
     figure.ruler("y", "left").lim(0, 1)
     plot = uncolorize(figure.build()).rstrip("\n")
-    print("\n".join([plot, *(f"  {mark} {name}" for name, mark in zip(curves, MARKS, strict=False))]))
+    print("\n".join([plot, *(f"  {mark} {name}" for name, mark in zip(curves, cycle(MARKS), strict=False))]))

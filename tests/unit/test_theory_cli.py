@@ -56,8 +56,10 @@ def test_several_deltas_are_a_list_and_one_figure(tmp_path):
     both = predicted("--delta", "0.1", "--delta", "0.3,0.1,0.05", "--figure", str(figure))
     assert both == [predicted("--delta", "0.1"), predicted("--delta", "0.3,0.1,0.05")]
     assert "delta 0.1<" in figure.read_text() and "delta 0.3,0.1,0.05<" in figure.read_text()
-    printed = star.invoke(app, ["theory", "predict", "--delta", "0.1", "--delta", "0.2"]).output
-    assert "delta 0.1" in printed and "accuracy delta 0.2" in printed
+    five = [word for n in range(1, 6) for word in ("--delta", f"0.{n}")]
+    printed = star.invoke(app, ["theory", "predict", *five]).output
+    assert "64 states, delta 0.5" in printed and "* accuracy, delta 0.1\n" in printed
+    assert printed.count("#") > 5 and "# accuracy, delta 0.5" in printed, "the fifth curve is drawn, too"
 
 
 def test_the_figure_draws_the_numbers_of_the_prediction():
