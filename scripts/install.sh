@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv with everything `star run` needs: the CUDA build of vLLM where there is a GPU, else the CPU build in the
 # exact versions of requirements-cpu.lock. A second call with nothing changed does nothing.
-# Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS (grade,train,view,tables,wandb,joblib,dev; slurm is locked, too), PIP_FIND_LINKS.
+# Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS (grade,train,view,tables,wandb,joblib,dev; served, ray and slurm are locked, too), PIP_FIND_LINKS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

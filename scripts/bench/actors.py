@@ -9,14 +9,13 @@ processor, so that other work on the machine does not count; the last table is a
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from measure import DOCS, spent
+from measure import spent
 
 from star_cli.backends.engines.fake import FakeSession
 from star_cli.core.parts import Completion, Request
@@ -83,14 +82,12 @@ def main() -> None:
         )
     for name, row in rows.items():
         print(f"{name:24}", *(f"{what} {value:,.1f}" for what, value in row.items()))
-    alone = rows["driver alone"]
     most = 1e6 / [*rows.values()][-1]["generate_us"]
     for rate in RATES:
         for n in (1, 8, 64, 512):
             limit = min(n * rate, most)
             hours = WANTED / limit / 3600
             print(f"{n:4} actors of {rate} samples/s: {limit:8,.0f} samples/s, {hours:7.1f} h for {WANTED:,}")
-    (DOCS / "scale.json").write_text(json.dumps({"rows": rows, "limit": most, "alone": alone}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ def test_a_teacher_writes_the_rationales_of_the_first_round(home: Any, monkeypat
     with FaultyServer([500, None, "cut"], secret="sk-very-secret") as server:
         teacher = f"+method.teacher={{name: openai, model: teacher, api: chat, urls: ['{server.url}']}}"
         running = start(home, "run", *small, teacher)
-        _, err = running.communicate(timeout=120)
+        _, err = running.communicate(timeout=300)
         assert running.returncode == 0, err
         asked_of_teacher = len(server.seen)
         assert asked_of_teacher > 40

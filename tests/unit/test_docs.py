@@ -37,7 +37,7 @@ def test_the_rooms_of_the_architecture_are_those_of_the_door_test_in_their_order
 
 def test_the_readme_is_short_and_its_table_names_every_room():
     text = (ROOT / "README.md").read_text("utf-8")
-    assert len(text.splitlines()) <= 160
+    assert len(text.splitlines()) <= 170
     table = text[text.index("| room of") :]
     rooms = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, flags=re.M)))
     assert sorted(set(rooms) - {"star_cli"}) == sorted(set(ROOMS) - {"errors"})

@@ -13,6 +13,7 @@ from star_cli.backends.threads import cpu_count
 from star_cli.core.settings import Runtime
 from star_cli.errors import StarError
 
+STARTS = 3  # a busy machine takes longer than the 30 s that Ray waits for its own processes
 CARRIED = ("STAR_PARTS", "PYTHONPATH", "STAR_MKL", "HF_HOME", "HF_HUB_OFFLINE")  # variables that actors need, too
 
 
@@ -31,29 +32,39 @@ def connect(address: str | None, actors: int, store_mb: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     handler = signal.getsignal(signal.SIGTERM)
-    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    variables = {name: os.environ[name] for name in CARRIED if name in os.environ}
     try:
-        if address is None:
-            ray.init(
-                num_cpus=max(cpu_count(), actors),
-                object_store_memory=store_mb << 20,
-                include_dashboard=False,
-                runtime_env={"env_vars": variables},
-                **quiet,
-            )
-        else:
-            ray.init(address=address, runtime_env={"env_vars": variables}, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as e:
-        where = f"the Ray cluster {address} cannot be joined" if address else "Ray cannot be started on this machine"
-        raise StarError(
-            f"{where}: {(str(e).splitlines() or [type(e).__name__])[0][:200]}",
-            hint="ray status shows whether a cluster is up; without engine.address one is started here",
-        ) from None
+        for attempt in range(STARTS):
+            try:
+                _start(address, actors, store_mb)
+                break
+            except Exception as e:  # Ray raises bare ones, too, where its processes do not come up in 30 s
+                ray.shutdown()
+                if attempt == STARTS - 1 or address is not None:
+                    what = f"the Ray cluster {address} cannot be joined" if address else "Ray cannot be started here"
+                    raise StarError(
+                        f"{what}: {(str(e).splitlines() or [type(e).__name__])[0][:200]}",
+                        hint="ray status shows whether a cluster is up; without engine.address one is started here",
+                    ) from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray takes it, and a run has its own way to end
     atexit.register(ray.shutdown)
+
+
+def _start(address: str | None, actors: int, store_mb: int) -> None:
+    import ray
+
+    variables = {name: os.environ[name] for name in CARRIED if name in os.environ}
+    common: dict[str, Any] = {
+        "logging_level": "ERROR",
+        "log_to_driver": False,
+        "runtime_env": {"env_vars": variables},
+    }
+    if address is not None:
+        ray.init(address=address, **common)
+        return
+    cpus = max(cpu_count(), actors)
+    ray.init(num_cpus=cpus, object_store_memory=store_mb << 20, include_dashboard=False, **common)
 
 
 def wanted_gpus(runtime: Runtime) -> int:

@@ -22,10 +22,10 @@ from star_cli.core.registry import part_of
 from star_cli.core.settings import Runtime
 from star_cli.errors import EngineDied, StarError
 
-PORTION = 32  # requests handed to an actor at once: few enough that a short stage is shared evenly
+PORTION = 32  # requests first handed to an actor at once: few enough that a short stage is shared evenly
+MOST = 256  # and later, doubled each time: a long stage is not held up by many small messages
 ABSENT = "the weights are not on this machine"
 Files = dict[str, bytes] | None  # the content of a model's directory, by name
-LOW = 16  # with fewer in its inbox an actor asks for more, before its engine has to wait
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Worker:
         self._outbox: list[Completion] = []
         self._failure: Exception | None = None
         self._last = self._stopping = False
+        self._portion = PORTION
         self._thread: threading.Thread | None = None
 
     def place(self) -> tuple[str, int]:
@@ -118,6 +119,7 @@ class Worker:
             self._inbox.extend(requests)
             self._last = last
             if self._inbox and not self._writing():
+                self._portion = PORTION
                 self._thread = threading.Thread(target=self._write, name="star-writes", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -127,7 +129,9 @@ class Worker:
         if isinstance(failure, EngineDied):  # what it was to write is asked of others; this one is opened anew
             self._inbox.clear()
             self.close()
-        wants = 0 if last else max(0, PORTION - len(self._inbox))
+        wants = 0 if last else max(0, self._portion - len(self._inbox))
+        if wants:
+            self._portion = min(MOST, 2 * self._portion)
         if failure is None:
             return Answer(done, wants)
         if not isinstance(failure, StarError):
@@ -145,7 +149,7 @@ class Worker:
         self._outbox, self._failure, self._stopping = [], None, False
 
     def _has_news(self) -> bool:
-        hungry = not self._last and len(self._inbox) < LOW
+        hungry = not self._last and 2 * len(self._inbox) < self._portion  # before its engine has to wait
         return bool(self._outbox or self._failure or hungry or not self._writing())
 
     def _writing(self) -> bool:
