@@ -10,8 +10,8 @@ import numpy as np
 from trial import Trial, home_argument, percent, points, table, write_result
 
 from star_cli.analysis.arms import Group
+from star_cli.core import registry
 from star_cli.core.records import Problem, Rationale, Score, Verdict
-from star_cli.tasks.countdown import Countdown
 
 PAGE = "2026-11-22-verifiers.md"
 SWEEP = "sweep-trials-verifiers"
@@ -120,7 +120,7 @@ def read(trial: Trial, run: str, round: int, name: str, kind: type) -> list:  # 
 
 def forced(trial: Trial, group: Group, last: int) -> str:
     """How many of the wrong candidates end in the target by a step that does not hold."""
-    task, wrong, bent = Countdown(largest=12), 0, 0
+    task, wrong, bent = registry.get("task", "countdown")(largest=12), 0, 0
     for arm in group.arms:
         verdicts = {
             (v.problem_id, v.sample): v.correct for v in read(trial, arm.name, last, "judge-candidates", Verdict)
