@@ -16,7 +16,9 @@ from star_cli.store.artifacts import Artifact
 
 @register("method", "expert_iteration")
 class ExpertIteration(Method):
-    """``accumulate=false`` trains on the round's own solutions alone; ``start`` is base or previous (weights continue).
+    """Sample, keep what is right, train on all that was kept so far, again (Anthony et al. 2017, Havrilla et al. 2024).
+
+    ``accumulate=false`` trains on the round's own solutions alone; ``start`` is base or previous (weights continue).
 
     ``fresh=true`` asks new problems each round (with ``problems=N``), false the same ones.
     """
