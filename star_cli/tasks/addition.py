@@ -67,7 +67,7 @@ class Addition(Task):
             need(getattr(self, name) >= 1, f"task.{name} must be >= 1, got {getattr(self, name)}")
         need(self.shots >= 0, f"task.shots must be >= 0 (0: no worked examples), got {self.shots}")
         need(
-            self.min_digits <= self.shot_digits <= 12,
+            not self.shots or self.min_digits <= self.shot_digits <= 12,
             f"task.shot_digits must be from task.min_digits={self.min_digits} to 12, got {self.shot_digits}",
         )
 

@@ -15,12 +15,12 @@ from star_cli.testing import Book
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install)"),
 ]
 BASE = [
     "task.max_digits=2",
     "task.dev=30",
-    "pretraining.steps=1500",
     "problems=60",
     "rounds=1",
     "samples=4",

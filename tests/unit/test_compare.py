@@ -161,6 +161,23 @@ def test_the_sampling_that_a_method_decides_by_is_counted(tmp_path):
     assert spent.uncounted == ["round-1/finetune"]  # it does not say how many tokens it saw
 
 
+def test_preferences_and_policies_are_charged_like_the_others(tmp_path):
+    """2 P a token written, or read by a reference; 6 P a token trained on."""
+    run, store = fake_run(tmp_path, "a", right=[solved(0.1)])
+    base = key(["a", 0, "pretrain"])
+    written = keep(run, store, 1, "generate", "generate", {"model": base}, {"samples": 5, "tokens": 50})
+    pairs = keep(run, store, 1, "pairs", "pairs", {"labelled": written}, {})
+    prefer = {"sequence_tokens": 300, "scored_tokens": 100}
+    keep(run, store, 1, "prefer", "prefer", {"start": base, "pairs": pairs}, prefer)
+    policy = {"samples": 8, "tokens": 80, "sequence_tokens": 200, "scored_tokens": 200}
+    keep(run, store, 2, "reinforce", "reinforce", {"model": base}, policy)
+    spent = spending(run, store)
+    assert spent.uncounted == []
+    first, second = spent.rounds[1], spent.rounds[2]
+    assert (first.samples, first.tokens, first.flops) == (5, 50, 57 * (2 * 50 + 6 * 300 + 2 * 100))
+    assert (second.samples, second.tokens, second.flops) == (8, 80, 57 * (2 * 80 + 6 * 200 + 2 * 200))
+
+
 # ---- where they meet
 def test_equal_settings_are_one_group_and_a_label_tells_groups_apart(tmp_path):
     for seed in (0, 1):
