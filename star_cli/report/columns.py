@@ -13,6 +13,7 @@ from rich.text import Text
 GAPS = (1, 2)  # characters between two columns
 WIDE = 140  # characters of a line in a log or a pipe
 LEAST = 16  # characters that a shortened column keeps
+LONG = 1000  # rows of a table that is drawn with its styles
 
 
 @dataclass
@@ -155,3 +156,20 @@ def share(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if value >= 1e-3 or value == 0 else f"{value:.1e}"
+
+
+def print_table(columns: list[Column], out: Console) -> None:
+    """Print the columns as one table. rich takes a millisecond a row, so a very long one is written as padded text."""
+    if len(columns[0].cells) <= LONG:
+        out.print(drawn(columns), width=width_of(out))
+        return
+    widths = [c.width for c in columns]
+    rows = zip(*(c.cells for c in columns), strict=True)
+    for row in ([c.head for c in columns], *rows):
+        cells = (_padded(cell, n, c.left) for cell, n, c in zip(row, widths, columns, strict=True))
+        out.file.write((" " * GAPS[-1]).join(cells).rstrip() + "\n")
+
+
+def _padded(cell: str, width: int, left: bool) -> str:
+    space = " " * (width - cell_len(cell))
+    return cell + space if left else space + cell

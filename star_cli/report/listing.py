@@ -14,7 +14,7 @@ from rich.text import Text
 from star_cli.analysis.events import Accuracy, evaluations, metrics_as
 from star_cli.core import registry
 from star_cli.errors import StarError, unknown
-from star_cli.report.columns import GAPS, LEAST, Column, drawn, duration, fitting, percent, space, width_of
+from star_cli.report.columns import GAPS, LEAST, Column, duration, fitting, percent, print_table, space, width_of
 from star_cli.report.text import one_line
 from star_cli.run.experiments import experiments
 from star_cli.store.artifacts import Store
@@ -114,7 +114,7 @@ def print_runs(rows: Rows, out: Console) -> None:
     for sweep, members in by_sweep.items():
         out.print(Text(f"sweep {sweep}" if sweep else "runs", style="italic"))
         columns = _with_room(_run_columns(members), width_of(out))
-        out.print(drawn(fitting(columns, width_of(out), LEFT_OUT)), width=width_of(out))
+        print_table(fitting(columns, width_of(out), LEFT_OUT), out)
         out.print()
     _print_broken(rows, "name")
 
@@ -190,7 +190,7 @@ def print_artifacts(rows: Rows, out: Console) -> None:
         Column("seconds", [duration(r["seconds"]) if "seconds" in r else "" for r in rows]),
         Column("created", [_minute(r.get("created")) for r in rows], left=True),
     ]
-    out.print(drawn(fitting(columns, width_of(out), ["seconds"])), width=width_of(out))
+    print_table(fitting(columns, width_of(out), ["seconds"]), out)
     _print_broken(rows, "key")
 
 

@@ -55,6 +55,7 @@ def main() -> None:
             share -= sum(done.values())
             counts.update({f"{method}: {kind}": number for kind, number in done.items()})
             wrong += fault
+            print(f"{method}: {counts.total()} kills so far, {len(wrong)} wrong", file=sys.stderr, flush=True)
             again += [lost / sum(done.values())] if done.total() else []
         shutil.rmtree(work / method)
     report = {"kills": sum(counts.values()), "again_mean": sum(again) / len(again), "again_most": max(again)}

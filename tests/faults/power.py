@@ -43,6 +43,8 @@ def main() -> None:
     tried, wrong = 0, []  # type: int, list[str]
     for about, disk in cuts(ops, start, stride, offset):
         tried += 1
+        if not tried % 25:
+            print(f"{tried} power cuts, {len(wrong)} wrong", file=sys.stderr, flush=True)
         shutil.rmtree(home)
         disk.write_to(home)
         _, _, code, printed = forked(home, ["verify"])

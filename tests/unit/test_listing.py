@@ -192,3 +192,24 @@ def test_tables_in_a_pipe_keep_their_first_columns(monkeypatch, capsys):
 def test_the_plot_of_a_theory_keeps_its_axis(home):
     out = call(home, "theory", "predict", "--steps", "3", "--states", "64", "--delta", "0.2", "--rounds", "4").out
     assert all(f"{y}┤" in out for y in ("0.25", "0.50", "0.75", "1.00")) and "  o kept but wrong" in out
+
+
+def test_a_very_long_table_says_the_same_as_a_short_one(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    from star_cli.report import columns
+
+    table = [
+        columns.Column("key", ["a1", "b22", "漢字"], left=True),
+        columns.Column("seconds", ["1", "200", ""]),
+        columns.Column("made", ["now", "then", "…"], left=True),
+    ]
+    printed = []
+    for longest in (1000, 2):
+        monkeypatch.setattr(columns, "LONG", longest)
+        out = Console(file=io.StringIO(), width=80)
+        columns.print_table(table, out)
+        printed.append([line.rstrip() for line in out.file.getvalue().splitlines()])
+    assert printed[0] == printed[1] and len(printed[0]) == 4
