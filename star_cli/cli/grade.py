@@ -133,6 +133,8 @@ def regrade(context: typer.Context, path: Place, home: Home = "", as_json: Json 
         f"filter {artifact.key} {'was already there' if hit else 'built'}: {artifact.path}\n{counts}; "
         f"{m['solved']:,} of {m['asked']:,} problems solved, {m['kept']:,} examples kept"
     )
+    if not hit:
+        typer.echo(f"they belong to no run, so star gc removes them; look at them with star show {artifact.key[:12]}")
 
 
 @app.command(
