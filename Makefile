@@ -35,13 +35,13 @@ snapshots: install  ## write tests/unit/__snapshots__ anew: help texts, tables a
 	@.venv/bin/python -m pytest -q tests/unit/test_snapshots.py --snapshot-update $(ARGS)
 
 check: install  ## formatting, lint and types: ruff and mypy --strict
-	@.venv/bin/ruff format --check --quiet star_cli tests scripts examples || { echo "make format mends this"; exit 1; }
-	@.venv/bin/ruff check star_cli tests scripts examples
+	@.venv/bin/ruff format --check --quiet star_cli tests scripts examples docs || { echo "make format mends this"; exit 1; }
+	@.venv/bin/ruff check star_cli tests scripts examples docs
 	@.venv/bin/mypy
 
 format: install  ## write every file as `make check` wants it
-	@.venv/bin/ruff format star_cli tests scripts examples
-	@.venv/bin/ruff check --fix star_cli tests scripts examples
+	@.venv/bin/ruff format star_cli tests scripts examples docs
+	@.venv/bin/ruff check --fix star_cli tests scripts examples docs
 
 bench: install  ## speed as ratios measured in one run, and the table of docs/performance.md (half an hour)
 	@for n in startup training generate spared sweep scale job grading table; do echo "== $$n"; .venv/bin/python scripts/bench/$$n.py || exit 1; done

@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 
 
 def reference():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference" / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.pages()
@@ -30,7 +30,7 @@ def test_the_reference_is_what_the_code_says():
     with separate_registry():
         made = reference()
     kept = {path.name: path.read_text() for path in (DOCS / "reference").glob("*.md")}
-    assert kept == made, "python scripts/reference.py writes it anew"
+    assert kept == made, "python docs/reference/generate.py writes it anew"
     assert "### task=jsonl" in made["parts.md"] and "## star compare" in made["commands.md"]
     assert all(f"### {kind}={name}" in made["parts.md"] for kind in registry.KINDS for name in registry.names(kind))
 

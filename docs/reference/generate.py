@@ -1,4 +1,4 @@
-"""docs/reference/: settings, parts, commands and records, written from the code: python scripts/reference.py.
+"""docs/reference/: settings, parts, commands and records, written from the code: python docs/reference/generate.py.
 
 A test compares the pages with what this would write, so that they cannot drift.
 """
@@ -17,8 +17,8 @@ from star_cli.report.listing import what_is
 from star_cli.run.experiments import experiments
 from star_cli.run.root import SECTIONS, Root
 
-FOLDER = Path(__file__).parent.parent / "docs" / "reference"
-MADE = "<!-- made by scripts/reference.py: change the docstrings, not this page -->\n"
+FOLDER = Path(__file__).parent
+MADE = "<!-- made by docs/reference/generate.py: change the docstrings, not this page -->\n"
 
 
 def pages() -> dict[str, str]:
