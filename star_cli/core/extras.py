@@ -18,6 +18,7 @@ EXTRAS = {
     "httpx": "served",
     "ray": "ray",
     "pandas": "tables",
+    "datasketch": "near",
     **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (
@@ -50,6 +51,12 @@ def require(*parts: Part) -> None:
         raise StarError(
             f"{'; '.join(sentences)}: not installed", hint=command(*(p for some in absent.values() for p in some))
         )
+
+
+def require_package(what: str, package: str) -> None:
+    """Raise a StarError that names a package which a setting needs and which is not installed."""
+    if find_spec(package) is None:
+        raise StarError(f"{what} needs {package}, which is not installed", hint=command(package))
 
 
 @contextmanager

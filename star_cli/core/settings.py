@@ -7,14 +7,17 @@ sampling.temperature=0.7 sets ``Sampling.temperature``. All of them change resul
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from star_cli.core.keys import tagged
+from star_cli.core.keys import CHANGED, tagged
 from star_cli.errors import need
 
-DEDUPE = ("text", "none", "equations")
+DEDUPE = ("text", "none", "equations", "near")
+DIVERSITY = ("none", "equations", "words")
+THOUGHTS_KEPT = ("keep", "strip")
 CONTROLS = ("none", "random")
 SAMPLING_SHOTS = ("task", "first", "none")
+THINKING = ("auto", "on", "off", "low", "medium", "high")
 
 
 @tagged("sampling", 1)
@@ -30,6 +33,9 @@ class Sampling:
 
     ``shots`` says whether prompts hold the task's worked examples: as the ``task`` has them, in the ``first`` round
     alone (STaR's code can leave them out later), or ``none``.
+
+    ``max_thinking`` is the longest thought of a model that thinks before it answers, in tokens (0: no limit): one that
+    is longer is closed by a sentence that says so, and the answer follows. That sentence is never trained on.
     """
 
     temperature: float = 0.0  # 0 is greedy, 1 samples from the model as it is
@@ -40,6 +46,7 @@ class Sampling:
     shots: str = field(
         default="task", metadata={"identity": False}
     )  # task, first (round alone) or none: where the task's worked examples stand
+    max_thinking: int = field(default=0, metadata={"identity": CHANGED})  # tokens of a thought; 0: no limit
 
     def check(self, name: str = "sampling") -> None:
         need(
@@ -56,6 +63,13 @@ class Sampling:
         need(self.top_k >= 0, f"{name}.top_k must be >= 0 (0 is off), got {self.top_k}")
         need(self.max_tokens is None or self.max_tokens >= 1, f"{name}.max_tokens must be >= 1, got {self.max_tokens}")
         need(self.stop_after >= 0, f"{name}.stop_after must be >= 0 (0: never), got {self.stop_after}")
+        need(self.max_thinking >= 0, f"{name}.max_thinking must be >= 0 (0: no limit), got {self.max_thinking}")
+        need(
+            self.max_tokens is None or self.max_thinking < self.max_tokens,
+            f"{name}.max_thinking={self.max_thinking} has no effect: {name}.max_tokens={self.max_tokens} ends the text "
+            "before",
+            "leave room for the answer",
+        )
 
 
 @dataclass(kw_only=True)
@@ -302,7 +316,12 @@ class Filtering:
     """Which of the right rationales become training examples: at most ``limit`` a problem (0: all), equal ones once.
 
     ``dedupe`` says which count as equal: ``text`` (or true) those with the same text, ``equations`` those with the same
-    equations in the same order (RFT), ``none`` (or false) none, so that what the model writes often weighs more.
+    equations in the same order (RFT), ``near`` those that share ``similar`` of their runs of three words (MinHash),
+    ``none`` (or false) none, so that what the model writes often weighs more.
+    ``diverse`` takes the ``limit`` that differ most, by their ``equations`` or by runs of three ``words``; ``shortest``
+    takes the shortest; ``longest`` leaves out what has more tokens (0: nothing). ``pass_rate`` are the least and the
+    most of a problem's samples that may be right, so that what is too hard or too easy is left out.
+    ``thinking=strip`` trains on what follows a thought, ``keep`` on both.
     ``control=random`` keeps equally many rationales of the same problems whatever their verdicts, chosen by seed: a
     gain that remains is not due to grading.
     """
@@ -313,6 +332,14 @@ class Filtering:
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
     control: str = "none"  # random: as many as the rule keeps, drawn whatever their verdicts
+    similar: float = field(default=0.8, metadata={"identity": CHANGED})  # with dedupe=near: how like is equal
+    diverse: str = field(default="none", metadata={"identity": CHANGED})  # equations, words: the most different
+    shortest: bool = field(default=False, metadata={"identity": CHANGED})  # keep the shortest
+    longest: int = field(default=0, metadata={"identity": CHANGED})  # tokens above which one is left out; 0: none
+    pass_rate: list[float] = field(
+        default_factory=lambda: [0.0, 1.0], metadata={"identity": CHANGED}
+    )  # least and most of a problem's samples that may be right
+    thinking: str = field(default="keep", metadata={"identity": CHANGED})  # strip: train on what follows a thought
 
     @property
     def mode(self) -> str:
@@ -326,7 +353,61 @@ class Filtering:
             f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}",
             "random is the control that shows what grading is worth",
         )
-        self.mode  # noqa: B018  (raises)
+        check_choice(self)
+        need(
+            self.mode == "near" or self.similar == 0.8,
+            f"filter.similar={self.similar} has no effect with filter.dedupe={self.mode}",
+            "set filter.dedupe=near",
+        )
+        need(
+            self.diverse == "none" or self.limit > 1,
+            f"filter.diverse={self.diverse} has no effect with filter.limit={self.limit}",
+            "set filter.limit=4, for example: the four of a problem that differ most are kept",
+        )
+        need(
+            not self.shortest or self.limit > 0,
+            "filter.shortest=true has no effect with filter.limit=0, which keeps all",
+            "set filter.limit=1",
+        )
+
+
+class Choosing(Protocol):
+    """What ``Filtering`` and the rule that a filter has in its key both say of the rationales that are kept."""
+
+    @property
+    def similar(self) -> float: ...
+    @property
+    def diverse(self) -> str: ...
+    @property
+    def shortest(self) -> bool: ...
+    @property
+    def longest(self) -> int: ...
+    @property
+    def pass_rate(self) -> list[float]: ...
+    @property
+    def thinking(self) -> str: ...
+
+
+def check_choice(rule: Choosing) -> None:
+    """Refuse settings of a filter without sense."""
+    need(0 < rule.similar <= 1, f"filter.similar must be above 0 and at most 1, got {rule.similar}")
+    need(rule.diverse in DIVERSITY, f"filter.diverse must be {', '.join(DIVERSITY)}, got {rule.diverse!r}")
+    need(rule.longest >= 0, f"filter.longest must be >= 0 tokens (0: no limit), got {rule.longest}")
+    need(
+        len(rule.pass_rate) == 2 and 0 <= rule.pass_rate[0] <= rule.pass_rate[1] <= 1,
+        f"filter.pass_rate must be two shares, the least and the most, got {rule.pass_rate}",
+        "for example filter.pass_rate=[0.1,0.9]",
+    )
+    need(
+        rule.thinking in THOUGHTS_KEPT,
+        f"filter.thinking must be {' or '.join(THOUGHTS_KEPT)}, got {rule.thinking!r}",
+        "strip trains on what follows a thought, keep on both",
+    )
+    need(
+        not (rule.shortest and rule.diverse != "none"),
+        f"filter.shortest=true and filter.diverse={rule.diverse} both say which are kept",
+        "leave one of them out",
+    )
 
 
 def dedupe_mode(setting: bool | str) -> str:
@@ -355,3 +436,12 @@ class Pilot:
     def check(self) -> None:
         for name in ("problems", "samples"):
             need(getattr(self, name) >= 1, f"pilot.{name} must be >= 1, got {getattr(self, name)}")
+
+
+def check_thinking(thinking: str) -> None:
+    """Refuse a value of task.thinking that is none."""
+    need(
+        thinking in THINKING,
+        f"task.thinking must be {', '.join(THINKING)}, got {thinking!r}",
+        "on and off for models that can do both (Qwen3, SmolLM3), low, medium and high for gpt-oss",
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.core.extras import require_package
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Engine, Grader, Model, Part, Task, Trainer, Verifier, stepwise
 from star_cli.core.records import Problem, Rationale
@@ -107,6 +108,7 @@ class Experiment:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
         self._check_shots()
+        self._check_thinking()
         for f in fields(self):
             part = getattr(self, f.name)
             if hasattr(part, "check"):
@@ -122,6 +124,8 @@ class Experiment:
             "pretrained here",
             "leave it out, or use model=tiny",
         )
+        if self.filter.mode == "near":
+            require_package("filter.dedupe=near", "datasketch")
         name = name_of(self.method)
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
@@ -144,6 +148,53 @@ class Experiment:
             )
         if self.training.shots:
             self.task = self.task.with_shots_in_training() or self.task
+
+    def _check_thinking(self) -> None:
+        """Settings of thoughts have an effect on a model that has a chat template, and graders see what follows one."""
+        task, model, name = self.task, self.model, name_of(self.model)
+        why = f"model={name} has none" if model.local else "model.chat=false leaves it out"
+        need(
+            task.thinking == "auto" or not (model.local or model.chat is False),
+            f"task.thinking={task.thinking} has no effect: it is told to a chat template, and {why}",
+            "leave it out",
+        )
+        budget = self.sampling.max_thinking
+        need(
+            not budget or self.engine.closes_thoughts,
+            f"sampling.max_thinking={budget} has no effect: engine={name_of(self.engine)} cannot close a thought",
+            "use engine=vllm or engine=transformers, or leave it out",
+        )
+        limit = self.sampling.max_tokens or task.max_tokens
+        need(
+            budget < limit,
+            f"sampling.max_thinking={budget} has no effect: a text ends after {limit} tokens",
+            f"set sampling.max_tokens={2 * budget}, for example",
+        )
+        need(
+            not budget or stepwise(task) is None,
+            f"sampling.max_thinking={budget} has no effect on a task that is asked step by step",
+            "leave it out",
+        )
+        need(
+            not budget or self.verifier is None or self.verifier.learns_from == "nothing",
+            f"sampling.max_thinking={budget} closes thoughts with words that are not the model's, and "
+            f"verifier={name_of(self.verifier or Verifier())} would learn them",
+            "set verifier=none, or leave sampling.max_thinking out",
+        )
+        self._show_graders_what_follows()
+
+    def _show_graders_what_follows(self) -> None:
+        """Tokens around a thought that only this model has are told to the grader."""
+        grader: Any = self.grader
+        pair = " ".join(self.model.reasoning or ())
+        if not pair or pair in getattr(grader, "thoughts", ()):
+            return
+        need(
+            hasattr(grader, "thoughts"),
+            f"model.reasoning={self.model.reasoning} cannot be told to grader={name_of(grader)}, which has no thoughts",
+            "choose numeric, math, choice, exact or another grader that has grader.thoughts",
+        )
+        self.grader = replace(grader, thoughts=[*grader.thoughts, pair])
 
     def _check_rules(self) -> None:
         """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
@@ -220,6 +271,8 @@ class Lab:
             chat=x.model.chat,
             path=base["path"],
             revision=base.get("revision"),
+            thinking=x.task.thinking,
+            reasoning=x.model.reasoning,
         )
         artifact = self.build(stage, {}, 0, "base")
         self.builder.base_paths[artifact.key] = base["path"]
@@ -292,6 +345,12 @@ class Lab:
             control=f.control,
             seed=self.x.seed if f.control == "random" or show_hint else 0,
             show_hint=show_hint,
+            similar=f.similar,
+            diverse=f.diverse,
+            shortest=f.shortest,
+            longest=f.longest,
+            pass_rate=list(f.pass_rate),
+            thinking=f.thinking,
         )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:

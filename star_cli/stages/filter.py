@@ -12,6 +12,8 @@ from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import grade_all
 from star_cli.stages.keeping import Keeper, KeepRule
 
+LEFT_OUT = {"too_long": "too long", "outside_pass_rate": "too hard or too easy", "unsound": "unsound"}
+
 
 @stage("filter", version=3)
 class Filter(Stage):
@@ -53,10 +55,11 @@ class Filter(Stage):
             "kept_wrong_steps": keeper.wrong_steps,
             "reasons": dict(keeper.reasons),
             **({"unread": keeper.errors.unread} if keeper.errors.unread else {}),
-            **({"unsound": keeper.unsound} if self.keep.sound else {}),
+            **keeper.left_out(),
             **({"kept_right": keeper.right} if self.keep.control == "random" else {}),
         }
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
-        return f"solved {metrics['solved']} of {metrics['asked']}, kept {metrics['kept']}"
+        out = "".join(f", {metrics[name]} {words}" for name, words in LEFT_OUT.items() if metrics.get(name))
+        return f"solved {metrics['solved']} of {metrics['asked']}, kept {metrics['kept']}{out}"

@@ -148,6 +148,7 @@ DOORS = {
     "datasets": _in("backends/", "tasks/base/datafiles.py"),  # data sets that lie on a hub
     "math_verify": _in("graders/math.py"),
     "mpmath": _in("lib/formulas/decimals.py"),
+    "datasketch": _in("lib/text/similar.py"),
     "pandas": _in("report/frames.py"),
     "polars": _in("report/frames.py"),
     "pyarrow": _in("report/frames.py", "tasks/base/formats.py"),
