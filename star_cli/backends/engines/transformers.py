@@ -157,14 +157,15 @@ class TransformersSession:
             with torch.inference_mode():
                 logits = self._forward(ids, mask, cache, pixels)
                 pixels = {}  # they are in the cache now
+                forced = [row.forced.pop(0) if row.forced else -1 for row in rows]
                 last = len(rows[0].draws) - 1
                 draws = torch.stack([row.draws[min(row.writing.own, last)] for row in rows]).to(logits.device)
                 ids = pick(logits, sampling, draws)
                 chosen = logits.log_softmax(-1).gather(1, ids[:, None])[:, 0].tolist()
+                ids = torch.where(ids.new_tensor(forced) >= 0, ids.new_tensor(forced), ids)
             keep = []
             for at, (row, token, logprob) in enumerate(zip(rows, ids.tolist(), chosen, strict=True)):
-                if row.forced:
-                    ids[at] = row.forced.pop(0)
+                if forced[at] >= 0:
                     keep.append(at)
                     continue
                 row.writing.add([token], logprob)
