@@ -217,16 +217,27 @@ class Evaluation:
 
 
 @dataclass(kw_only=True)
+class Mixed:
+    """A file of JSON lines with prompt and completion, of which ``weight`` rows are trained on beside each own one."""
+
+    path: str = ""
+    weight: float = 1.0
+
+
+@dataclass(kw_only=True)
 class Training:
     """What is trained on beside what was kept, and how it is shown.
 
     With ``shots`` a training prompt holds the task's worked examples, as in sampling (ReST-EM). ``replay`` is the share
     of the training examples that are lessons of the base model's pretraining, drawn by seed: a small model forgets
-    less of what the others do not show, such as what a hint is. No paper's algorithm here has that.
+    less of what the others do not show, such as what a hint is. No paper's algorithm here has that. ``mix`` are files
+    from outside, as [{path: chat.jsonl, weight: 0.5}]: half as many of its rows as the round has examples, drawn anew
+    each round.
     """
 
     shots: bool = False  # prompts of training texts hold the task's worked examples
     replay: float = 0.0  # share of the training examples that are lessons of the pretraining
+    mix: list[Mixed] = field(default_factory=list)  # [{path, weight}]: rows from outside beside each own example
 
     def check(self) -> None:
         need(
@@ -234,6 +245,11 @@ class Training:
             f"training.replay must be a share from 0 up to, not including, 1, got {self.replay}",
             "0.2: every fifth example is a lesson of the pretraining",
         )
+        for i, mixed in enumerate(self.mix):
+            need(bool(mixed.path), f"training.mix[{i}] names no path", "training.mix=[{path: chat.jsonl, weight: 0.5}]")
+            need(mixed.weight > 0, f"training.mix[{i}].weight must be > 0, got {mixed.weight}", "leave the file out")
+        paths = [mixed.path for mixed in self.mix]
+        need(len(set(paths)) == len(paths), f"training.mix names a file twice: {', '.join(paths)}", "add their weights")
 
 
 @dataclass(kw_only=True)

@@ -38,6 +38,7 @@ from star_cli.stages.gold import Gold
 from star_cli.stages.health import Health
 from star_cli.stages.keeping import KeepRule
 from star_cli.stages.merge import Merge
+from star_cli.stages.outside import OutsideExamples, content_of
 from star_cli.stages.overlap import overlap_of
 from star_cli.stages.pairs import Pairs
 from star_cli.stages.pretrain import Base, Pretrain
@@ -388,11 +389,19 @@ class Lab:
             seed=seed_of(x.seed, round, "finetune", bits=31),
             round=round,
             replay=x.training.replay,
+            weights=[float(mixed.weight) for mixed in x.training.mix],
         )
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}
         if x.training.replay:
             inputs["lessons"] = self.base_model()
+        inputs.update({f"mix.{i}": a for i, a in enumerate(self._mixed())})
         return self.build(stage, inputs, round, "finetune")
+
+    def _mixed(self) -> list[Artifact]:
+        """The files from outside that are trained on, too, as artifacts."""
+        files = [Path(mixed.path).expanduser() for mixed in self.x.training.mix]
+        stages = [OutsideExamples(content=content_of(file), path=str(file.resolve())) for file in files]
+        return [self.build(stage, {}, 0, f"mix-{i}") for i, stage in enumerate(stages)]
 
     def evaluate(self, model: Artifact, *, round: int) -> Artifact:
         """Accuracy of a model on the held-out split, with its interval and by group."""
