@@ -17,6 +17,7 @@ DIVERSITY = ("none", "equations", "words")
 THOUGHTS_KEPT = ("keep", "strip")
 CONTROLS = ("none", "random")
 SAMPLING_SHOTS = ("task", "first", "none")
+TRACKERS = ("wandb", "trackio", "mlflow", "tensorboard")
 THINKING = ("auto", "on", "off", "low", "medium", "high")
 
 
@@ -315,15 +316,30 @@ class Pretraining:
 class Tracking:
     """Where runs are reported beside the terminal.
 
-    ``kind`` is none, wandb, or auto: wandb where somebody is logged in to it. ``mode`` is wandb's online or offline.
+    ``kind`` is none, wandb, trackio, mlflow, tensorboard, or auto: wandb where somebody is logged in to it. ``mode`` is
+    wandb's online or offline; ``server`` is the address of an MLflow server. The others write below the home.
     """
 
-    kind: str = "none"  # none, wandb, or auto: wandb where somebody is logged in
-    project: str = "star"  # of wandb
-    mode: str = "online"  # online or offline
+    kind: str = "none"  # none, wandb, trackio, mlflow, tensorboard, or auto: wandb where somebody is logged in
+    project: str = "star"  # of wandb, trackio and MLflow
+    mode: str = "online"  # of wandb: online or offline
+    server: str | None = None  # of MLflow: the address of its server
 
     def check(self) -> None:
-        need(self.kind in ("auto", "none", "wandb"), f"tracking must be auto, none or wandb, got {self.kind!r}")
+        need(
+            self.kind in ("auto", "none", *TRACKERS),
+            f"tracking must be auto, none, {', '.join(TRACKERS)}, got {self.kind!r}",
+        )
+        need(
+            self.server is None or self.kind == "mlflow",
+            f"tracking.server={self.server} has no effect with tracking={self.kind}",
+            "it is the address of an MLflow server: set tracking=mlflow",
+        )
+        need(
+            self.mode == "online" or self.kind in ("wandb", "auto"),
+            f"tracking.mode={self.mode} has no effect with tracking={self.kind}",
+            "it is wandb's; the others write below the home",
+        )
         need(self.mode in ("online", "offline"), f"tracking.mode must be online or offline, got {self.mode!r}")
 
 
