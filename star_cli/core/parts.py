@@ -269,6 +269,7 @@ class Grader(Part):
     """
 
     CASES: ClassVar[list[tuple[Any, ...]]] = []
+    asks: ClassVar[bool] = False  # a model is asked first: it has question() and decided(), as graders/judge.py
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""

@@ -28,6 +28,7 @@ from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
 from star_cli.run.transfer import targets
 from star_cli.stages.answers import Answers
+from star_cli.stages.ask_judge import AskJudge
 from star_cli.stages.base import Stage
 from star_cli.stages.collect import Collect
 from star_cli.stages.evaluate import Evaluate
@@ -60,6 +61,7 @@ class Method(Part):
     verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
     # it learns from wrong samples too, or counts them: no sampling.stop_after
     needs_all_samples: ClassVar[bool] = False
+    judges: ClassVar[bool] = False  # it has stages of its own that ask the grader
     rounds: int  # of the loop
     samples: int  # rationales a problem
 
@@ -128,6 +130,14 @@ class Experiment:
         if self.filter.mode == "near":
             require_package("filter.dedupe=near", "datasketch")
         name = name_of(self.method)
+        asks = self.grader.asks
+        need(
+            not (asks and (self.method.judges or self.sampling.stop_after)),
+            f"grader={name_of(self.grader)} asks a model after a round is written, and "
+            + (f"method={name} judges" if self.method.judges else "sampling.stop_after needs verdicts")
+            + " before",
+            "use it with star, rft, rest_em, expert_iteration or vstar, and without sampling.stop_after",
+        )
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
             f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
@@ -332,8 +342,24 @@ class Lab:
         x = self.x
         stage = Filter(task=x.task, grader=x.grader, keep=self.keep_rule(), max_errors=x.filter.max_errors)
         hinted = rationales.tag.get("hint", False)
-        inputs = {"problems": problems, "rationales": rationales}
-        return self.build(stage, inputs, rationales.round or 0, name or ("filter-rationalized" if hinted else "filter"))
+        round, name = rationales.round or 0, name or ("filter-rationalized" if hinted else "filter")
+        inputs = {
+            "problems": problems,
+            "rationales": rationales,
+            **self._votes(x.grader, problems, rationales, round, name),
+        }
+        return self.build(stage, inputs, round, name)
+
+    def _votes(
+        self, grader: Grader, problems: Artifact, rationales: Artifact, round: int, name: str
+    ) -> dict[str, Artifact]:
+        """What the run's base model says of rationales, for a grader that asks one, as {"votes": artifact}."""
+        if not grader.asks:
+            return {}
+        seed = seed_of(self.x.seed, "judge") if getattr(grader, "temperature", 0.0) else 0
+        stage = AskJudge(grader=grader, engine=self.x.engine, seed=seed)
+        inputs = {"model": self.base_model(), "problems": problems, "rationales": rationales}
+        return {"votes": self.build(stage, inputs, round, f"votes-{name}")}
 
     def keep_rule(self, *, limit: int | None = None) -> KeepRule:
         """What the settings say of keeping; ``limit`` takes the place of ``filter.limit``."""
@@ -510,8 +536,10 @@ class Lab:
     ) -> Artifact:
         """Accuracy of answers that are there already, by the run's grader or another one."""
         x = self.x
-        stage = Evaluate(task=x.task, grader=grader or x.grader, round=round, max_errors=x.filter.max_errors)
-        return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
+        grader = grader or x.grader
+        stage = Evaluate(task=x.task, grader=grader, round=round, max_errors=x.filter.max_errors)
+        inputs = {"problems": problems, "rationales": answers, **self._votes(grader, problems, answers, round, name)}
+        return self.build(stage, inputs, round, name)
 
     # ---- verifiers and candidates
     # -------------------------------------------------------------------------------------

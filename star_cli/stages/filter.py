@@ -17,7 +17,10 @@ LEFT_OUT = {"too_long": "too long", "outside_pass_rate": "too hard or too easy",
 
 @stage("filter", version=3)
 class Filter(Stage):
-    """Inputs: ``problems``, ``rationales``. Writes all verdicts; what ``keep`` says of the right ones are examples."""
+    """Inputs: ``problems``, ``rationales`` and, where the grader asks a model, its ``votes``.
+
+    Writes all verdicts; what ``keep`` says of the right ones are examples.
+    """
 
     reads, writes = (Problem, Rationale), (Verdict, Example)
     judges = True
@@ -34,7 +37,9 @@ class Filter(Stage):
 
         def verdicts() -> Iterator[Verdict]:
             workers = context.runtime.grade_workers
-            for problem, rationale, verdict in grade_all(self.grader, self.task, problems, rationales, workers):
+            for problem, rationale, verdict in grade_all(
+                self.grader, self.task, problems, rationales, workers, context.inputs.get("votes")
+            ):
                 keeper.add(problem, rationale, verdict)
                 meter.step(right=verdict.correct)
                 yield verdict
