@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
+from conftest import SMALL, Result, call
 
 from star_cli.core.records import Rationale, Verdict
 from star_cli.store.artifacts import Store
@@ -54,35 +55,51 @@ class Session:
 
     wake = close = sleep
 '''
-JUDGE = ["engine=examiner", "grader=judge", "name=judged"]
+JUDGE = ["engine=examiner", "grader=judge"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all: a module of parts has one place in a process."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "examiner.py").write_text(EXAMINER)
+    return home
 
 
 @pytest.fixture
-def parts(home: Path) -> str:
-    (home / "examiner.py").write_text(EXAMINER)
-    return "parts=examiner.py"
+def run(place: Path) -> Callable[..., Result]:
+    """`star` on that home."""
+
+    def star(*args: str, code: int = 0) -> Result:
+        result = call(place, *args)
+        assert result.code == code, result.err
+        return result
+
+    return star
 
 
-def test_a_judged_run_keeps_what_an_exact_grader_keeps(star, home, parts):
-    star("run", *SMALL, parts, *JUDGE)
-    star("run", *SMALL, parts, "engine=examiner", "name=exact")
-    shown = {name: star("show", name, "--json").json for name in ("judged", "exact")}
+PARTS = "parts=examiner.py"
+
+
+def test_a_judged_run_keeps_what_an_exact_grader_keeps(run, place):
+    run("run", *SMALL, PARTS, *JUDGE, "name=judged")
+    run("run", *SMALL, PARTS, "engine=examiner", "name=exact")
+    shown = {name: run("show", name, "--json").json for name in ("judged", "exact")}
     assert [r["accuracy"] for r in shown["judged"]["rounds"]] == [r["accuracy"] for r in shown["exact"]["rounds"]]
     keys = {s["stage"]: s["key"] for s in shown["judged"]["stages"] if s["round"] == 1}
-    store = Store(home / "artifacts")
+    store = Store(place / "artifacts")
     votes = list(store.find(keys["votes-filter"]).read(Rationale))
     verdicts = list(store.find(keys["filter"]).read(Verdict))
     assert [v.problem_id for v in votes] == [f"{v.problem_id}/{v.sample}" for v in verdicts]
     assert store.find(keys["filter"]).input("votes") == keys["votes-filter"]
-    assert store.find(keys["votes-filter"]).input("model") == next(
-        s["key"] for s in shown["judged"]["stages"] if s["stage"] == "pretrain"
-    )
-    again = star("run", *SMALL, parts, *JUDGE[:-1], "name=again")
-    assert again.code == 0 and all(s["hit"] for s in star("show", "again", "--json").json["stages"])
+    base = next(s["key"] for s in shown["judged"]["stages"] if s["stage"] == "pretrain")
+    assert store.find(keys["votes-filter"]).input("model") == base
+    run("run", *SMALL, PARTS, *JUDGE, "name=again")
+    assert all(s["hit"] for s in run("show", "again", "--json").json["stages"])
 
 
-def test_a_judge_that_cannot_be_read_stops_the_run(star, parts):
-    result = star("run", *SMALL, parts, *JUDGE, "engine.garbled=true", code=1)
+def test_a_judge_that_cannot_be_read_stops_the_run(run):
+    result = run("run", *SMALL, PARTS, *JUDGE, "name=garbled", "engine.garbled=true", code=1)
     assert "the grader failed on" in result.err and "the judge is undecided" in result.err
 
 
@@ -93,10 +110,10 @@ def test_a_judge_that_cannot_be_read_stops_the_run(star, parts):
         (["sampling.stop_after=1", "samples=2", "sampling.temperature=1"], "sampling.stop_after needs verdicts before"),
     ],
 )
-def test_what_needs_verdicts_while_it_writes_is_refused(star, parts, args, says):
-    assert says in star("run", *SMALL, parts, *JUDGE, *args, code=1).err
+def test_what_needs_verdicts_while_it_writes_is_refused(run, args, says):
+    assert says in run("run", *SMALL, PARTS, *JUDGE, *args, code=1).err
 
 
-def test_star_grade_loads_no_model(star, home):
-    (home / "a.jsonl").write_text('{"id": 1, "gold": "1", "prediction": "1"}\n')
-    assert "star grade loads no model" in star("grade", "a.jsonl", "grader=judge", code=1).err
+def test_star_grade_loads_no_model(run, place):
+    (place / "a.jsonl").write_text('{"id": 1, "gold": "1", "prediction": "1"}\n')
+    assert "star grade loads no model" in run("grade", "a.jsonl", "grader=judge", code=1).err
