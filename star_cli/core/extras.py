@@ -22,6 +22,7 @@ EXTRAS = {
     "tensorboardX": "tensorboard",
     "pandas": "tables",
     "datasketch": "near",
+    "lm_eval": "suites",
     **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (

@@ -151,6 +151,7 @@ DOORS = {
     "datasets": _in("backends/", "tasks/base/datafiles.py"),  # data sets that lie on a hub
     "math_verify": _in("graders/math.py"),
     "mpmath": _in("lib/formulas/decimals.py"),
+    "lm_eval": _in("backends/suites.py"),
     "datasketch": _in("lib/text/similar.py"),
     "pandas": _in("report/frames.py"),
     "polars": _in("report/frames.py"),
