@@ -27,6 +27,7 @@ def run_suite(
     """
     try:
         import lm_eval
+        import torch
         from lm_eval.tasks import TaskManager
     except ImportError as e:
         raise StarError("--suite needs lm-eval, which is not installed", hint=command("lm_eval")) from e
@@ -44,6 +45,7 @@ def run_suite(
             model_args={"pretrained": model, "dtype": "auto"},
             tasks=[suite if data is None else _with_data(suite, data)],
             task_manager=manager,
+            device="cuda" if torch.cuda.is_available() else "cpu",
             limit=limit,
             apply_chat_template=chat,
             bootstrap_iters=0,
@@ -52,7 +54,7 @@ def run_suite(
     except Exception as e:  # no network for its data, a task that needs more packages, a model it cannot load
         raise StarError(
             f"lm-evaluation-harness cannot run {suite} on {model}: {gist(e)}",
-            hint="give its data with --suite-data DIR (test.jsonl, train.jsonl) where there is no network",
+            hint="where there is no network, give its data with --suite-data DIR (test.jsonl, train.jsonl)",
         ) from e
     values = results["results"][suite]
     return {
