@@ -56,7 +56,7 @@ def export(
 
     if (table is not None) + bool(model) + bool(data) != 1:
         raise StarError(
-            "give one of --table FILE, --model DIR and --data DIR",
+            "give one of --table FILE and --model DIR, or --data DIR",
             hint=f"for example star export {what[0]} --model out",
         )
     if table is None:
@@ -84,7 +84,7 @@ def export(
 
 def _for_others(what: str, place: str, data: bool, private: bool, home: str, as_json: bool) -> None:
     """Write a model, or what it was trained on, and say where it is."""
-    from star_cli.report.card import data_card, model_card
+    from star_cli.report.card import accuracy_of, data_card, model_card
     from star_cli.run.export import export as export_to
     from star_cli.run.export import model_of
     from star_cli.run.overrides import home_of
@@ -97,6 +97,7 @@ def _for_others(what: str, place: str, data: bool, private: bool, home: str, as_
         model, place, lambda title: card(run, store, model, event.round, title), data=data, private=private
     )
     facts = {"data" if data else "model": address, "from": f"{run.name}/{event.place}", "key": event.key}
+    facts["accuracy"] = accuracy_of(run, store, event.round)
     if as_json:
         typer.echo(json.dumps({**facts, "round": event.round, "rows" if data else "files": count}))
     else:

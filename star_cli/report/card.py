@@ -86,6 +86,12 @@ def data_card(run: Run, store: Store, model: Artifact, round: int, name: str) ->
     return Card(header, [], "\n\n".join(body))
 
 
+def accuracy_of(run: Run, store: Store, round: int) -> str:
+    """The accuracy of a round with its interval, as the card has it; "-" where it was not measured."""
+    row = next((r for r in rounds_of(run, store) if r.round == round), RoundRow(round))
+    return interval(row.accuracy, row.low, row.high)
+
+
 def round_to(share: float) -> float:
     """A share in percent with two digits, as model cards have it."""
     return round(100 * share, 2)

@@ -107,7 +107,7 @@ def test_a_hub_gets_the_same_files(made, monkeypatch, kind):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["tiny"], "give one of --table FILE, --model DIR and --data DIR"),
+        (["tiny"], "give one of --table FILE and --model DIR, or --data DIR"),
         (["tiny/round-7", "--model", "out"], "tiny/round-7 holds no model"),
         (["tiny/round-1/answers", "--model", "out"], "holds no model"),
         (["nothing", "--model", "out"], "nothing"),

@@ -86,7 +86,7 @@ def test_a_thinking_model_teaches_itself_on_vllm(home, kind, thinking):
     row = call(home, "show", "think", "--json").json["rounds"][1]
     assert row["accuracy"] > 0.5 and row["health"]["tokens_per_right"] > 5 and row["health"]["truncated"] < 0.5
     out = home / "exported"
-    assert call(home, "export", "think", str(out)).code == 0 and (out / "chat_template.jinja").is_file()
+    assert call(home, "export", "think", "--model", str(out)).code == 0 and (out / "chat_template.jinja").is_file()
 
 
 def test_a_switch_that_is_not_there_is_said_before_anything_is_written(home):
