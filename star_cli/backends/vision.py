@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.chat import PROBE, ChatFormat, joined_turn
 from star_cli.backends.model_config import NO_CODE, gist, reads_pictures
 from star_cli.backends.special_tokens import quotes
 from star_cli.core.parts import ModelRef, Prompt
@@ -65,12 +66,7 @@ class VisionProcessor:
         self.tokenizer = processor.tokenizer
         self.token = str(getattr(processor, "image_token", "<image>"))
         self.token_id = int(self.tokenizer.convert_tokens_to_ids(self.token))
-        template = getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
-        if model.chat and not template:
-            raise StarError(
-                f"model.chat=true, but the processor of {model.path} has no chat template", hint="set model.chat=false"
-            )
-        self.chat = bool(template) and model.chat is not False
+        self.chat = ChatFormat(model, processor, [{"type": "text", "text": PROBE}])
         self._prepared: OrderedDict[tuple[str, ...], dict[str, Any]] = OrderedDict()
         self._prepared_bytes = 0
         self._extra: dict[tuple[tuple[int, int], ...], int] = {}
@@ -83,12 +79,12 @@ class VisionProcessor:
                 f"{where} has {len(prompt.images)} pictures; {self.limit} are allowed in one prompt",
                 hint="raise runtime.max_images if the model takes more, or leave this problem out",
             )
-        if self.chat and self.token in prompt.text:
+        if self.chat.templated and self.token in prompt.text:
             raise StarError(
                 f"the text of {where} contains {self.token}, which {self.model.path} reads as a picture",
                 hint="mend this problem's text",
             )
-        if self.chat and quotes(self.tokenizer, [prompt.text]):
+        if self.chat.templated and quotes(self.tokenizer, [prompt.text]):
             raise StarError(
                 f"the text of {where} contains a special token of {self.model.path}, which its processor would read as "
                 "one",
@@ -98,8 +94,7 @@ class VisionProcessor:
     def rendered(self, prompt: Prompt) -> str:
         """The prompt through the chat template, one placeholder a picture."""
         parts = [*({"type": "image"} for _ in prompt.images), {"type": "text", "text": prompt.text}]
-        turn = [{"role": "user", "content": parts}]
-        text = str(self.processor.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        text = self.chat.prompt(parts)
         if text.count(self.token) != len(prompt.images):
             raise StarError(
                 f"the chat template of {self.model.path} shows {text.count(self.token)} of "
@@ -108,13 +103,21 @@ class VisionProcessor:
             )
         return text
 
+    def shown(self, prompt: Prompt) -> str:
+        """The text that the model reads, pictures aside."""
+        return self.rendered(prompt) if self.chat.templated else prompt.text
+
+    def closed(self, text: str) -> list[int]:
+        """What ends a begun thought as ids, its tokens special."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def plain(self, text: str) -> list[int]:
         """Text as ids, nothing in it special."""
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def ids(self, prompt: Prompt) -> list[int]:
         """The ids with one placeholder a picture, as vLLM takes them."""
-        if self.chat:
+        if self.chat.templated:
             return list(self.tokenizer(self.rendered(prompt), add_special_tokens=False)["input_ids"])
         return [*self.tokenizer(self.token * len(prompt.images))["input_ids"], *self.plain(prompt.text)]
 
@@ -124,7 +127,7 @@ class VisionProcessor:
         if not prompt.images:
             return self.ids(prompt), {}
         address = tuple(images.digest(path) for path in prompt.images)
-        if self.chat:
+        if self.chat.templated:
             tensors = self._process(self.rendered(prompt), prompt, add_special_tokens=False)
             ids = tensors["input_ids"][0].tolist()
         else:
@@ -202,17 +205,19 @@ def encode_examples(
     What is longer than ``limit`` tokens is left out. The pictures themselves are read batch by batch.
     """
     rows, kept = [], []
-    end = vision.tokenizer.eos_token_id
     for example in examples:
         prompt = Prompt(example.prompt, tuple(example.images))
         vision.check(prompt, f"the example of problem {example.problem_id!r}")
         prompt_ids, _ = vision.read(prompt)
-        target = [*vision.plain(example.completion), end]
-        if len(prompt_ids) + len(target) <= limit:
+        before, split = vision.chat.split(vision.shown(prompt), example.completion)
+        pieces = [(vision.plain(text), own) for text, own in split]
+        head = [*prompt_ids, *vision.closed(before)] if before else prompt_ids
+        turn = joined_turn(head, pieces, vision.tokenizer, True)
+        if len(turn.labels) <= limit:
             rows.append(
                 {
-                    "input_ids": prompt_ids + target,
-                    "labels": [-100] * len(prompt_ids) + target,
+                    "input_ids": turn.prompt + turn.completion,
+                    "labels": turn.labels,
                     "prompt": example.prompt,
                     "images": list(example.images),
                 }

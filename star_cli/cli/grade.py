@@ -11,7 +11,7 @@ import typer
 from star_cli.cli.app import PASS, Home, Json, app, overrides
 from star_cli.cli.completion import run_paths
 from star_cli.core.extras import require
-from star_cli.errors import StarError
+from star_cli.errors import StarError, need
 
 if TYPE_CHECKING:
     from star_cli.run.composed import Composed
@@ -100,6 +100,11 @@ def _grader(args: list[str]) -> tuple[Any, int]:
 
     def checked(c: Composed) -> tuple[Any, int]:
         c.experiment.grader.check()
+        need(
+            not c.experiment.grader.asks,
+            "star grade loads no model, and this grader asks one",
+            "take the texts in with star import, then star filter --input rationales=KEY grader=judge",
+        )
         return c.experiment.grader, c.experiment.runtime.grade_workers
 
     # no task is asked for: jsonl alone brings no settings for a grader, and what it lacks does not matter here

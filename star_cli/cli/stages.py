@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from star_cli.cli.app import PASS, Home, Json, app, overrides
+from star_cli.errors import need
 
 Inputs = Annotated[
     list[str], typer.Option("--input", "-i", help="ROLE=RUN/round-N/STAGE or ROLE=KEY; may be repeated.")
@@ -87,11 +89,57 @@ def finetune(context: typer.Context, input: Inputs, round: Round = 1, home: Home
 
 
 @app.command(
-    context_settings=PASS, epilog="Example:  star evaluate --input model=demo/round-2/finetune evaluation.split=test"
+    context_settings=PASS,
+    epilog="Examples:  star evaluate --input model=demo/round-2/finetune evaluation.split=test   |   "
+    "star evaluate --suite gsm8k --input model=my-model",
 )
-def evaluate(context: typer.Context, input: Inputs, round: Round = 0, home: Home = "", as_json: Json = False) -> None:
-    """Measure accuracy. Input: model (it answers the evaluation split), or rationales (that are there already)."""
+def evaluate(
+    context: typer.Context,
+    input: Inputs,
+    round: Round = 0,
+    suite: Annotated[
+        str, typer.Option("--suite", help="A task of lm-evaluation-harness instead of ours, such as gsm8k.")
+    ] = "",
+    suite_data: Annotated[
+        Path | None, typer.Option("--suite-data", help="Its data here: DIR with test.jsonl, train.jsonl.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="The first N problems of the suite only.")] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Show the suite's prompts through the chat template.")] = False,
+    home: Home = "",
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy. Input: model (it answers the evaluation split), or rationales (that are there already).
+
+    With --suite the model (of a run, or an exported directory) is measured by lm-evaluation-harness, in its numbers.
+    """
+    if suite:
+        _suite(suite, input, overrides(context, home), suite_data, limit, chat, as_json)
+        return
+    need(
+        suite_data is None and limit is None and not chat,
+        "--suite-data, --limit and --chat have no effect without --suite",
+        "our own evaluation is set by evaluation.limit=N, task.path=FILE and model.chat",
+    )
     _run("evaluate", context, input, home, as_json, round)
+
+
+def _suite(
+    suite: str, inputs: list[str], words: list[str], data: Path | None, limit: int | None, chat: bool, as_json: bool
+) -> None:
+    """Measure a model by a published suite and print its metrics."""
+    from star_cli.run.overrides import home_in
+    from star_cli.run.suite import evaluate_suite
+
+    settings = [word for word in words if not word.startswith("home=")]
+    need(not settings, f"{' '.join(settings)} has no effect with --suite", "the suite has its own settings")
+    result = evaluate_suite(home_in(words), suite, inputs, data=data, limit=limit, chat=chat)
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    for name, value in result["metrics"].items():
+        typer.echo(f"{suite}  {name:40} {value:.4f}")
+    harness = f"lm-evaluation-harness {result['harness']}, version {result['version']} of the suite"
+    typer.echo(f"{result['samples']:,} problems; {harness}")
 
 
 @app.command(

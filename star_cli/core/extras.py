@@ -17,7 +17,12 @@ EXTRAS = {
     "wandb": "wandb",
     "httpx": "served",
     "ray": "ray",
+    "trackio": "trackio",
+    "mlflow": "mlflow",
+    "tensorboardX": "tensorboard",
     "pandas": "tables",
+    "datasketch": "near",
+    "lm_eval": "suites",
     **dict.fromkeys(("duckdb", "latex2mathml", "starlette", "uvicorn"), "view"),
     **dict.fromkeys(
         (
@@ -50,6 +55,12 @@ def require(*parts: Part) -> None:
         raise StarError(
             f"{'; '.join(sentences)}: not installed", hint=command(*(p for some in absent.values() for p in some))
         )
+
+
+def require_package(what: str, package: str) -> None:
+    """Raise a StarError that names a package which a setting needs and which is not installed."""
+    if find_spec(package) is None:
+        raise StarError(f"{what} needs {package}, which is not installed", hint=command(package))
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class ModelRef:
     dtype: str = "auto"
     chat: bool | None = None  # None: as the tokenizer says (it has a chat template)
     canary: tuple[dict[str, Any], ...] = ()  # texts whose log-probability the trainer itself computed
+    thinking: str = "auto"  # what the chat template is told: auto (nothing), on, off, low, medium or high
+    reasoning: tuple[str, ...] = ()  # the tokens around a thought; empty: as the tokenizer and its template say
 
     def shown(self, canary: dict[str, Any]) -> str | Prompt:
         """The prompt of a canary text; its pictures lie beside the weights."""
@@ -132,6 +134,7 @@ class Task(Part):
     stop: ClassVar[tuple[str, ...]] = ()  # texts before which an answer ends
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
     lessons: dict[str, int] = {"answer": 512, "answer/hinted": 512}  # of which kind how many, see lesson_examples
+    thinking: str = "auto"  # whether a model that can think before it answers does; a field where a chat model is asked
 
     def problems(self, split: str) -> Iterator[Problem]:
         """All problems of a split, always in the same order. Raises StarError for a split that does not exist."""
@@ -266,6 +269,7 @@ class Grader(Part):
     """
 
     CASES: ClassVar[list[tuple[Any, ...]]] = []
+    asks: ClassVar[bool] = False  # a model is asked first: it has question() and decided(), as graders/judge.py
 
     def grade(self, problem: Problem, rationale: Rationale) -> Verdict:
         """The verdict on one sample. A grader that cannot decide says GRADER_ERROR, never "wrong"."""
@@ -333,6 +337,8 @@ class Engine(Part):
     def own_weights(self) -> bool:
         """Whether a session writes with the weights it is opened with; False: with a model that is fixed elsewhere."""
         return True
+
+    closes_thoughts: ClassVar[bool] = False  # it can end a thought that is over its budget (sampling.max_thinking)
 
     def open(self, model: ModelRef, runtime: Runtime) -> Session:
         """Start the engine with these weights."""
@@ -485,6 +491,7 @@ class Model(Part):
     local: ClassVar[bool] = False
     dtype: str
     chat: bool | None
+    reasoning: list[str] | None = None  # the tokens around a thought, where a model can name them
 
     def initialise(self, texts: Iterable[str], out: Path, seed: int) -> None:
         """Write an untrained model and its tokenizer to ``out`` (local models)."""

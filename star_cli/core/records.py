@@ -141,7 +141,7 @@ REASONS = ("MATCH", "MISMATCH", "NO_ANSWER", "TRUNCATED", "RUN_ON", "TIMEOUT", "
 
 
 class Example(Record, kw_only=True, frozen=True):
-    """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized, negative or lesson.
+    """All a trainer sees of one kept rationale; ``origin`` is gold, own, rationalized, negative, lesson or outside.
 
     ``round`` is the round it was written in and ``generator`` the key of the model that wrote it ("" where none did);
     ``images`` are the pictures of its problem, as the problem names them.

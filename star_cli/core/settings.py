@@ -7,14 +7,18 @@ sampling.temperature=0.7 sets ``Sampling.temperature``. All of them change resul
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from star_cli.core.keys import tagged
+from star_cli.core.keys import CHANGED, tagged
 from star_cli.errors import need
 
-DEDUPE = ("text", "none", "equations")
+DEDUPE = ("text", "none", "equations", "near")
+DIVERSITY = ("none", "equations", "words")
+THOUGHTS_KEPT = ("keep", "strip")
 CONTROLS = ("none", "random")
 SAMPLING_SHOTS = ("task", "first", "none")
+TRACKERS = ("wandb", "trackio", "mlflow", "tensorboard")
+THINKING = ("auto", "on", "off", "low", "medium", "high")
 
 
 @tagged("sampling", 1)
@@ -30,6 +34,9 @@ class Sampling:
 
     ``shots`` says whether prompts hold the task's worked examples: as the ``task`` has them, in the ``first`` round
     alone (STaR's code can leave them out later), or ``none``.
+
+    ``max_thinking`` is the longest thought of a model that thinks before it answers, in tokens (0: no limit): one that
+    is longer is closed by a sentence that says so, and the answer follows. That sentence is never trained on.
     """
 
     temperature: float = 0.0  # 0 is greedy, 1 samples from the model as it is
@@ -40,6 +47,7 @@ class Sampling:
     shots: str = field(
         default="task", metadata={"identity": False}
     )  # task, first (round alone) or none: where the task's worked examples stand
+    max_thinking: int = field(default=0, metadata={"identity": CHANGED})  # tokens of a thought; 0: no limit
 
     def check(self, name: str = "sampling") -> None:
         need(
@@ -56,6 +64,13 @@ class Sampling:
         need(self.top_k >= 0, f"{name}.top_k must be >= 0 (0 is off), got {self.top_k}")
         need(self.max_tokens is None or self.max_tokens >= 1, f"{name}.max_tokens must be >= 1, got {self.max_tokens}")
         need(self.stop_after >= 0, f"{name}.stop_after must be >= 0 (0: never), got {self.stop_after}")
+        need(self.max_thinking >= 0, f"{name}.max_thinking must be >= 0 (0: no limit), got {self.max_thinking}")
+        need(
+            self.max_tokens is None or self.max_thinking < self.max_tokens,
+            f"{name}.max_thinking={self.max_thinking} has no effect: {name}.max_tokens={self.max_tokens} ends the text "
+            "before",
+            "leave room for the answer",
+        )
 
 
 @dataclass(kw_only=True)
@@ -203,16 +218,27 @@ class Evaluation:
 
 
 @dataclass(kw_only=True)
+class Mixed:
+    """A file of JSON lines with prompt and completion, of which ``weight`` rows are trained on beside each own one."""
+
+    path: str = ""
+    weight: float = 1.0
+
+
+@dataclass(kw_only=True)
 class Training:
     """What is trained on beside what was kept, and how it is shown.
 
     With ``shots`` a training prompt holds the task's worked examples, as in sampling (ReST-EM). ``replay`` is the share
     of the training examples that are lessons of the base model's pretraining, drawn by seed: a small model forgets
-    less of what the others do not show, such as what a hint is. No paper's algorithm here has that.
+    less of what the others do not show, such as what a hint is. No paper's algorithm here has that. ``mix`` are files
+    from outside, as [{path: chat.jsonl, weight: 0.5}]: half as many of its rows as the round has examples, drawn anew
+    each round.
     """
 
     shots: bool = False  # prompts of training texts hold the task's worked examples
     replay: float = 0.0  # share of the training examples that are lessons of the pretraining
+    mix: list[Mixed] = field(default_factory=list)  # [{path, weight}]: rows from outside beside each own example
 
     def check(self) -> None:
         need(
@@ -220,6 +246,11 @@ class Training:
             f"training.replay must be a share from 0 up to, not including, 1, got {self.replay}",
             "0.2: every fifth example is a lesson of the pretraining",
         )
+        for i, mixed in enumerate(self.mix):
+            need(bool(mixed.path), f"training.mix[{i}] names no path", "training.mix=[{path: chat.jsonl, weight: 0.5}]")
+            need(mixed.weight > 0, f"training.mix[{i}].weight must be > 0, got {mixed.weight}", "leave the file out")
+        paths = [mixed.path for mixed in self.mix]
+        need(len(set(paths)) == len(paths), f"training.mix names a file twice: {', '.join(paths)}", "add their weights")
 
 
 @dataclass(kw_only=True)
@@ -285,15 +316,30 @@ class Pretraining:
 class Tracking:
     """Where runs are reported beside the terminal.
 
-    ``kind`` is none, wandb, or auto: wandb where somebody is logged in to it. ``mode`` is wandb's online or offline.
+    ``kind`` is none, wandb, trackio, mlflow, tensorboard, or auto: wandb where somebody is logged in to it. ``mode`` is
+    wandb's online or offline; ``server`` is the address of an MLflow server. The others write below the home.
     """
 
-    kind: str = "none"  # none, wandb, or auto: wandb where somebody is logged in
-    project: str = "star"  # of wandb
-    mode: str = "online"  # online or offline
+    kind: str = "none"  # none, wandb, trackio, mlflow, tensorboard, or auto: wandb where somebody is logged in
+    project: str = "star"  # of wandb, trackio and MLflow
+    mode: str = "online"  # of wandb: online or offline
+    server: str | None = None  # of MLflow: the address of its server
 
     def check(self) -> None:
-        need(self.kind in ("auto", "none", "wandb"), f"tracking must be auto, none or wandb, got {self.kind!r}")
+        need(
+            self.kind in ("auto", "none", *TRACKERS),
+            f"tracking must be auto, none, {', '.join(TRACKERS)}, got {self.kind!r}",
+        )
+        need(
+            self.server is None or self.kind == "mlflow",
+            f"tracking.server={self.server} has no effect with tracking={self.kind}",
+            "it is the address of an MLflow server: set tracking=mlflow",
+        )
+        need(
+            self.mode == "online" or self.kind in ("wandb", "auto"),
+            f"tracking.mode={self.mode} has no effect with tracking={self.kind}",
+            "it is wandb's; the others write below the home",
+        )
         need(self.mode in ("online", "offline"), f"tracking.mode must be online or offline, got {self.mode!r}")
 
 
@@ -302,7 +348,12 @@ class Filtering:
     """Which of the right rationales become training examples: at most ``limit`` a problem (0: all), equal ones once.
 
     ``dedupe`` says which count as equal: ``text`` (or true) those with the same text, ``equations`` those with the same
-    equations in the same order (RFT), ``none`` (or false) none, so that what the model writes often weighs more.
+    equations in the same order (RFT), ``near`` those that share ``similar`` of their runs of three words (MinHash),
+    ``none`` (or false) none, so that what the model writes often weighs more.
+    ``diverse`` takes the ``limit`` that differ most, by their ``equations`` or by runs of three ``words``; ``shortest``
+    takes the shortest; ``longest`` leaves out what has more tokens (0: nothing). ``pass_rate`` are the least and the
+    most of a problem's samples that may be right, so that what is too hard or too easy is left out.
+    ``thinking=strip`` trains on what follows a thought, ``keep`` on both.
     ``control=random`` keeps equally many rationales of the same problems whatever their verdicts, chosen by seed: a
     gain that remains is not due to grading.
     """
@@ -313,6 +364,14 @@ class Filtering:
     max_errors: float = 0.02  # share of GRADER_ERROR verdicts above which the stage fails
     max_gold_errors: float = 0.02  # share of known answers it cannot use above which nothing is generated
     control: str = "none"  # random: as many as the rule keeps, drawn whatever their verdicts
+    similar: float = field(default=0.8, metadata={"identity": CHANGED})  # with dedupe=near: how like is equal
+    diverse: str = field(default="none", metadata={"identity": CHANGED})  # equations, words: the most different
+    shortest: bool = field(default=False, metadata={"identity": CHANGED})  # keep the shortest
+    longest: int = field(default=0, metadata={"identity": CHANGED})  # tokens above which one is left out; 0: none
+    pass_rate: list[float] = field(
+        default_factory=lambda: [0.0, 1.0], metadata={"identity": CHANGED}
+    )  # least and most of a problem's samples that may be right
+    thinking: str = field(default="keep", metadata={"identity": CHANGED})  # strip: train on what follows a thought
 
     @property
     def mode(self) -> str:
@@ -326,7 +385,61 @@ class Filtering:
             f"filter.control must be {' or '.join(CONTROLS)}, got {self.control!r}",
             "random is the control that shows what grading is worth",
         )
-        self.mode  # noqa: B018  (raises)
+        check_choice(self)
+        need(
+            self.mode == "near" or self.similar == 0.8,
+            f"filter.similar={self.similar} has no effect with filter.dedupe={self.mode}",
+            "set filter.dedupe=near",
+        )
+        need(
+            self.diverse == "none" or self.limit > 1,
+            f"filter.diverse={self.diverse} has no effect with filter.limit={self.limit}",
+            "set filter.limit=4, for example: the four of a problem that differ most are kept",
+        )
+        need(
+            not self.shortest or self.limit > 0,
+            "filter.shortest=true has no effect with filter.limit=0, which keeps all",
+            "set filter.limit=1",
+        )
+
+
+class Choosing(Protocol):
+    """What ``Filtering`` and the rule that a filter has in its key both say of the rationales that are kept."""
+
+    @property
+    def similar(self) -> float: ...
+    @property
+    def diverse(self) -> str: ...
+    @property
+    def shortest(self) -> bool: ...
+    @property
+    def longest(self) -> int: ...
+    @property
+    def pass_rate(self) -> list[float]: ...
+    @property
+    def thinking(self) -> str: ...
+
+
+def check_choice(rule: Choosing) -> None:
+    """Refuse settings of a filter without sense."""
+    need(0 < rule.similar <= 1, f"filter.similar must be above 0 and at most 1, got {rule.similar}")
+    need(rule.diverse in DIVERSITY, f"filter.diverse must be {', '.join(DIVERSITY)}, got {rule.diverse!r}")
+    need(rule.longest >= 0, f"filter.longest must be >= 0 tokens (0: no limit), got {rule.longest}")
+    need(
+        len(rule.pass_rate) == 2 and 0 <= rule.pass_rate[0] <= rule.pass_rate[1] <= 1,
+        f"filter.pass_rate must be two shares, the least and the most, got {rule.pass_rate}",
+        "for example filter.pass_rate=[0.1,0.9]",
+    )
+    need(
+        rule.thinking in THOUGHTS_KEPT,
+        f"filter.thinking must be {' or '.join(THOUGHTS_KEPT)}, got {rule.thinking!r}",
+        "strip trains on what follows a thought, keep on both",
+    )
+    need(
+        not (rule.shortest and rule.diverse != "none"),
+        f"filter.shortest=true and filter.diverse={rule.diverse} both say which are kept",
+        "leave one of them out",
+    )
 
 
 def dedupe_mode(setting: bool | str) -> str:
@@ -355,3 +468,12 @@ class Pilot:
     def check(self) -> None:
         for name in ("problems", "samples"):
             need(getattr(self, name) >= 1, f"pilot.{name} must be >= 1, got {getattr(self, name)}")
+
+
+def check_thinking(thinking: str) -> None:
+    """Refuse a value of task.thinking that is none."""
+    need(
+        thinking in THINKING,
+        f"task.thinking must be {', '.join(THINKING)}, got {thinking!r}",
+        "on and off for models that can do both (Qwen3, SmolLM3), low, medium and high for gpt-oss",
+    )

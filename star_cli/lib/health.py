@@ -20,6 +20,8 @@ MEANING = {
     "asked_again": "problems asked in this round and in an earlier one",
     "unique_rationales": "share of the right rationales without a hint that are different texts of their problem",
     "length_drift": "mean tokens of a rationale without a hint, relative to the first round's (1: no drift)",
+    "truncated": "share of the rationales without a hint that ran out of tokens",
+    "tokens_per_right": "tokens written without a hint for each right rationale, those of the wrong ones included",
     "hint_only": "share of the kept examples whose problem is kept by rationalization alone",
     "easiest_tenth": "share of the kept examples that are of the easiest tenth of the problems asked so far, by pass "
     "rate without a hint in all rounds up to this one; equal pass rates share the places (.1: no preference)",
@@ -74,6 +76,7 @@ class RoundCounts:
     right: dict[str, list[int]] = field(default_factory=dict)  # hashes of the right texts of a problem
     samples: dict[str, int] = field(default_factory=dict)  # samples of a problem
     tokens: int = 0
+    truncated: int = 0
 
     def add(self, sample: JudgedSample) -> None:
         """Count one sample."""
@@ -83,6 +86,7 @@ class RoundCounts:
             return
         self.samples[id] = self.samples.get(id, 0) + 1
         self.tokens += sample.rationale.tokens
+        self.truncated += sample.rationale.finish == "length"
         texts = self.right.setdefault(id, [])
         if sample.verdict.correct:
             texts.append(hash(sample.rationale.text))
@@ -109,6 +113,9 @@ def health(
     right_texts = sum(map(len, counts.right.values()))
     if right_texts:
         numbers["unique_rationales"] = sum(len(set(t)) for t in counts.right.values()) / right_texts, right_texts
+        numbers["tokens_per_right"] = counts.tokens / right_texts, right_texts
+    if counts.total:
+        numbers["truncated"] = counts.truncated / counts.total, counts.total
     if later.tokens and counts.total:
         numbers["length_drift"] = counts.tokens / counts.total / later.tokens, counts.total
     if counts.right:

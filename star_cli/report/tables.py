@@ -90,6 +90,8 @@ def health_block(rows: list[RoundRow]) -> list[Column]:
         ("unhinted_pass", "unhinted\npass %", percent),
         ("unique_rationales", "unique\n%", percent),
         ("length_drift", "length\ndrift", _factor),
+        ("truncated", "trun-\ncated %", _some),
+        ("tokens_per_right", "tokens a\nright one", _count),
         ("hint_only", "hint\nonly %", percent),
         ("hint_leak", "hint\nleak %", percent),
         ("easiest_tenth", "easiest\ntenth %", percent),
@@ -97,6 +99,10 @@ def health_block(rows: list[RoundRow]) -> list[Column]:
     ]
     columns = [Column(head, [as_text(r.health.get(name)) for r in rows]) for name, head, as_text in heads]
     return [c for c in columns if set(c.cells) != {"-"}]
+
+
+def _some(share: float | None) -> str:
+    return percent(share) if share else "-"
 
 
 def _count(value: float | None) -> str:

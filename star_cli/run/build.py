@@ -198,14 +198,22 @@ class Builder:
     def reference(self, model: Artifact) -> ModelRef:
         """How to load the weights of a model artifact."""
         m = self.equipment.model
+        talk = ModelRef(
+            model.key,
+            "",
+            dtype=m.dtype,
+            chat=m.chat,
+            thinking=self.equipment.task.thinking,
+            reasoning=tuple(m.reasoning or ()),
+        )
         if model.has_file("base.json"):
             base = json.loads(model.file("base.json").read_bytes())
             path = self.base_paths.get(model.key, base["path"])
-            return ModelRef(model.key, path, base["revision"], m.dtype, m.chat)
+            return replace(talk, path=path, revision=base["revision"])
         directory = model.directory("model")
         canary = directory / "canary.json"
         texts = tuple(json.loads(canary.read_bytes())) if canary.exists() else ()
-        return ModelRef(model.key, str(directory), None, m.dtype, m.chat, texts)
+        return replace(talk, path=str(directory), canary=texts)
 
     def session(self, model: Artifact) -> Session:
         """The living engine, with the weights of ``model`` in it."""

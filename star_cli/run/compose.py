@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from star_cli.core import registry
-from star_cli.core.settings import Tracking
+from star_cli.core.settings import TRACKERS, Tracking
 from star_cli.errors import StarError
 from star_cli.run.arms import Arm, ArmFailed, ArmsFile
 from star_cli.run.composed import Asked, Composed, composed_of, nothing_swept
@@ -42,7 +42,7 @@ def store_parts() -> None:
         OmegaConf.register_new_resolver("setting", setting_of, replace=True)
         store.store(name="root", node=Root)
         store.store(group="grader", name="auto", node=Auto)
-        for kind in ("auto", "none", "wandb"):
+        for kind in ("auto", "none", *TRACKERS):
             store.store(group="tracking", name=kind, node=Tracking(kind=kind))
     for kind in registry.KINDS:
         for name in registry.names(kind):

@@ -19,11 +19,20 @@ from star_cli.run.observe import Display, Observer, Several
 from star_cli.run.on_end import run_hook
 from star_cli.run.outlook import foreseen
 from star_cli.run.progress import ProgressFile
+from star_cli.run.trackers.mlflow import Mlflow
+from star_cli.run.trackers.tensorboard import Tensorboard
+from star_cli.run.trackers.tracker import Tracker
+from star_cli.run.trackers.trackio import Trackio
 from star_cli.run.trackers.wandb import Wandb, logged_in
-from star_cli.store.artifacts import open_store
+from star_cli.store.artifacts import Store, open_store
 from star_cli.store.run_info import Settings
 from star_cli.store.runs import Run
 
+TRACKERS: dict[str, type[Tracker]] = {
+    "trackio": Trackio,
+    "mlflow": Mlflow,
+    "tensorboard": Tensorboard,
+}
 live_engine = LiveEngine()  # the engine outlives a run: the arms of a sweep share it
 
 
@@ -41,7 +50,7 @@ def execute(c: Composed, *, pins: Pins | None = None, display: Display | None = 
     try:
         for sentence in [*mended, *_idle(x.runtime)]:
             observer.say(sentence)
-        observer = Several(_with_tracker(shown, x, c, run), ProgressFile(run.path))
+        observer = Several(_with_tracker(shown, x, c, run, store), ProgressFile(run.path))
         outlook, base = foreseen(x, store, pins)
         if outlook is not None:
             observer.planned(outlook)
@@ -102,12 +111,13 @@ def _idle(runtime: Runtime) -> list[str]:
     return [f"runtime.{name}={asked}, but nvidia-smi finds {here} on this machine"] if there < asked else []
 
 
-def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run) -> Observer:
-    """The observer, and beside it wandb where that is asked for (or somebody is logged in to it)."""
-    wanted = x.tracking.kind == "wandb" or (
-        x.tracking.kind == "auto" and logged_in() and find_spec("wandb") is not None
-    )
-    if not wanted:
+def _with_tracker(observer: Observer, x: Experiment, c: Composed, run: Run, store: Store) -> Observer:
+    """The observer, and beside it the tracker that is asked for (auto: wandb where somebody is logged in to it)."""
+    kind = x.tracking.kind
+    if kind in TRACKERS:
+        tracker = TRACKERS[kind](x.tracking, x.name, c.config, folder=run.path, home=x.home, store=store)
+        return Several(observer, tracker)
+    if kind == "none" or (kind == "auto" and not (logged_in() and find_spec("wandb") is not None)):
         return observer
     try:
         return Several(observer, Wandb(x.tracking, x.name, c.config, run.path))

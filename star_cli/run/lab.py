@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from star_cli.core.extras import require_package
 from star_cli.core.keys import seed_of
 from star_cli.core.parts import Engine, Grader, Model, Part, Task, Trainer, Verifier, stepwise
 from star_cli.core.records import Problem, Rationale
@@ -27,6 +28,7 @@ from star_cli.errors import NotBuilt, StarError, need
 from star_cli.run.build import Builder, Equipment
 from star_cli.run.transfer import targets
 from star_cli.stages.answers import Answers
+from star_cli.stages.ask_judge import AskJudge
 from star_cli.stages.base import Stage
 from star_cli.stages.collect import Collect
 from star_cli.stages.evaluate import Evaluate
@@ -37,6 +39,7 @@ from star_cli.stages.gold import Gold
 from star_cli.stages.health import Health
 from star_cli.stages.keeping import KeepRule
 from star_cli.stages.merge import Merge
+from star_cli.stages.outside import OutsideExamples, content_of
 from star_cli.stages.overlap import overlap_of
 from star_cli.stages.pairs import Pairs
 from star_cli.stages.pretrain import Base, Pretrain
@@ -58,6 +61,7 @@ class Method(Part):
     verifier: ClassVar[str] = "none"  # the verifier that is trained unless another is chosen
     # it learns from wrong samples too, or counts them: no sampling.stop_after
     needs_all_samples: ClassVar[bool] = False
+    judges: ClassVar[bool] = False  # it has stages of its own that ask the grader
     rounds: int  # of the loop
     samples: int  # rationales a problem
 
@@ -107,6 +111,7 @@ class Experiment:
         """Every part's own check, before any work is done."""
         need(self.problems >= 0, f"problems must be >= 0 (0: the whole split), got {self.problems}")
         self._check_shots()
+        self._check_thinking()
         for f in fields(self):
             part = getattr(self, f.name)
             if hasattr(part, "check"):
@@ -122,7 +127,17 @@ class Experiment:
             "pretrained here",
             "leave it out, or use model=tiny",
         )
+        if self.filter.mode == "near":
+            require_package("filter.dedupe=near", "datasketch")
         name = name_of(self.method)
+        asks = self.grader.asks
+        need(
+            not (asks and (self.method.judges or self.sampling.stop_after)),
+            f"grader={name_of(self.grader)} asks a model after a round is written, and "
+            + (f"method={name} judges" if self.method.judges else "sampling.stop_after needs verdicts")
+            + " before",
+            "use it with star, rft, rest_em, expert_iteration or vstar, and without sampling.stop_after",
+        )
         need(
             not (self.sampling.stop_after and self.method.needs_all_samples),
             f"sampling.stop_after={self.sampling.stop_after} cannot be used: method={name} needs every sample",
@@ -144,6 +159,53 @@ class Experiment:
             )
         if self.training.shots:
             self.task = self.task.with_shots_in_training() or self.task
+
+    def _check_thinking(self) -> None:
+        """Settings of thoughts have an effect on a model that has a chat template, and graders see what follows one."""
+        task, model, name = self.task, self.model, name_of(self.model)
+        why = f"model={name} has none" if model.local else "model.chat=false leaves it out"
+        need(
+            task.thinking == "auto" or not (model.local or model.chat is False),
+            f"task.thinking={task.thinking} has no effect: it is told to a chat template, and {why}",
+            "leave it out",
+        )
+        budget = self.sampling.max_thinking
+        need(
+            not budget or self.engine.closes_thoughts,
+            f"sampling.max_thinking={budget} has no effect: engine={name_of(self.engine)} cannot close a thought",
+            "use engine=vllm or engine=transformers, or leave it out",
+        )
+        limit = self.sampling.max_tokens or task.max_tokens
+        need(
+            budget < limit,
+            f"sampling.max_thinking={budget} has no effect: a text ends after {limit} tokens",
+            f"set sampling.max_tokens={2 * budget}, for example",
+        )
+        need(
+            not budget or stepwise(task) is None,
+            f"sampling.max_thinking={budget} has no effect on a task that is asked step by step",
+            "leave it out",
+        )
+        need(
+            not budget or self.verifier is None or self.verifier.learns_from == "nothing",
+            f"sampling.max_thinking={budget} closes thoughts with words that are not the model's, and "
+            f"verifier={name_of(self.verifier or Verifier())} would learn them",
+            "set verifier=none, or leave sampling.max_thinking out",
+        )
+        self._show_graders_what_follows()
+
+    def _show_graders_what_follows(self) -> None:
+        """Tokens around a thought that only this model has are told to the grader."""
+        grader: Any = self.grader
+        pair = " ".join(self.model.reasoning or ())
+        if not pair or pair in getattr(grader, "thoughts", ()):
+            return
+        need(
+            hasattr(grader, "thoughts"),
+            f"model.reasoning={self.model.reasoning} cannot be told to grader={name_of(grader)}, which has no thoughts",
+            "choose numeric, math, choice, exact or another grader that has grader.thoughts",
+        )
+        self.grader = replace(grader, thoughts=[*grader.thoughts, pair])
 
     def _check_rules(self) -> None:
         """Rules of published scripts are for reporting: the run's own grader is strict, and knows those asked for."""
@@ -220,6 +282,8 @@ class Lab:
             chat=x.model.chat,
             path=base["path"],
             revision=base.get("revision"),
+            thinking=x.task.thinking,
+            reasoning=x.model.reasoning,
         )
         artifact = self.build(stage, {}, 0, "base")
         self.builder.base_paths[artifact.key] = base["path"]
@@ -278,8 +342,24 @@ class Lab:
         x = self.x
         stage = Filter(task=x.task, grader=x.grader, keep=self.keep_rule(), max_errors=x.filter.max_errors)
         hinted = rationales.tag.get("hint", False)
-        inputs = {"problems": problems, "rationales": rationales}
-        return self.build(stage, inputs, rationales.round or 0, name or ("filter-rationalized" if hinted else "filter"))
+        round, name = rationales.round or 0, name or ("filter-rationalized" if hinted else "filter")
+        inputs = {
+            "problems": problems,
+            "rationales": rationales,
+            **self._votes(x.grader, problems, rationales, round, name),
+        }
+        return self.build(stage, inputs, round, name)
+
+    def _votes(
+        self, grader: Grader, problems: Artifact, rationales: Artifact, round: int, name: str
+    ) -> dict[str, Artifact]:
+        """What the run's base model says of rationales, for a grader that asks one, as {"votes": artifact}."""
+        if not grader.asks:
+            return {}
+        seed = seed_of(self.x.seed, "judge") if getattr(grader, "temperature", 0.0) else 0
+        stage = AskJudge(grader=grader, engine=self.x.engine, seed=seed)
+        inputs = {"model": self.base_model(), "problems": problems, "rationales": rationales}
+        return {"votes": self.build(stage, inputs, round, f"votes-{name}")}
 
     def keep_rule(self, *, limit: int | None = None) -> KeepRule:
         """What the settings say of keeping; ``limit`` takes the place of ``filter.limit``."""
@@ -292,6 +372,12 @@ class Lab:
             control=f.control,
             seed=self.x.seed if f.control == "random" or show_hint else 0,
             show_hint=show_hint,
+            similar=f.similar,
+            diverse=f.diverse,
+            shortest=f.shortest,
+            longest=f.longest,
+            pass_rate=list(f.pass_rate),
+            thinking=f.thinking,
         )
 
     def answers(self, problems: Artifact, *, round: int) -> Artifact:
@@ -329,11 +415,19 @@ class Lab:
             seed=seed_of(x.seed, round, "finetune", bits=31),
             round=round,
             replay=x.training.replay,
+            weights=[float(mixed.weight) for mixed in x.training.mix],
         )
         inputs = {"start": start, **{f"examples.{i}": a for i, a in enumerate(examples)}}
         if x.training.replay:
             inputs["lessons"] = self.base_model()
+        inputs.update({f"mix.{i}": a for i, a in enumerate(self._mixed())})
         return self.build(stage, inputs, round, "finetune")
+
+    def _mixed(self) -> list[Artifact]:
+        """The files from outside that are trained on, too, as artifacts."""
+        files = [Path(mixed.path).expanduser() for mixed in self.x.training.mix]
+        stages = [OutsideExamples(content=content_of(file), path=str(file.resolve())) for file in files]
+        return [self.build(stage, {}, 0, f"mix-{i}") for i, stage in enumerate(stages)]
 
     def evaluate(self, model: Artifact, *, round: int) -> Artifact:
         """Accuracy of a model on the held-out split, with its interval and by group."""
@@ -442,8 +536,10 @@ class Lab:
     ) -> Artifact:
         """Accuracy of answers that are there already, by the run's grader or another one."""
         x = self.x
-        stage = Evaluate(task=x.task, grader=grader or x.grader, round=round, max_errors=x.filter.max_errors)
-        return self.build(stage, {"problems": problems, "rationales": answers}, round, name)
+        grader = grader or x.grader
+        stage = Evaluate(task=x.task, grader=grader, round=round, max_errors=x.filter.max_errors)
+        inputs = {"problems": problems, "rationales": answers, **self._votes(grader, problems, answers, round, name)}
+        return self.build(stage, inputs, round, name)
 
     # ---- verifiers and candidates
     # -------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Evaluate(Stage):
         problems, rationales = context.inputs["problems"], context.inputs["rationales"]
         workers = context.runtime.grade_workers
         measured = Measured(self.task)
-        graded = grade_all(self.grader, self.task, problems, rationales, workers)
+        graded = grade_all(self.grader, self.task, problems, rationales, workers, context.inputs.get("votes"))
         context.draft.write(Verdict, (measured.add(*row) for row in graded))
         if not measured.answers:
             raise StarError("there is no rationale to evaluate", hint="the generate artifact is empty")

@@ -12,10 +12,15 @@ from star_cli.stages.base import Stage, StageContext, stage
 from star_cli.stages.grading.judge import grade_all
 from star_cli.stages.keeping import Keeper, KeepRule
 
+LEFT_OUT = {"too_long": "too long", "outside_pass_rate": "too hard or too easy", "unsound": "unsound"}
+
 
 @stage("filter", version=3)
 class Filter(Stage):
-    """Inputs: ``problems``, ``rationales``. Writes all verdicts; what ``keep`` says of the right ones are examples."""
+    """Inputs: ``problems``, ``rationales`` and, where the grader asks a model, its ``votes``.
+
+    Writes all verdicts; what ``keep`` says of the right ones are examples.
+    """
 
     reads, writes = (Problem, Rationale), (Verdict, Example)
     judges = True
@@ -32,7 +37,9 @@ class Filter(Stage):
 
         def verdicts() -> Iterator[Verdict]:
             workers = context.runtime.grade_workers
-            for problem, rationale, verdict in grade_all(self.grader, self.task, problems, rationales, workers):
+            for problem, rationale, verdict in grade_all(
+                self.grader, self.task, problems, rationales, workers, context.inputs.get("votes")
+            ):
                 keeper.add(problem, rationale, verdict)
                 meter.step(right=verdict.correct)
                 yield verdict
@@ -53,10 +60,11 @@ class Filter(Stage):
             "kept_wrong_steps": keeper.wrong_steps,
             "reasons": dict(keeper.reasons),
             **({"unread": keeper.errors.unread} if keeper.errors.unread else {}),
-            **({"unsound": keeper.unsound} if self.keep.sound else {}),
+            **keeper.left_out(),
             **({"kept_right": keeper.right} if self.keep.control == "random" else {}),
         }
 
     @staticmethod
     def summary(metrics: dict[str, Any]) -> str:
-        return f"solved {metrics['solved']} of {metrics['asked']}, kept {metrics['kept']}"
+        out = "".join(f", {metrics[name]} {words}" for name, words in LEFT_OUT.items() if metrics.get(name))
+        return f"solved {metrics['solved']} of {metrics['asked']}, kept {metrics['kept']}{out}"

@@ -24,7 +24,8 @@ RISEN = 1.2  # times its beginning: a loss that ended above this has risen, what
 class Finetune(Stage):
     """Inputs: ``start`` (a model), ``examples.0``, ``examples.1``, ... (artifacts that hold examples), and with
     ``replay`` the base model as ``lessons``: that share of what is trained on is drawn from the examples of its
-    pretraining, each at most once.
+    pretraining, each at most once. From outside come ``mix.0``, ``mix.1``, ...: of each ``weights`` rows for every
+    example, drawn by ``seed``.
     """
 
     reads, writes = (Example,), (Example,)
@@ -35,6 +36,7 @@ class Finetune(Stage):
     seed: int
     round: int
     replay: float = field(default=0.0, metadata=ADDED)
+    weights: list[float] = field(default_factory=list, metadata=ADDED)
 
     @property
     def device(self) -> str:
@@ -44,8 +46,12 @@ class Finetune(Stage):
         rows = [e for a in context.numbered() for e in a.read(Example)]
         if not rows:
             raise nothing_kept(self.round, context.numbered())
+        own = len(rows)
         if self.replay:
-            rows += self._lessons(context.inputs["lessons"], round(self.replay / (1 - self.replay) * len(rows)))
+            rows += self._lessons(context.inputs["lessons"], round(self.replay / (1 - self.replay) * own))
+        if self.weights:
+            mixed = zip(context.numbered("mix"), self.weights, strict=True)
+            rows += [e for outside, weight in mixed for e in self._drawn(outside, weight, own)]
         context.draft.write(Example, list({e.identity(): e for e in rows}.values()))  # what several hold, once
         self._warn_of_repetition(context, len(rows))
         with watched(context, "finetune", self.steps or 0) as losses:
@@ -72,6 +78,14 @@ class Finetune(Stage):
         """``wanted`` examples of the base model's pretraining, or all there are, drawn by this stage's seed."""
         by_draw = sorted(base.read(Example), key=lambda e: seed_of(self.seed, "replay", e.problem_id))
         return [msgspec.structs.replace(e, origin="lesson") for e in by_draw[:wanted]]
+
+    def _drawn(self, outside: Artifact, weight: float, examples: int) -> list[Example]:
+        """``weight`` times as many rows from outside as there are examples, other ones each round; all of them again
+        where they are too few.
+        """
+        rows = sorted(outside.read(Example), key=lambda e: seed_of(self.seed, "mix", outside.key, e.problem_id))
+        wanted = max(1, round(weight * examples))
+        return [row for _ in range(-(-wanted // len(rows))) for row in rows][:wanted]
 
     def _warn_of_repetition(self, context: StageContext, examples: int) -> None:
         """Say where a small model is about to learn a few examples by heart."""

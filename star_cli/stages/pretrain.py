@@ -6,6 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from star_cli.core.keys import CHANGED
 from star_cli.core.parts import RUNTIME, Model, ModelRef, Task, Trainer, TrainJob
 from star_cli.core.records import Example
 from star_cli.errors import StarError
@@ -95,6 +96,8 @@ class Base(Stage):
     chat: bool | None
     path: str = field(metadata=RUNTIME)
     revision: str | None = field(default=None, metadata=RUNTIME)
+    thinking: str = field(default="auto", metadata={"identity": CHANGED})  # as the task asks for it
+    reasoning: list[str] | None = field(default=None, metadata={"identity": CHANGED})
 
     def run(self, context: StageContext) -> dict[str, Any]:
         write_json(context.draft.path / "base.json", {"path": self.path, "revision": self.revision})

@@ -147,8 +147,12 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 # ---- making one ----------------------------------------------------------------------------------------------------
-def make_tokenizer(out: Path, *, bos: bool = False, chat: bool = False) -> Any:
-    """A byte-level tokenizer of some 290 tokens. ``bos``: <bos> stands before a text; ``chat``: it has a template."""
+def make_tokenizer(
+    out: Path, *, bos: bool = False, chat: bool = False, template: str = "", added: tuple[str, ...] = ()
+) -> Any:
+    """A byte-level tokenizer of some 290 tokens. ``bos``: <bos> stands before a text; ``chat``: it has a template, or
+    the one that is given; ``added`` are special tokens more.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -157,7 +161,7 @@ def make_tokenizer(out: Path, *, bos: bool = False, chat: bool = False) -> Any:
     rules.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=300,
-        special_tokens=["<eos>", "<pad>", "<bos>"],
+        special_tokens=["<eos>", "<pad>", "<bos>", *added],
         show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
@@ -171,8 +175,8 @@ def make_tokenizer(out: Path, *, bos: bool = False, chat: bool = False) -> Any:
         bos_token="<bos>" if bos else None,
         model_max_length=256,
     )
-    if chat:
-        tokenizer.chat_template = TEMPLATE
+    if chat or template:
+        tokenizer.chat_template = template or TEMPLATE
     tokenizer.save_pretrained(out)
     return tokenizer
 
@@ -180,14 +184,16 @@ def make_tokenizer(out: Path, *, bos: bool = False, chat: bool = False) -> Any:
 def make(name: str, out: Path, *, seed: int = 1, bos: bool = False, chat: bool = False, **more: Any) -> ModelRef:
     """A random model of an architecture with its tokenizer; ``more`` goes to its configuration.
 
-    ``dtype`` is the precision it is saved in, ``shards`` the largest size of one weights file.
+    ``dtype`` is the precision it is saved in, ``shards`` the largest size of one weights file, ``template`` and
+    ``added`` are the tokenizer's.
     """
     import torch
     import transformers
 
     architecture, shards = ARCHITECTURES[name], more.pop("shards", None)
     dtype = more.pop("dtype", architecture.dtype)
-    tokenizer = make_tokenizer(out, bos=bos, chat=chat)
+    words = {name: more.pop(name) for name in ("template", "added") if name in more}
+    tokenizer = make_tokenizer(out, bos=bos, chat=chat, **words)
     cls = getattr(transformers, architecture.cls)
     settings = SIZES if not architecture.only else {k: v for k, v in SIZES.items() if k in architecture.only}
     settings = {**settings, **architecture.settings, **({"bos_token_id": 2} if bos else {}), **more}

@@ -146,7 +146,7 @@ def test_a_model_is_exported_with_a_card_that_says_how_it_was_made(star, home):
         and (home / "out/config.json").read_bytes() == (weights / "config.json").read_bytes()
     )
     card = (home / "out/README.md").read_text()
-    assert told["key"] in card and f"{told['accuracy']}" in card and "method star, task addition" in card
+    assert told["key"] in card and f"{told['accuracy']}" in card and "`method=star` on `task=addition`" in card
     assert "is not empty" in star("export", "demo", "--model", "out", code=1).err
     assert "holds no model" in star("export", "demo/round-1/filter", "--model", "other", code=1).err
     assert "one of --table FILE and --model DIR" in star("export", "demo", code=1).err

@@ -8,7 +8,7 @@ import pytest
 from by_hand import committed
 from conftest import SMALL, call
 
-from star_cli.core.keys import key
+from star_cli.core.keys import key, stable
 from star_cli.core.records import Example, Problem, Rationale, Verdict
 from star_cli.core.settings import Filtering, Runtime
 from star_cli.errors import StarError
@@ -61,7 +61,7 @@ def filtered(store, texts=None, *, round=2, **settings):
             text=t.replace(" ", "\n</scratch>\n") if "scratch" not in t else t,
             hinted=False,
             finish="stop",
-            tokens=1,
+            tokens=len(t.split()),
             logprob=None,
             seed=0,
             prompt_key="",
@@ -188,3 +188,87 @@ def test_rft_keeps_the_marks_that_its_equations_are_read_from(home):
     assert "<<3*4=12>>" in with_marks and re.sub(r"<<[^<>]*>>", "", with_marks) == without
     with pytest.raises(StarError, match="task.annotations must be keep, strip or auto, got 'drop'"):
         GSM8K(path=str(data), annotations="drop").check()
+
+
+# ---- which of the right ones ---------------------------------------------------------------------------------------
+LONG = {"1:1+1": ["so it must be, all in all, <<1+1=2>>\n</scratch>\n2", "<<1+1=2>>\n</scratch>\n2", "1 3"]}
+
+
+def test_the_shortest_of_the_right_ones_is_kept(store):
+    assert samples(filtered(store, LONG, limit=1)[0]) == [("1:1+1", 0)]
+    assert samples(filtered(store, LONG, limit=1, shortest=True)[0]) == [("1:1+1", 1)]
+
+
+def test_what_is_longer_than_the_longest_is_left_out_and_counted(store):
+    examples, _, made = filtered(store, LONG, longest=6)
+    assert samples(examples) == [("1:1+1", 1)] and made["too_long"] == 1
+    assert Filter.summary(made) == "solved 1 of 1, kept 1, 1 too long"
+    assert "too_long" not in filtered(store, LONG)[2]
+
+
+@pytest.mark.parametrize(
+    ("window", "kept", "outside"),
+    [([0.0, 1.0], {"easy", "even", "hard"}, 0), ([0.3, 0.9], {"even"}, 5), ([0.5, 0.5], {"even"}, 5)],
+)
+def test_problems_outside_the_window_of_pass_rates_are_left_out_and_counted(store, window, kept, outside):
+    texts = {"1:1+1": ["a 2", "b 2", "c 2", "d 2"], "1:1+2": ["a 3", "b 3", "c 4", "d 4"], "1:1+3": ["a 4", *"bcd"]}
+    names = {"1:1+1": "easy", "1:1+2": "even", "1:1+3": "hard"}
+    examples, _, made = filtered(store, texts, pass_rate=window)
+    assert {names[e.problem_id] for e in examples} == kept
+    assert made.get("outside_pass_rate", 0) == outside
+
+
+def test_near_duplicates_are_kept_once(store):
+    words = [f"first we see that there are {n} of them in all, and that is what was asked" for n in (1, 1, 7)]
+    texts = {"1:1+1": [f"{w}\n</scratch>\n2" for w in (*words, "an altogether other way")]}
+    examples, _, made = filtered(store, texts, dedupe="near", similar=0.6)
+    assert [e.sample for e in examples] == [0, 3] and made["duplicates"] == 2
+    assert [e.sample for e in filtered(store, texts, dedupe="near", similar=0.95)[0]] == [0, 2, 3]
+
+
+@pytest.mark.parametrize(("by", "kept"), [("none", [0, 1]), ("equations", [0, 3]), ("words", [0, 2])])
+def test_the_most_different_ones_are_kept(store, by, kept):
+    ways = [
+        "we add <<1+1=2>>",
+        "we add now <<1+1=2>>",
+        "one apple lies here and another one there, which makes a pair: <<1+1=2>>",
+        "we add <<2*1=2>>",
+    ]
+    texts = {"1:1+1": [f"{way}\n</scratch>\n2" for way in ways]}
+    assert [e.sample for e in filtered(store, texts, limit=2, diverse=by)[0]] == kept
+
+
+THOUGHT = "<think>1+1 is 3, no, 2</think>\n\n"
+
+
+def test_a_thought_is_kept_or_stripped(store):
+    texts = {"1:1+1": [f"{THOUGHT}so\n</scratch>\n2", "1, no, 2</think>\nso\n</scratch>\n2"]}
+    assert [e.completion for e in filtered(store, texts)[0]] == texts["1:1+1"]
+    examples, _, made = filtered(store, texts, thinking="strip")
+    assert [e.completion for e in examples] == ["so\n</scratch>\n2"] and made["duplicates"] == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"pass_rate": [0.9, 0.1]}, "filter.pass_rate must be two shares"),
+        ({"similar": 0.5}, "filter.similar=0.5 has no effect with filter.dedupe=text"),
+        ({"dedupe": "near", "similar": 0}, "filter.similar must be above 0"),
+        ({"diverse": "words"}, "filter.diverse=words has no effect with filter.limit=1"),
+        ({"diverse": "colours", "limit": 3}, "filter.diverse must be none, equations, words"),
+        ({"shortest": True, "limit": 0}, "filter.shortest=true has no effect with filter.limit=0"),
+        ({"shortest": True, "limit": 2, "diverse": "words"}, "both say which are kept"),
+        ({"longest": -1}, "filter.longest must be >= 0"),
+        ({"thinking": "fold"}, "filter.thinking must be keep or strip"),
+    ],
+)
+def test_a_choice_without_sense_is_refused(setting, says):
+    with pytest.raises(StarError, match=says):
+        Filtering(**setting).check()
+
+
+def test_a_setting_that_is_new_changes_no_key_unless_it_is_set():
+    plain = stable(KeepRule())
+    assert set(plain) == {"_", "limit", "dedupe", "sound", "control", "seed", "show_hint"}
+    assert stable(KeepRule(shortest=True)) == {**plain, "shortest": True}
+    assert stable(KeepRule(pass_rate=[0, 1])) == plain  # whole numbers or not

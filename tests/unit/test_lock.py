@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 LINES = [x for x in (ROOT / "requirements-cpu.lock").read_text().splitlines() if not x.startswith("#")]
 LOCKED = dict(line.split("==") for line in LINES)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ELSEWHERE = {"vllm-cuda"}  # needs a GPU: resolved from the ranges when it is installed
+# resolved from the ranges when they are installed: one needs a GPU, the others older versions than the lock has
+ELSEWHERE = {"vllm-cuda", "trackio", "mlflow"}
 
 
 def wanted():

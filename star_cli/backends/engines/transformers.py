@@ -9,10 +9,12 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, ClassVar
 
 from star_cli.backends import vision
+from star_cli.backends.chat import MASKED, Turn
 from star_cli.backends.engines._sampling import pick
+from star_cli.backends.engines._thinking import Writing
 from star_cli.backends.model_config import (
     DTYPES,
     REBUILD,
@@ -42,6 +44,7 @@ class Transformers(Engine):
     """
 
     packages = ("torch", "transformers")
+    closes_thoughts: ClassVar[bool] = True
     dtype: str = "auto"
     logprobs: bool = True
 
@@ -63,13 +66,16 @@ class Transformers(Engine):
 
 @dataclass
 class Row:
-    """One sample being written: its prompt, the random numbers its seed gives, and what it has so far."""
+    """One sample being written: its prompt, the random numbers its seed gives, and what it has so far.
+
+    ``forced`` are tokens that close a thought and are still to be put behind it.
+    """
 
     request: Request
     prompt: list[int]
     draws: Any
-    ids: list[int] = field(default_factory=list)
-    logprob: float = 0.0
+    writing: Writing
+    forced: list[int] = field(default_factory=list)
 
 
 class TransformersSession:
@@ -124,9 +130,10 @@ class TransformersSession:
     def _row(self, request: Request) -> Row:
         import torch
 
-        prompt = self._prompt_ids(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        writing = Writing.of(request, self._codec)
+        prompt = self._prompt_ids(request.prompt, f"problem {request.id[0]!r}", writing.room(self._codec))
         source = torch.Generator().manual_seed(request.seed)
-        return Row(request, prompt, torch.rand(request.max_tokens, generator=source, dtype=torch.float64))
+        return Row(request, prompt, torch.rand(request.max_tokens, generator=source, dtype=torch.float64), writing)
 
     def _prompt_ids(self, prompt: Prompt, where: str, room: int) -> list[int]:
         """The ids of a prompt, every picture as long as it is."""
@@ -144,25 +151,30 @@ class TransformersSession:
         from transformers import DynamicCache
 
         ids, mask = self._pad([row.prompt for row in rows])
-        cache, sampling, step = DynamicCache(config=self._net.config.get_text_config()), rows[0].request.sampling, 0
+        cache, sampling = DynamicCache(config=self._net.config.get_text_config()), rows[0].request.sampling
         pixels = self._pixels([row.request.prompt for row in rows])
         while rows:
             with torch.inference_mode():
                 logits = self._forward(ids, mask, cache, pixels)
                 pixels = {}  # they are in the cache now
-                draws = torch.stack([row.draws[step] for row in rows]).to(logits.device)
+                forced = [row.forced.pop(0) if row.forced else -1 for row in rows]
+                last = len(rows[0].draws) - 1
+                draws = torch.stack([row.draws[min(row.writing.own, last)] for row in rows]).to(logits.device)
                 ids = pick(logits, sampling, draws)
                 chosen = logits.log_softmax(-1).gather(1, ids[:, None])[:, 0].tolist()
+                ids = torch.where(ids.new_tensor(forced) >= 0, ids.new_tensor(forced), ids)
             keep = []
             for at, (row, token, logprob) in enumerate(zip(rows, ids.tolist(), chosen, strict=True)):
-                row.ids.append(token)
-                row.logprob += logprob
+                if forced[at] >= 0:
+                    keep.append(at)
+                    continue
+                row.writing.add([token], logprob)
                 completion = self._finished(row)
                 if completion:
                     yield completion
                 else:
+                    row.forced = row.writing.close_thought(self._codec)
                     keep.append(at)
-            step += 1
             if len(keep) < len(rows):
                 rows = [rows[at] for at in keep]
                 left = torch.tensor(keep, device=ids.device, dtype=torch.long)
@@ -194,22 +206,17 @@ class TransformersSession:
 
     def _finished(self, row: Row) -> Completion | None:
         """The completion, if the last token ended it: an end token, a stop string, or the limit."""
-        request = row.request
-        stopped = row.ids[-1] in self._codec.stops
+        request, writing = row.request, row.writing
+        stopped = writing.ids[-1] in self._codec.stops
         if not stopped and request.stop:
-            tail = row.ids[-(8 + 4 * max(len(s) for s in request.stop)) :]
-            stopped = self._codec.text(tail, request.stop)[1] and self._codec.text(row.ids, request.stop)[1]
-        if not stopped and len(row.ids) < request.max_tokens:
+            tail = writing.ids[-(8 + 4 * max(len(s) for s in request.stop)) :]
+            stopped = self._codec.text(tail, request.stop)[1] and self._codec.text(writing.ids, request.stop)[1]
+        if not stopped and not writing.whole:
             return None
-        logprob = round(row.logprob, 4) + 0.0 if self.spec.logprobs else None
-        return Completion(
-            request.id,
-            self._codec.text(row.ids, request.stop)[0],
-            len(row.ids),
-            "stop" if stopped else "length",
-            logprob,
-            self._processor.count_image_tokens(row.prompt) if self._processor else 0,
-        )
+        if not self.spec.logprobs:
+            writing.logprob = None
+        image_tokens = self._processor.count_image_tokens(row.prompt) if self._processor else 0
+        return writing.completion(self._codec, "stop" if stopped else "length", image_tokens)
 
     def _pad(self, prompts: Sequence[list[int]]) -> tuple[Any, Any]:
         """Prompts padded on the left, and the mask of what is real: (rows, tokens) both."""
@@ -226,34 +233,37 @@ class TransformersSession:
         self._ready()
         rows = []
         for i, (prompt, completion) in enumerate(items):
-            ids = self._codec.completion(completion)
             prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
-            rows.append((i, self._prompt_ids(prompt, f"item {i}", len(ids)), ids, prompt))
-        rows.sort(key=lambda row: len(row[1]) + len(row[2]))
+            turn = self._codec.turn(prompt, completion, f"item {i}")
+            if self._processor and prompt.images:  # every picture as long as it is
+                turn = turn._replace(prompt=self._processor.read(prompt)[0] + turn.prompt[len(self._codec.ids) :])
+            rows.append((i, turn, prompt))
+        rows.sort(key=lambda row: len(row[1].labels))
         scores, vocab = [0.0] * len(rows), self._net.config.get_text_config().vocab_size
         while rows:
-            width = len(rows[-1][1]) + len(rows[-1][2])  # the longest goes first
+            width = len(rows[-1][1].labels)  # the longest goes first
             size = max(1, min(self.runtime.max_num_seqs, LOGITS // (width * vocab)))
             batch, rows = rows[-size:], rows[:-size]
             for (i, *_), score in zip(batch, self._score([row[1:] for row in batch]), strict=True):
                 scores[i] = score
         return scores
 
-    def _score(self, batch: list[tuple[list[int], list[int], Prompt]]) -> list[float]:
+    def _score(self, batch: list[tuple[Turn, Prompt]]) -> list[float]:
         import torch
 
-        ids, mask = self._pad([prompt + completion for prompt, completion, _ in batch])
+        ids, mask = self._pad([turn.prompt + turn.completion for turn, _ in batch])
+        own, _ = self._pad([[int(label != MASKED) for label in turn.labels] for turn, _ in batch])
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         with torch.inference_mode():
             out = self._net(
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=positions,
-                **self._pixels([prompt for _, _, prompt in batch]),
+                **self._pixels([prompt for _, prompt in batch]),
             )
             logits = out.logits.float()[:, :-1]
             each = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0].double()
-        return [float(row[-len(completion) :].sum()) for row, (_, completion, _) in zip(each, batch, strict=True)]
+        return [float(row[mine].sum()) for row, mine in zip(each, own[:, 1:].bool(), strict=True)]
 
     # ---- weights and life -----------------------------------------------------------------------------------------
     def swap(self, model: ModelRef) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from star_cli.backends import vision
 from star_cli.backends.engines import _vllm_cpu
 from star_cli.backends.engines._quiet import output_to, scratch_path, tail
+from star_cli.backends.engines._thinking import Writing
 from star_cli.backends.engines._vllm_start import import_vllm, sleep_mode, start_engine, where_to_read_more
 from star_cli.backends.engines._vllm_watch import Watch
 from star_cli.backends.model_config import DTYPES, gist, saved_dtype
@@ -37,6 +39,7 @@ class Vllm(Engine):
     """
 
     packages = ("vllm",)
+    closes_thoughts: ClassVar[bool] = True
     dtype: str = "auto"
     logprobs: bool = True
 
@@ -112,9 +115,25 @@ class VllmSession:
     def stream(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Completions as they finish. At most 4 * max_num_seqs requests are pulled ahead."""
         self._ready()
-        for request, output in self._serve(self._sampling_job(r) for r in requests):
-            image_tokens = self._processor.count_image_tokens(output.prompt_token_ids) if self._processor else 0
-            yield self._completion(request, output.outputs[0], image_tokens)
+        asked = iter(requests)
+        begun: deque[Writing] = deque()  # what goes on behind the budget of its thought
+
+        def following() -> Job[Writing] | None:
+            if begun:
+                return self._sampling_job(begun.popleft())
+            request = next(asked, None)
+            return None if request is None else self._sampling_job(Writing.of(request, self._codec))
+
+        for writing, output in self._serve(following):
+            earlier = self._codec.text(writing.ids, ())[0] if writing.own else ""
+            part = output.outputs[0]
+            writing.add(list(part.token_ids), part.cumulative_logprob)
+            if part.finish_reason == "length" and not writing.whole:
+                writing.close_thought(self._codec)
+                begun.append(writing)
+            else:
+                image_tokens = self._processor.count_image_tokens(output.prompt_token_ids) if self._processor else 0
+                yield self._completion(writing, part, earlier, image_tokens)
 
     def score(self, items: Sequence[tuple[str | Prompt, str]]) -> list[float]:
         """log P(completion, end of text | prompt) in nats; prompts are read whole, the prefix cache is not used."""
@@ -124,30 +143,31 @@ class VllmSession:
         params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0.0, detokenize=False, flat_logprobs=True)
         scores = [0.0] * len(items)
 
-        def jobs() -> Iterator[Job[tuple[int, int]]]:
+        def jobs() -> Iterator[Job[tuple[int, list[bool]]]]:
             for i, (text, completion) in enumerate(items):
-                ids = self._codec.completion(completion)
                 prompt = Prompt(text) if isinstance(text, str) else text
-                prompt_ids = self._codec.prompt(prompt, f"item {i}", len(ids) + 1)
-                yield Job((i, len(prompt_ids) + self._codec.extra), prompt_ids + ids, prompt, params)
+                turn = self._codec.turn(prompt, completion, f"item {i}", room=1)
+                yield Job((i, turn.written), turn.prompt + turn.completion, prompt, params)
 
-        for (i, start), output in self._serve(jobs()):
+        waiting = jobs()
+        for (i, written), output in self._serve(lambda: next(waiting, None)):
             # one number for each token but the first, which nothing predicts
-            scores[i] = sum(output.prompt_logprobs.logprobs[start - 1 :])
+            each = output.prompt_logprobs.logprobs[-len(written) :]
+            scores[i] = sum(value for value, own in zip(each, written, strict=True) if own)
         return scores
 
-    def _sampling_job(self, request: Request) -> Job[Request]:
+    def _sampling_job(self, writing: Writing) -> Job[Writing]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        s = request.sampling
-        ids = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", request.max_tokens)
+        request, s = writing.request, writing.request.sampling
+        ids = self._codec.prompt(request.prompt, f"problem {request.id[0]!r}", writing.room(self._codec))
         params = SamplingParams(
             temperature=s.temperature,
             top_p=s.top_p,
             top_k=s.top_k,
-            max_tokens=request.max_tokens,
-            seed=request.seed if s.temperature else None,
+            max_tokens=writing.left,
+            seed=writing.seed if s.temperature else None,
             stop=list(request.stop) or None,
             stop_token_ids=self._codec.stops,
             logprobs=0 if self.spec.logprobs else None,
@@ -157,20 +177,21 @@ class VllmSession:
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_clone=True,
         )
-        return Job(request, ids, request.prompt, params)
+        return Job(writing, ids + writing.ids, request.prompt, params)
 
-    def _completion(self, request: Request, output: Any, image_tokens: int) -> Completion:
+    def _completion(self, writing: Writing, output: Any, earlier: str, image_tokens: int) -> Completion:
+        request = writing.request
         if output.finish_reason not in ("stop", "length"):
             raise self._died(f"vLLM ended a sample of problem {request.id[0]!r} with {output.finish_reason!r}")
-        text, stopped = self._codec.text(output.token_ids, request.stop)
+        text, stopped = self._codec.text(writing.ids, request.stop)
         if isinstance(output.stop_reason, str) and not stopped:  # seen only in the text as vLLM joins it to the prompt
-            text = output.text
-        logprob = None if output.cumulative_logprob is None else round(output.cumulative_logprob, 4) + 0.0
-        return Completion(request.id, text, len(output.token_ids), output.finish_reason, logprob, image_tokens)
+            text = earlier + output.text
+        return writing.completion(self._codec, output.finish_reason, image_tokens, text)
 
-    def _serve(self, jobs: Iterator[Job[T]]) -> Iterator[tuple[T, Any]]:
+    def _serve(self, following: Callable[[], Job[T] | None]) -> Iterator[tuple[T, Any]]:
         """Run jobs through the engine and yield (purpose, vLLM's output) as they finish.
 
+        ``following`` gives the next job, or None where there is none now; what was yielded may bring another one.
         However it ends - done, closed early, an error - no request is left in the engine.
         """
         if self._busy:
@@ -180,19 +201,15 @@ class VllmSession:
 
             torch.set_num_threads(self._threads)
         engine, running = self._llm.llm_engine, {}  # type: Any, dict[str, T]
-        dummies, steps, more = _vllm_cpu.DummyRequests(engine, self._codec) if self.cpu else None, 0, True
+        dummies, steps = _vllm_cpu.DummyRequests(engine, self._codec) if self.cpu else None, 0
         self._busy = True
         try:
             while True:
                 if dummies:
                     with self._asking("a request"):
                         dummies.keep_running(steps)
-                while more and len(running) < 4 * self.runtime.max_num_seqs:
-                    job = next(jobs, None)
-                    if job is None:
-                        more = False
-                    else:
-                        running[self._add(engine, job)] = job.purpose
+                while len(running) < 4 * self.runtime.max_num_seqs and (job := following()):
+                    running[self._add(engine, job)] = job.purpose
                 if not running:
                     return
                 steps += 1

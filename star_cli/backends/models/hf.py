@@ -24,12 +24,15 @@ class HuggingFace(Model):
 
     A directory is addressed by the content of its files wherever it lies, a hub model by its name and commit.
     ``chat`` shows the prompt as a user's turn through the tokenizer's chat template (null: where there is one).
+    ``reasoning`` are the tokens around a thought, as ["<think>", "</think>"] (null: as the chat template or the
+    tokenizer has them, where star knows these).
     """
 
     path: str = ""
     revision: str | None = None
     dtype: str = "auto"
     chat: bool | None = None
+    reasoning: list[str] | None = None
 
     def check(self) -> None:
         need(
@@ -38,6 +41,12 @@ class HuggingFace(Model):
             "set model.path=DIR, or a hub id such as model.path=Qwen/Qwen2.5-0.5B; model=tiny makes a small model here",
         )
         need(self.dtype in DTYPES, f"model.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        tokens = self.reasoning
+        need(
+            tokens is None or (len(tokens) == 2 and all(len(token.split()) == 1 for token in tokens)),
+            f"model.reasoning must be two tokens without spaces, got {tokens}",
+            'for example model.reasoning=["<think>","</think>"]',
+        )
         need(
             self.revision is None or not self.directory(),
             f"model.revision={self.revision} has no effect on the directory {self.path}",

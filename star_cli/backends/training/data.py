@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from star_cli.backends import vision
+from star_cli.backends.chat import MASKED
 from star_cli.backends.model_config import context_length
-from star_cli.backends.special_tokens import completion_ids
-from star_cli.backends.tokens import encode_prompts, load_tokenizer
+from star_cli.backends.tokens import encode_turns, load_tokenizer
 from star_cli.backends.training.recipe import Recipe
 from star_cli.core.parts import TrainJob
 from star_cli.core.records import Example
@@ -21,12 +21,12 @@ from star_cli.errors import need
 
 CANARIES = 8
 ENDLESS = 1 << 62  # tokens: the context of a model whose configuration names no limit
-MASKED = -100  # the label of a token that teaches nothing
 
 
 @dataclass
 class TrainingData:
-    """The examples as token ids: ``labels`` equal ``input_ids`` on the completion and the end of text, else -100.
+    """The examples as token ids: ``labels`` equal ``input_ids`` on what the model wrote of the completion and on the
+    end of text, else -100.
 
     ``dropped`` counts examples that were too long; ``processor`` is that of a model that reads pictures.
     """
@@ -94,13 +94,11 @@ def _encode_texts(job: TrainJob, tokenizer: Any, limit: int) -> tuple[list[dict[
     if pictured:
         where = f"the example of problem {pictured.problem_id!r}"
         raise vision.text_only_error(job.start.path, where, len(pictured.images))
-    prompts = encode_prompts(job.start, tokenizer, list(dict.fromkeys(e.prompt for e in job.examples)))
-    completions = completion_ids(tokenizer, [e.completion for e in job.examples])
+    turns = encode_turns(job.start, tokenizer, [(e.prompt, e.completion) for e in job.examples])
     rows, kept = [], []
-    for example, completion in zip(job.examples, completions, strict=True):
-        prompt, target = prompts[example.prompt], [*completion, tokenizer.eos_token_id]
-        if len(prompt) + len(target) <= limit:
-            rows.append({"input_ids": prompt + target, "labels": [MASKED] * len(prompt) + target})
+    for example, turn in zip(job.examples, turns, strict=True):
+        if len(turn.labels) <= limit:
+            rows.append({"input_ids": turn.prompt + turn.completion, "labels": turn.labels})
             kept.append(example)
     return rows, kept
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from star_cli.backends.model_config import SAFE_WEIGHTS, context_length
-from star_cli.backends.special_tokens import completion_ids
-from star_cli.backends.tokens import encode_prompts, load_tokenizer, pad_id
+from star_cli.backends.tokens import encode_turns, load_tokenizer, pad_id
 from star_cli.backends.training.environment import tokens_at_once, training_environment
 from star_cli.backends.weights import local_model
 from star_cli.core.parts import ModelRef
@@ -25,12 +24,7 @@ def encode_pairs(
 
     ``ended`` says which completions get an end of text (None: all); one that ran out of tokens has none.
     """
-    if not items:
-        return []
-    prompts = encode_prompts(model, tokenizer, list(dict.fromkeys(p for p, _ in items)))
-    completions = completion_ids(tokenizer, [c for _, c in items])
-    ends = [[tokenizer.eos_token_id] if end else [] for end in (ended or [True] * len(items))]
-    return [(prompts[p], [*ids, *end]) for (p, _), ids, end in zip(items, completions, ends, strict=True)]
+    return [(turn.prompt, turn.completion) for turn in encode_turns(model, tokenizer, items, ended)]
 
 
 def batches(rows: Sequence[Row], tokens: int | None = None) -> Iterator[list[int]]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from star_cli.backends import vision
+from star_cli.backends.chat import MASKED
 from star_cli.backends.tokens import pad_id
 from star_cli.backends.training import optimizer_state
 from star_cli.backends.training.checkpoints import Checkpoints
-from star_cli.backends.training.data import MASKED, TrainingData
+from star_cli.backends.training.data import TrainingData
 from star_cli.backends.training.model import LoadedModel, load_for_training, packs_sequences
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import watch_callback

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.chat import MASKED
 from star_cli.backends.model_config import context_length
 from star_cli.backends.tokens import Codec, encode_prompts, load_tokenizer
-from star_cli.backends.training.data import ENDLESS, MASKED, TrainingData, make_canary
+from star_cli.backends.training.data import ENDLESS, TrainingData, make_canary
 from star_cli.backends.training.environment import tokens_at_once
 from star_cli.backends.training.model import load_for_training
 from star_cli.backends.training.progress import diverged, first_and_last_tenth

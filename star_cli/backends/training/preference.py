@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.chat import MASKED
 from star_cli.backends.model_config import context_length
 from star_cli.backends.tokens import load_tokenizer, pad_id
-from star_cli.backends.training.data import ENDLESS, MASKED, TrainingData, make_canary
+from star_cli.backends.training.data import ENDLESS, TrainingData, make_canary
 from star_cli.backends.training.forward import encode_pairs, logprobs
 from star_cli.backends.training.model import load_for_training
 from star_cli.backends.training.planned import PlannedTraining

@@ -29,6 +29,7 @@ THOUGHTS = (  # where a thought begins and ends, as reasoning models write it
     "<|channel|>analysis<|message|> <|channel|>final<|message|>",
     "analysis assistantfinal",  # the same where special tokens were dropped
 )
+ANEW = "<|start|>assistant"  # by which gpt-oss begins its turn again behind a thought
 NEXT = re.compile(
     r"^[ \t>*#]*(?:(?:[Nn]ext|[Nn]ew)[ \t]+)?(?:Q|[Qq]uestion|Problem|Exercise|Human|User"
     r"|Instruction)\b[ \t]*\d*[ \t]*\**"
@@ -123,6 +124,17 @@ def spoken(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[str, bool]:
         pieces += [text[done:start], "\n" * (end - start)]
         done = end
     return "".join([*pieces, text[done:]]) if pieces else text, unfinished
+
+
+def spoken_alone(text: str, thoughts: Sequence[str] = THOUGHTS) -> str:
+    """A text without its thoughts and the space behind them: the turn as if the model had not thought."""
+    spans, _ = thought_spans(text, thoughts)
+    done, pieces = 0, []
+    for start, end in spans:
+        pieces.append(text[done:start])
+        answer = text[end:].lstrip()
+        done = len(text) - len(answer.removeprefix(ANEW) if start == 0 else answer)
+    return "".join([*pieces, text[done:]])
 
 
 def thought_spans(text: str, thoughts: Sequence[str] = THOUGHTS) -> tuple[list[tuple[int, int]], bool]:

@@ -34,6 +34,7 @@ class AdaStar(Method):
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0, "sampling.top_p": 0.9}
     needs_all_samples: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
     rounds: int = 5
     samples: int = 2
     rationalize: bool = True

@@ -47,6 +47,7 @@ class BStar(Method):
 
     defaults: ClassVar[dict[str, Any]] = {"sampling.temperature": 1.0, "filter.limit": 0}
     needs_all_samples: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
     rounds: int = 9
     samples: int = 64
     gold: bool = True

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -55,17 +57,43 @@ def with_verdicts(
 
 
 def grade_all(
-    grader: Grader, task: Task, problems: Artifact, rationales: Artifact, workers: int = 0
+    grader: Grader,
+    task: Task,
+    problems: Artifact,
+    rationales: Artifact,
+    workers: int = 0,
+    votes: Artifact | None = None,
 ) -> Iterator[tuple[Problem, Rationale, Verdict]]:
     """Every rationale of an artifact with its problem and verdict, in file order.
 
-    Verdicts that this grader gave while the text was being written (early.py) are taken as they are.
+    Verdicts that this grader gave while the text was being written (early.py) are taken as they are. ``votes`` is what
+    a model was asked before, for a grader that counts them.
     """
+    if votes is not None:
+        for problem, rationale, verdict in _voted(grader, joined(problems, rationales), votes):
+            yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
+        return
     at = cache_file(rationales.path.parent, rationales.key, grader)
     with VerdictCache(at) if grader.isolated else nullcontext() as known:
         rows = judged(grader, joined(problems, rationales), workers, known)
         for problem, rationale, verdict in with_merged_classes(grader, rows, workers):
             yield problem, rationale, with_wrong_steps(task, problem, rationale, verdict)
+
+
+def _voted(
+    grader: Any, items: Iterable[tuple[Problem, Rationale]], votes: Artifact
+) -> Iterator[tuple[Problem, Rationale, Verdict]]:
+    """The verdict that the votes give on each rationale; both are in the same order."""
+    by_text = groupby(votes.read(Rationale), key=lambda vote: vote.problem_id)
+    for problem, rationale in items:
+        id, texts = next(by_text, ("", iter(())))
+        if id != f"{rationale.problem_id}/{rationale.sample}":
+            raise StarError(
+                f"the votes {votes.key} are not about these rationales: {rationale.problem_id}/{rationale.sample} has "
+                "none",
+                hint=f"remove {votes.path} to ask the judge again",
+            )
+        yield problem, rationale, grader.decided(problem, rationale, [vote.text for vote in texts])
 
 
 def with_wrong_steps(task: Task, problem: Problem, rationale: Rationale, verdict: Verdict) -> Verdict:

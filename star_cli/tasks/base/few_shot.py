@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
+from star_cli.core.keys import CHANGED
 from star_cli.core.parts import RUNTIME, Prompt, Task
 from star_cli.core.records import Problem
+from star_cli.core.settings import check_thinking
 from star_cli.errors import StarError, need
 from star_cli.tasks.base.templates import file_text, text_sha256
 from star_cli.tasks.prompts import shipped
@@ -42,11 +44,15 @@ class FewShotTask(Task):
 
     ``shots`` is "default" (the examples that come with the task), "none", or a file of ``Q:`` and ``A:`` blocks; its
     text is part of the key as ``shots_content``, which is filled in (give it to be sure of the file).
+
+    ``thinking`` is told to a chat template that knows such a switch: on or off (``enable_thinking`` of Qwen3, SmolLM3
+    and others), or low, medium or high (``reasoning_effort`` of gpt-oss); auto tells it nothing.
     """
 
     shots: str = field(default="default", metadata=RUNTIME)
     shots_content: str | None = None
     form: str = "few-shot"
+    thinking: str = field(default="auto", metadata={"identity": CHANGED})
 
     prompt_file: ClassVar[str] = ""  # the shipped examples
     instruction: ClassVar[str] = ""  # said to a chat model
@@ -82,6 +88,7 @@ class FewShotTask(Task):
 
     # ---- what all of them share -----------------------------------------------------------------------------------
     def check(self) -> None:
+        check_thinking(self.thinking)
         need(self.form in FORMS, f"task.form must be {', '.join(FORMS)}, got {self.form!r}")
         need(
             self.form != "chat" or self.shots in ("default", "none"),

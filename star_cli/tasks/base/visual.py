@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
+from star_cli.core.keys import CHANGED
 from star_cli.core.parts import RUNTIME, Prompt, Task
 from star_cli.core.records import Problem
+from star_cli.core.settings import check_thinking
 from star_cli.errors import need
 from star_cli.tasks.base.multiple_choice import option_lines
 from star_cli.tasks.base.templates import file_text, fill, text_sha256
@@ -33,13 +35,15 @@ class VisualTask(Task):
     ``template`` is "default" or a file of blocks (``== full``, ``== no_caption``, ``== answer``, ``== negative``,
     ``== negative_no_caption``, ``== caption``, and ``== choice``, one line of the choices). ``tags`` are the four
     headings it fills in: see, think, answer, and why an option is wrong. A problem whose ``meta`` holds ``against``
-    asks why that option is wrong; only the hinted prompt names the right one.
+    asks why that option is wrong; only the hinted prompt names the right one. ``thinking`` (on, off, low, medium, high)
+    is told to a chat template that knows such a switch.
     """
 
     asks: str = "full"
     tags: list[str] = field(default_factory=lambda: list(ROLES))
     template: str = field(default="default", metadata=RUNTIME)
     template_content: str | None = None
+    thinking: str = field(default="auto", metadata={"identity": CHANGED})
     template_file: ClassVar[str] = "see_think_learn.txt"
     between: ClassVar[str] = "\n\n"  # what stands between two sections of a training text
 
@@ -49,6 +53,7 @@ class VisualTask(Task):
         return {"name": "conclusion", "tag": self.tag("CONCLUSION")}
 
     def check(self) -> None:
+        check_thinking(self.thinking)
         need(self.asks in ASKS, f"task.asks must be one of {', '.join(ASKS)}, got {self.asks!r}")
         need(
             len(self.tags) == 4 and len({t.casefold() for t in self.tags}) == 4 and all(t.strip() for t in self.tags),
