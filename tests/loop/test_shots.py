@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from conftest import SMALL, call
 from star_cli.core.records import Example, Problem
 from star_cli.store.artifacts import Store
 from star_cli.store.runs import Run
+from star_cli.tasks.addition import Addition
 from star_cli.tasks.gsm8k import GSM8K
 
 DATA = Path(__file__).parents[1] / "data" / "gsm8k.jsonl"
@@ -83,3 +86,40 @@ def test_a_share_of_the_rationalized_examples_keeps_its_hint(home):
 def test_a_share_that_has_no_effect_is_refused(home):
     done = call(home, "run", *SMALL, "method.show_hint=.3", "method.rationalize=false")
     assert done.code == 1 and "method.show_hint=0.3 has no effect" in done.err
+
+
+def test_a_share_of_what_is_trained_on_are_lessons_of_the_pretraining(home):
+    done = call(home, "run", *SMALL, "rounds=2", "training.replay=.25", "name=r")
+    assert done.code == 0, done.err
+    store, run = Store(home / "artifacts"), Run(home, "r")
+    known = {(e.prompt, e.completion) for e in run.artifact(store, 0, "pretrain").read(Example)}
+    drawn = []
+    for n in (1, 2):
+        model = run.artifact(store, n, "finetune")
+        rows = list(model.read(Example))
+        lessons = [e for e in rows if e.origin == "lesson"]
+        assert {(e.prompt, e.completion) for e in lessons} <= known
+        assert len(lessons) == pytest.approx(len(rows) / 4, abs=1) == model.metrics["origins"]["lesson"]
+        drawn.append({e.problem_id for e in lessons})
+    assert drawn[0] != drawn[1], "other ones each round"
+
+
+def test_lessons_of_a_model_from_outside_cannot_be_replayed(home):
+    done = call(home, "plan", "model=hf", "model.path=/nowhere", "training.replay=.2")
+    assert done.code == 1 and "training.replay=0.2 has no lessons to replay" in done.err
+
+
+def test_worked_examples_of_sums_show_the_answer_where_the_question_does():
+    task = Addition(shots=3, min_digits=1, max_digits=3)
+    task.check()
+    for problem in islice(task.problems("train"), 0, 3000, 250):
+        plain, hinted = task.prompt(problem).text, task.prompt(problem, hint=True).text
+        assert plain.endswith(task.training_prompt(problem)) and hinted.endswith(task.training_prompt(problem, True))
+        for text, shown in ((plain, 0), (hinted, 4)):
+            assert text.count("Input:") == 4 and len(re.findall(r"^Target: \S", text, re.M)) == shown
+        assert plain.count(f"Input:\n{problem.question}\n") == 1, "never its own solution"
+    assert task.without_shots() == Addition(min_digits=1, max_digits=3) and Addition().without_shots() is None
+    digits = [p.meta["digits"] for p in task.worked_examples(4, "shots")]
+    assert digits == [1, 2, 1, 2], "they take turns up to shot_digits"
+    lessons = list(task.lesson_examples({"2": 60}, seed=0))
+    assert {e.prompt.count("Input:") for e in lessons} == {1, 2, 3, 4}
