@@ -87,7 +87,7 @@ def draw(trial: Trial, groups: Sequence[Group], rounds: range) -> None:
         panel.set_xlabel("round")
         panel.set_xticks(list(rounds))
     panels[0].set_ylabel("accuracy %")
-    panels[0].legend(fontsize=7)
+    panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     figure.savefig(DOCS / "figures" / "trial_hints.svg", metadata={"Date": None})
 
