@@ -68,8 +68,7 @@ class Countdown(Reader):
             return self.verdict(rationale, "NO_ANSWER")
         answer = " ".join(lines[0].split())
         reason = "RUN_ON" if len(lines) > 1 else self._reached(answer, problem)
-        same = normal(answer.partition("=")[0]) if reason in ("MATCH", "MISMATCH") else None
-        return self.verdict(rationale, reason, answer, same)
+        return self.verdict(rationale, reason, answer, _class_of(answer) if reason in ("MATCH", "MISMATCH") else None)
 
     def _reached(self, answer: str, problem: Problem) -> str:
         """MATCH, MISMATCH or NO_ANSWER of an answer; one that names its value must name the right one."""
@@ -85,6 +84,16 @@ class Countdown(Reader):
 
     def judged(self, text: str) -> str:
         return text
+
+
+def _class_of(answer: str) -> str | None:
+    """The expression in its normal form, and the value that is claimed of it where that is another one."""
+    expression, equals, claimed = answer.partition("=")
+    try:
+        reached, said = value(expression), value(claimed) if equals else None
+        return normal(expression) + (f"={said}" if said is not None and said != reached else "")
+    except NotAnExpression:
+        return None
 
 
 def _complete(problem: Problem) -> bool:

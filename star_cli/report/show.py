@@ -231,7 +231,7 @@ def fall(run: Run, rows: list[RoundRow]) -> str:
         f"The model got worse: {interval(base.accuracy, base.low, base.high)} % before, "
         f"{interval(last.accuracy, last.low, last.high)} % in round {last.round}."
     ]
-    trained = [e.metrics for e in run.events() if e.name == "finetune" and e.round <= last.round]
+    trained = [e.metrics for e in run.events() if stage_class(e.stage).makes == "model" and e.round <= last.round]
     trainer = run.info.config.get("trainer")
     batch = trainer.get("batch") if isinstance(trainer, dict) else None
     repeated = [(m["steps"] * batch / m["examples"], m) for m in trained if batch and m.get("examples")]

@@ -9,6 +9,7 @@ import os
 import subprocess
 
 from star_cli.errors import StarError
+from star_cli.stages.base import stage_class
 from star_cli.store.runs import Run
 
 PATIENCE = 60  # seconds until the command is given up
@@ -22,7 +23,11 @@ def run_hook(command: str, run: Run) -> str | None:
     """
     info = run.info
     try:
-        accuracies = [e.metrics["accuracy"] for e in run.events() if e.name == "evaluate" and "accuracy" in e.metrics]
+        accuracies = [
+            e.metrics["accuracy"]
+            for e in run.events()
+            if stage_class(e.stage).measures and e.main and "accuracy" in e.metrics
+        ]
     except StarError:  # a damaged ledger has been said already
         accuracies = []
     facts = {

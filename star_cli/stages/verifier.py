@@ -69,6 +69,10 @@ class TrainProcessVerifier(TrainVerifier):
 
     reads = (Stepped,)
 
+    @property
+    def device(self) -> str:
+        return "trainer"
+
 
 def training_settings(v: Verification) -> dict[str, Any]:
     """What of ``verification`` decides a verifier's weights."""

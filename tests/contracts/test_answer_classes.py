@@ -73,6 +73,13 @@ SEVEN = {  # grader: (known answer, facts, seven spellings of one answer, answer
         + ["The answer is the north.", r"\boxed{\mathrm{north}}"],
         [r"\boxed{\text{east}}", "The answer is thorn."],
     ),
+    "countdown": (
+        "8 * ( 5 - 6 )",
+        {"meta": {"numbers": [5, 6, 8], "target": 34}},
+        ["Answer: 8 * 5 - 6", "Answer: ( 8 * 5 ) - 6", "Answer: 5*8-6", "8 * 5 = 40\nAnswer: (5 * 8) - 6 = 34"]
+        + ["Answer: ( ( 5 * 8 ) - 6 )", "Answer: 8*5 -6 = 34", "Answer: 1\nAnswer: 8 * 5 - 6"],
+        ["Answer: 8 * 6 - 5", "Answer: 8 - 5 - 6", "Answer: 8 * ( 5 - 6 )"],
+    ),
     "exact": ("8 8 3", {}, ["8 8 4", " 8 8 4", "8  8 4 ", "\n8 8 4\n", "8\t8 4", "8 8  4", " 8  8  4\n\n"], ["8 8 3"]),
     "sql": (
         "SELECT name FROM pet",
@@ -114,7 +121,8 @@ def test_seven_spellings_of_one_answer_are_one_vote(name: str) -> None:
 
 
 def test_every_grader_has_its_seven() -> None:
-    assert {name.partition("/")[0] for name in SEVEN} == set(registry.names("grader"))
+    reads = {name for name in registry.names("grader") if not registry.get("grader", name).asks}  # others ask a model
+    assert {name.partition("/")[0] for name in SEVEN} == reads
 
 
 @pytest.mark.parametrize("name", sorted({n.partition("/")[0] for n in SEVEN} - {"code", "sql"}))

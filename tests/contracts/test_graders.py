@@ -36,7 +36,8 @@ def test_a_grader_judges_its_own_cases_right(name: str, problem: Problem, ration
 def test_there_are_enough_cases_and_every_grader_has_some() -> None:
     counts = {name: len(registry.get("grader", name).CASES) for name in registry.names("grader")}
     assert sum(counts.values()) >= 150, counts
-    assert not [name for name, n in counts.items() if n < 5], counts
+    few = [name for name, n in counts.items() if n < 5 and not registry.get("grader", name).asks]  # asks: a model's
+    assert not few, counts
 
 
 def test_every_reason_of_the_records_occurs_in_some_table() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import SMALL, Result, call
 
+from star_cli.core import registry
 from star_cli.core.records import Rationale, Verdict
 from star_cli.store.artifacts import Store
 
@@ -59,11 +60,12 @@ JUDGE = ["engine=examiner", "grader=judge"]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all: a module of parts has one place in a process."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One home for all: a module of parts has one place in a process. The engine is gone after the last test."""
     home = tmp_path_factory.mktemp("home")
     (home / "examiner.py").write_text(EXAMINER)
-    return home
+    yield home
+    registry._parts["engine"].pop("examiner", None)
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ def test_methods_meet_at_the_largest_budget_that_all_reached(tmp_path):
     assert v.difference(free, cheap, 200).value == pytest.approx(-0.3)
     told = v.as_json()
     assert [g["spent"]["samples"] for g in told["groups"]] == [200, 300, 0]
-    assert len(told["differences"]) == 9 and [round(x["samples"]) for x in told["groups"][1]["curve"]] == [0, 150, 300]
+    assert len(told["differences"]) == 12 and [round(x["samples"]) for x in told["groups"][1]["curve"]] == [0, 150, 300]
 
 
 def test_a_difference_inside_its_interval_is_no_gain(tmp_path):

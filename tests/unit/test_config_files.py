@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from conftest import call
 
@@ -91,4 +93,4 @@ def test_a_file_that_is_not_chosen_harms_nobody(tmp_path, home):
     (tmp_path / "conf/experiment/bomb.yaml").write_text(HEAD + BOMB)
     (tmp_path / "conf/experiment/good.yaml").write_text(HEAD + "seed: 7\n")
     done = call(home, "run", "--cfg", "job", "model=fake", "--config-dir", str(tmp_path / "conf"), "experiment=good")
-    assert done.code == 0 and "seed: 7\n" in done.out
+    assert done.code == 0 and re.search(r"^seed: 7\b", done.out, re.M)

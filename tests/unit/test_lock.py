@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 LINES = [x for x in (ROOT / "requirements-cpu.lock").read_text().splitlines() if not x.startswith("#")]
 LOCKED = dict(line.split("==") for line in LINES)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# resolved from the ranges when they are installed: one needs a GPU, the others older versions than the lock has
-ELSEWHERE = {"vllm-cuda", "trackio", "mlflow"}
+# resolved from the ranges when they are installed: they need a GPU, older versions than the lock has, or nobody's run
+ELSEWHERE = {"vllm-cuda", "trackio", "mlflow", "docs"}
 
 
 def wanted():
