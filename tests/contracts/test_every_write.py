@@ -63,6 +63,8 @@ def test_every_call_fails_once_and_nothing_is_lost(shim, memory, offset):
     assert seen["wrong"] == [] and sum(seen["counts"].values()) >= 3 * (seen["total"] // 4)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_some_power_cuts_lose_nothing_that_was_finished(shim, memory):
     seen = struck(shim, memory, 199, 17, "power.py")
     assert seen["wrong"] == [] and seen["tried"] >= 3
