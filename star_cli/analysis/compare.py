@@ -16,7 +16,7 @@ from star_cli.analysis.events import TRANSFER, evaluations, selections, transfer
 from star_cli.analysis.made_by import task_of
 from star_cli.core.records import Problem, Verdict
 from star_cli.errors import StarError, unknown
-from star_cli.stages.candidates import NAME, pool_of
+from star_cli.stages.candidates import NAME, OWN, pool_of
 from star_cli.store.artifacts import Artifact, Store, open_store
 from star_cli.store.runs import Run, arms_below
 
@@ -160,10 +160,12 @@ def _shares(store: Store, artifact: Artifact, metric: str) -> dict[str, float] |
             hint="run the same command again to build it",
         )
     match = NAME.fullmatch(metric)
-    if match and match[3] and f"scores.{match[3]}" not in present:
+    if match and match[3] not in (None, OWN) and f"scores.{match[3]}" not in present:
         return None
     scores = {role.partition(".")[2]: a for role, a in present.items() if role.startswith("scores.")}
     pool = pool_of(present["problems"], present["rationales"], present["verdicts"], scores)
+    if match and match[3] == OWN and OWN not in pool.verifiers:  # samples without log-probabilities
+        return None
     seed = int(artifact.tag.get("seed", 0))
     return dict(zip(pool.ids, pool.values(metric, seed).tolist(), strict=True))
 
