@@ -134,6 +134,14 @@ def test_candidates_are_held_out_and_scored_one_by_one(where):
     assert m["best_of@4/fake"] > m["pass@1"], "the fake verifier sees four of five"
 
 
+def test_every_way_of_choosing_that_select_measured_can_be_compared(where):
+    measured = Book(where, "gold")(2, "select").metrics
+    for metric in ("pass@4", "majority@4", "best_of@4/fake", "best_of@4/likelihood"):
+        done = call(where, "compare", "gold", "--metric", metric, "--json")
+        assert done.code == 0, done.err
+        assert done.json["groups"][0]["last"]["value"] == pytest.approx(measured[metric]), metric
+
+
 def test_without_a_verifier_candidates_are_voted_on(where):
     book = Book(where, "votes")
     assert not [e for e in book.events if e.stage in ("verifier", "score", "pairs")]
