@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ Sample = tuple[str, int]
 def main() -> None:
     home = home_argument("the tables of the trial verifiers")
     chosen = {verifier: trial_of(home, verifier) for verifier in ("dpo", "orm")}
-    plain = {name: Trial(home, [SWEEP], name) for name in ["accuracy"]}["accuracy"]
+    plain = measured(home, "accuracy")
     group = next(g for g in plain.groups if g.arms[0].settings["verifier"] == "dpo")
     last = group.rounds()[-1]
     parts = [
@@ -63,9 +64,15 @@ def main() -> None:
     write_result(PAGE, "\n\n".join(parts))
 
 
+@cache
+def measured(home: Path, metric: str) -> Trial:
+    """The runs by one metric; each pool of candidates is read once a metric."""
+    return Trial(home, [SWEEP], metric)
+
+
 def trial_of(home: Path, verifier: str) -> Trial:
     """The runs by what their verifier's best of 64 reaches."""
-    return Trial(home, [SWEEP], f"best_of@64/{verifier}")
+    return measured(home, f"best_of@64/{verifier}")
 
 
 def spelled(name: str, k: int) -> str:
@@ -76,7 +83,7 @@ def spelled(name: str, k: int) -> str:
 
 def selected(home: Path, metric: str, verifier: str | None = None) -> tuple[Trial, Group]:
     """The runs of one verifier, measured by a metric of select."""
-    trial = Trial(home, [SWEEP], metric)
+    trial = measured(home, metric)
     by = verifier or metric.rpartition("/")[2]
     wanted = by if by in ("dpo", "orm") else "dpo"
     return trial, next(g for g in trial.groups if g.arms[0].settings["verifier"] == wanted)

@@ -24,8 +24,8 @@ from star_cli.core.records import Example, Problem
 from star_cli.core.registry import register
 from star_cli.errors import need
 from star_cli.tasks.base.lessons import lesson
+from star_cli.tasks.base.splits import SHARES
 
-SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a problem falls into by hash
 STEP = re.compile(r"\s*(\d{1,9}) ([+*-]) (\d{1,9}) = (\d{1,9})\s*")
 HEADING = "Answer:"
 FRUITLESS = 20_000  # draws in a row without a new problem, after which there are taken to be no more

@@ -46,9 +46,9 @@ from star_cli.lib.scenes import (
 )
 from star_cli.tasks.base.lessons import lesson
 from star_cli.tasks.base.multiple_choice import LETTERS
+from star_cli.tasks.base.splits import SHARES
 from star_cli.tasks.base.visual import VisualTask
 
-SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}  # of ten buckets a scene falls into by hash
 LESSONS = {  # the sections that a lesson asks for
     "caption": "full",
     "full": "full",

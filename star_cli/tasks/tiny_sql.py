@@ -34,10 +34,9 @@ from star_cli.lib.sql.forms import LEVELS
 from star_cli.lib.sql.questions import KINDS, Draw
 from star_cli.lib.sql.worlds import World, world
 from star_cli.tasks.base.lessons import lesson, lesson_kind
+from star_cli.tasks.base.splits import SHARES
 from star_cli.tasks.base.text_to_sql import TextToSQLTask
 
-# of ten buckets a question falls into by a hash of its text
-SHARES = {"train": range(0, 8), "dev": range(8, 9), "test": range(9, 10)}
 TRIES = 60  # draws for each question wanted: what was drawn before, has no rows or no single answer is drawn again
 SECONDS = 5.0  # a gold query may take on all instances
 

@@ -12,10 +12,10 @@ from star_cli.analysis.forecast.mixture import ProblemGroup, groups_of, kept_sha
 from star_cli.analysis.forecast.pilot import PilotResult
 from star_cli.analysis.forecast.result import BAND, GAIN, Forecast, RoundForecast
 from star_cli.run.lab import Experiment
+from star_cli.stages.finetune import MANY_PASSES
 
 DRAWS = 2000
 FEW = 0.02  # of the training problems newly solved, below which there is next to nothing to learn
-MANY_PASSES = 30  # over what is kept, from which a small model learns it by heart (docs/forecast.md)
 
 
 def forecast_start(x: Experiment, pilot: PilotResult, seed: int) -> Forecast:

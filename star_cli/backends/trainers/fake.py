@@ -60,18 +60,7 @@ class FakeTrainer(Trainer):
             Example(problem_id=p.problem_id, sample=n, prompt=p.prompt, completion=p.chosen, origin="own")
             for n, p in enumerate(job.pairs)
         ]
-        metrics = self.train(
-            TrainJob(
-                start=job.start,
-                examples=examples,
-                out=job.out,
-                scratch=job.scratch,
-                seed=job.seed,
-                runtime=job.runtime,
-                steps=job.steps,
-                progress=job.progress,
-            )
-        )
+        metrics = self._learn(job, examples)
         return {**metrics, "pairs": len(job.pairs)}
 
     def reinforce(self, job: PolicyJob) -> dict[str, Any]:
@@ -96,10 +85,15 @@ class FakeTrainer(Trainer):
             rewards = job.reward(completions)
             means.append(sum(rewards) / len(rewards))
             right += [self._example(prompt, c) for c, reward in zip(completions, rewards, strict=True) if reward]
-        metrics = self.train(
+        metrics = self._learn(job, right)
+        return {**metrics, "reward_first": means[0], "reward_last": means[-1]}
+
+    def _learn(self, job: PreferenceJob | PolicyJob, examples: list[Example]) -> dict[str, Any]:
+        """Train on examples, in the place of what the job itself holds."""
+        return self.train(
             TrainJob(
                 start=job.start,
-                examples=right,
+                examples=examples,
                 out=job.out,
                 scratch=job.scratch,
                 seed=job.seed,
@@ -108,7 +102,6 @@ class FakeTrainer(Trainer):
                 progress=job.progress,
             )
         )
-        return {**metrics, "reward_first": means[0], "reward_last": means[-1]}
 
     @staticmethod
     def _example(prompt: str, c: Completion) -> Example:

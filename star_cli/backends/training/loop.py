@@ -13,12 +13,13 @@ from star_cli.backends import vision
 from star_cli.backends.chat import MASKED
 from star_cli.backends.tokens import pad_id
 from star_cli.backends.training import optimizer_state
+from star_cli.backends.training.arguments import common_arguments, half_precision, on_one_device
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.data import TrainingData
 from star_cli.backends.training.model import LoadedModel, load_for_training, packs_sequences
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import watch_callback
-from star_cli.backends.training.recipe import SCHEDULES, Recipe
+from star_cli.backends.training.recipe import Recipe
 from star_cli.core import preemption
 from star_cli.core.parts import TrainJob
 from star_cli.core.settings import Runtime
@@ -152,46 +153,24 @@ def padded(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
 
 def _arguments(recipe: Recipe, job: TrainJob, model: Any, plan: Plan, checkpoints: Checkpoints) -> Any:
     """The recipe and the plan in TRL's words."""
-    import torch
     from trl import SFTConfig
 
-    cuda = torch.cuda.is_available()
     sharding = _sharding(model, plan, recipe, job.runtime)
     arguments = SFTConfig(
-        output_dir=str(checkpoints.folder),
-        max_steps=plan.steps,
-        learning_rate=recipe.lr,
-        warmup_steps=recipe.warmup,
-        lr_scheduler_type=SCHEDULES[recipe.schedule],
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        adam_beta1=recipe.beta1,
-        adam_beta2=recipe.beta2,
+        **common_arguments(recipe, plan.steps, job.seed, checkpoints.folder),
         gradient_accumulation_steps=plan.parts,
         max_length=None,
         per_device_train_batch_size=math.ceil(plan.batch / plan.world / plan.parts),
         padding_free=packs_sequences(recipe),
         packing=False,
-        bf16=cuda and torch.cuda.is_bf16_supported() and model.config.dtype != torch.float32,
+        bf16=half_precision(model),
         gradient_checkpointing=recipe.gradient_checkpointing and not sharding,
-        seed=job.seed % 2**32,
-        use_cpu=not cuda,
         fsdp=bool(sharding),
         fsdp_config=sharding or None,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=cuda,
         dataset_kwargs={"skip_prepare_dataset": True},
         router_aux_loss_coef=0.0,  # the loss of a mixture of experts is that of its completions alone, too
     )
-    if cuda and plan.world == 1:
-        arguments._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them
-    return arguments
+    return on_one_device(arguments) if plan.world == 1 else arguments
 
 
 def _sharding(model: Any, plan: Plan, recipe: Recipe, runtime: Runtime) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from star_cli.backends.training.arguments import common_arguments, on_one_device
 from star_cli.backends.training.checkpoints import Checkpoints
 from star_cli.backends.training.model import LoadedModel
 from star_cli.backends.training.plan import Plan, PlannedBatches
 from star_cli.backends.training.progress import first_and_last_tenth, watch_callback
-from star_cli.backends.training.recipe import SCHEDULES, Recipe
+from star_cli.backends.training.recipe import Recipe
 from star_cli.backends.weights import weights_sha256
 from star_cli.core import preemption
 from star_cli.core.keys import key
@@ -28,37 +29,14 @@ class PlannedTraining:
 
     def arguments(self, kind: type, **more: Any) -> Any:
         """TrainingArguments (or a subclass) with these settings."""
-        import torch
-
-        cuda = torch.cuda.is_available()
         arguments = kind(
-            output_dir=str(self.checkpoints.folder),
-            max_steps=self.plan.steps,
-            learning_rate=self.recipe.lr,
-            warmup_steps=self.recipe.warmup,
-            lr_scheduler_type=SCHEDULES[self.recipe.schedule],
-            weight_decay=self.recipe.weight_decay,
-            max_grad_norm=self.recipe.clip,
-            adam_beta1=self.recipe.beta1,
-            adam_beta2=self.recipe.beta2,
+            **common_arguments(self.recipe, self.plan.steps, self.job.seed, self.checkpoints.folder),
             gradient_accumulation_steps=self.plan.parts,
             per_device_train_batch_size=math.ceil(self.plan.batch / self.plan.parts),
-            seed=self.job.seed % 2**32,
-            use_cpu=not cuda,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            eval_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_num_workers=0,
-            dataloader_pin_memory=cuda,
             remove_unused_columns=False,
             **more,
         )
-        if cuda:
-            arguments._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them
-        return arguments
+        return on_one_device(arguments)
 
     def callback(self) -> Any:
         """It reports every step, stops at a loss that is no number, and keeps checkpoints."""

@@ -18,11 +18,12 @@ from typing import Any
 from star_cli.backends.chat import MASKED
 from star_cli.backends.model_config import context_length
 from star_cli.backends.tokens import Codec, encode_prompts, load_tokenizer
+from star_cli.backends.training.arguments import common_arguments, half_precision, on_one_device
 from star_cli.backends.training.data import ENDLESS, TrainingData, make_canary
 from star_cli.backends.training.environment import tokens_at_once
 from star_cli.backends.training.model import load_for_training
 from star_cli.backends.training.progress import diverged, first_and_last_tenth
-from star_cli.backends.training.recipe import SCHEDULES, Recipe
+from star_cli.backends.training.recipe import Recipe
 from star_cli.backends.weights import save_model, weights_sha256
 from star_cli.core.parts import Completion, PolicyJob, Prompt
 from star_cli.core.records import Example
@@ -221,10 +222,9 @@ def _trainer(recipe: Recipe, job: PolicyJob, model: Any, rollouts: Rollouts) -> 
 
 def _arguments(recipe: Recipe, job: PolicyJob, model: Any, longest: int) -> Any:
     """The recipe and the policy's settings in TRL's words."""
-    import torch
     from trl import GRPOConfig
 
-    cuda, policy = torch.cuda.is_available(), job.policy
+    policy = job.policy
     most = recipe.micro_batch or max(1, tokens_at_once() // longest)
     parts = next(n for n in range(1, recipe.batch + 1) if recipe.batch % n == 0 and recipe.batch // n <= most)
     stop = (
@@ -232,48 +232,29 @@ def _arguments(recipe: Recipe, job: PolicyJob, model: Any, longest: int) -> Any:
         if job.vllm
         else {"stop_strings": list(policy.stop)}
     )
-    arguments = GRPOConfig(
-        output_dir=str(job.scratch),
-        max_steps=job.steps,
-        learning_rate=recipe.lr,
-        warmup_steps=recipe.warmup,
-        lr_scheduler_type=SCHEDULES[recipe.schedule],
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        adam_beta1=recipe.beta1,
-        adam_beta2=recipe.beta2,
-        per_device_train_batch_size=recipe.batch // parts,
-        gradient_accumulation_steps=parts,
-        num_generations=policy.group,
-        num_iterations=policy.updates,
-        max_completion_length=policy.max_tokens,
-        temperature=policy.sampling.temperature,
-        top_p=policy.sampling.top_p,
-        top_k=policy.sampling.top_k,
-        generation_kwargs=stop if policy.stop else None,
-        beta=policy.kl,
-        epsilon=policy.clip,
-        loss_type=policy.loss,
-        scale_rewards="group" if policy.scale else "none",
-        use_vllm=job.vllm,
-        vllm_mode="colocate",
-        vllm_gpu_memory_utilization=job.runtime.gpu_memory / 2,
-        router_aux_loss_coef=0.0,  # of a mixture of experts
-        disable_dropout=True,
-        bf16=cuda and torch.cuda.is_bf16_supported() and model.config.dtype != torch.float32,
-        gradient_checkpointing=recipe.gradient_checkpointing,
-        seed=job.seed % 2**32,
-        use_cpu=not cuda,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=cuda,
-        remove_unused_columns=False,
+    return on_one_device(
+        GRPOConfig(
+            **common_arguments(recipe, job.steps, job.seed, job.scratch),
+            per_device_train_batch_size=recipe.batch // parts,
+            gradient_accumulation_steps=parts,
+            num_generations=policy.group,
+            num_iterations=policy.updates,
+            max_completion_length=policy.max_tokens,
+            temperature=policy.sampling.temperature,
+            top_p=policy.sampling.top_p,
+            top_k=policy.sampling.top_k,
+            generation_kwargs=stop if policy.stop else None,
+            beta=policy.kl,
+            epsilon=policy.clip,
+            loss_type=policy.loss,
+            scale_rewards="group" if policy.scale else "none",
+            use_vllm=job.vllm,
+            vllm_mode="colocate",
+            vllm_gpu_memory_utilization=job.runtime.gpu_memory / 2,
+            router_aux_loss_coef=0.0,  # of a mixture of experts
+            disable_dropout=True,
+            bf16=half_precision(model),
+            gradient_checkpointing=recipe.gradient_checkpointing,
+            remove_unused_columns=False,
+        )
     )
-    if cuda:
-        arguments._n_gpu = 1  # one GPU of several; transformers would otherwise split every batch over all of them
-    return arguments
