@@ -1,10 +1,10 @@
 # star on a machine without a GPU, in the exact versions of requirements-cpu.lock.
 #   docker build -f docker/cpu.Dockerfile -t star:cpu .
-#   docker run --rm -v "$PWD:/work" star:cpu run rounds=1 name=demo
+#   docker run --rm -v "$PWD:/project" star:cpu run rounds=1 name=demo
 # grader=code wants namespaces of its own: add --cap-add SYS_ADMIN --security-opt seccomp=unconfined (star doctor says what is missing).
 FROM python:3.12-slim-bookworm
 
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 STAR_HOME=/work
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 STAR_HOME=/project
 WORKDIR /opt/star
 # g++ and the headers are what torch compiles with when vLLM starts on a CPU
 RUN apt-get update \
@@ -19,8 +19,8 @@ COPY conf conf
 RUN STAR_BUILD=cpu STAR_EXTRAS=grade,train,view,tables,wandb,joblib bash scripts/install.sh
 COPY star_cli star_cli
 
-RUN useradd --uid 10001 --create-home star && install -d -o star /work
+RUN useradd --uid 10001 --create-home star && install -d -o star /project
 USER 10001
-WORKDIR /work
+WORKDIR /project
 ENTRYPOINT ["/opt/star/.venv/bin/star"]
 CMD ["--help"]
